@@ -1,0 +1,86 @@
+"""What the pipeline asks of a warehouse: count, and name the groups that fail a check. Nothing else.
+
+A warehouse is one file beside this one and one line in `WAREHOUSES`. Everything it returns is exact
+whole numbers; no estimate is ever made in a database.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from analysis.inference.moments import ArmMoments, MomentTable
+from experiments.spec import Metric, Slice
+
+CellValue = int | float | str | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataCut:
+    """Until when rows count. Both instants are naive UTC, like every timestamp in the warehouse."""
+
+    as_of: datetime  # start of a business day: rows at or after it are not there yet; maturity is measured from it
+    as_of_day: date  # that business day (the first one not counted)
+    outcome_end: datetime  # min(as_of, the experiment's end): exposures and outcomes at or after it do not count
+
+
+@dataclass(frozen=True, slots=True)
+class CountRequest:
+    """One experiment phase at one data cut. `arms` has the control first; `metrics` is everything read from it."""
+
+    experiment_key: str
+    phase: int
+    unit_type: str
+    modules: tuple[str, ...]
+    arms: tuple[str, ...]
+    started_at: datetime  # naive UTC
+    cut: DataCut
+    covariate_days: int
+    attribution_days: int
+    outcome_days: int | None
+    metrics: tuple[Metric, ...]
+    covariate_metrics: Mapping[str, tuple[Metric, ...]]  # metric key → the metrics whose pre-period facts adjust it
+    slices: tuple[Slice, ...]
+    series: tuple[str, ...]  # metric keys whose cumulative band is kept by day
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Exact moments and unit counts of one request.
+
+    `cells` holds `CellKey.overall(w)` for every population w in use, every context slice
+    ('first_module', 'first_page_category', 'first_module_page_category' and the declared keys) and every
+    decomposition slice ('module', 'item_category', 'page_category', 'module_item_category',
+    'module_page_category'). `daily` is cumulative to the end of each business day, for the metrics in
+    `series` that have no outcome window; its last entry equals the overall moments.
+    """
+
+    cells: MomentTable
+    daily: Mapping[date, ArmMoments]
+    units: Mapping[str, int]  # analysed units by arm
+    excluded: Mapping[str, Mapping[str, int]]  # arm → reason (two_arms, bot, internal, earlier_phase) → units
+    days_with_data: int  # business days on which a unit was exposed or acted, up to outcome_end
+    data_as_of: datetime | None  # newest event_ts before the cut
+    loads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRows:
+    """What one sql/checks/*.sql returned: one mapping per group, columns by name."""
+
+    name: str
+    rows: tuple[Mapping[str, CellValue], ...]
+
+
+class Warehouse(Protocol):
+    """An open warehouse; closing it releases warehouse.lock."""
+
+    engine: str  # name and version, for provenance
+
+    def count(self, request: CountRequest) -> Counts:
+        """Recompute the request's first exposures, unit totals and moments. WarehouseError on overflow."""
+
+    def check(self, name: str, request: CountRequest) -> CheckRows:
+        """Run sql/checks/<name>.sql for the request (after `count`)."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,108 @@
+"""Every error truelift raises on purpose, in one tree.
+
+    TrueliftError                 exit 1   something went wrong that a person can act on
+    ├── UsageError                exit 2   what was given cannot be used as it stands
+    │   ├── DefinitionError       exit 2   an experiment, metric, slice or setting is wrong (carries every problem)
+    │   ├── MappingError          exit 2   a mapping file is wrong (carries every problem)
+    │   └── SourceError           exit 2   a log file cannot be read (missing, truncated, unknown format, empty)
+    ├── NotFoundError             exit 2   no such experiment, snapshot or shop (names the nearest)
+    ├── TransitionError           exit 2   the lifecycle does not allow this step from this state
+    ├── ConflictError             exit 1   somebody else changed it first
+    ├── WarehouseError            exit 1   the warehouse refused (disk full, corrupt file, overflow guard)
+    │   └── WarehouseBusyError    exit 5   another process holds warehouse.lock
+    └── ReadoutError              exit 1   a snapshot cannot be built or read
+
+A message names the thing, what it was, what it may be, and the next step.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, precise enough to mend it without reading the code."""
+
+    code: str
+    path: str
+    value: object
+    message: str
+    nearest: tuple[str, ...] = ()
+    next_step: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.path}: {self.message}"
+        if self.nearest:
+            said += f" (nearest: {', '.join(self.nearest)})"
+        return f"{said}; {self.next_step}" if self.next_step else said
+
+
+class TrueliftError(Exception):
+    """Base of all; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(TrueliftError):
+    """What was given cannot be used as it stands."""
+
+    exit_code = 2
+
+
+class _ProblemsError(UsageError):
+    """Carries every problem found in one named thing, so that all can be mended at once."""
+
+    def __init__(self, where: str, problems: Iterable[Problem]) -> None:
+        self.where = where
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem.code}: {problem}" for problem in self.problems)
+        count = len(self.problems)
+        super().__init__(f"{where}: {count} problem{'s' if count != 1 else ''}\n{lines}")
+
+
+class DefinitionError(_ProblemsError):
+    """An experiment, metric, slice or setting is wrong."""
+
+
+class MappingError(_ProblemsError):
+    """A mapping file is wrong."""
+
+
+class SourceError(UsageError):
+    """A log file cannot be read."""
+
+
+class NotFoundError(TrueliftError):
+    """No such experiment, snapshot or shop."""
+
+    exit_code = 2
+
+
+class TransitionError(TrueliftError):
+    """The lifecycle does not allow this step from this state."""
+
+    exit_code = 2
+
+
+class ConflictError(TrueliftError):
+    """Somebody else changed it first."""
+
+
+class WarehouseError(TrueliftError):
+    """The warehouse refused."""
+
+
+class WarehouseBusyError(WarehouseError):
+    """Another process holds warehouse.lock."""
+
+    exit_code = 5
+
+
+class ReadoutError(TrueliftError):
+    """A snapshot cannot be built or read."""
+
+
+def nearest(name: object, known: Iterable[str]) -> tuple[str, ...]:
+    """Up to three known names that look like `name`, best first."""
+    return tuple(get_close_matches(str(name), sorted(known), n=3, cutoff=0.5))

@@ -1,0 +1,390 @@
+"""What a shop declares: metrics, slices, experiments. Frozen values, unknown keys refused.
+
+These models are the border: YAML or JSON goes in, frozen values come out. Cross-checks between
+things (does the metric exist, is there one control) are in `validate`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Scalar = bool | int | str
+Source = Literal["slates", "interactions", "order_lines", "sessions"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """One column a metric may use: `flag` (0/1, may be unknown), `count`, `money` (minor units), `ms`, `micros` or `text`."""
+
+    kind: Literal["flag", "count", "money", "ms", "micros", "text"]
+    matures: bool = False  # changes with later refunds and cancels, so the metric must say mature_days
+
+
+_FLAG, _COUNT, _MONEY, _TEXT = SourceColumn("flag"), SourceColumn("count"), SourceColumn("money"), SourceColumn("text")
+_LATE_FLAG, _LATE_MONEY = SourceColumn("flag", matures=True), SourceColumn("money", matures=True)
+
+SOURCES: Mapping[str, Mapping[str, SourceColumn]] = {
+    "slates": {
+        "items_shown": _COUNT,
+        "items_stock_known": _COUNT,
+        "items_out_of_stock": _COUNT,
+        "clicked": _FLAG,
+        "latency_ms": SourceColumn("ms"),
+        "is_fallback": _FLAG,
+        "cost_micros": SourceColumn("micros"),
+    },
+    "interactions": {
+        "event_name": _TEXT,
+        "item_out_of_stock": _FLAG,
+        "dwell_ms": SourceColumn("ms"),
+        "quantity": _COUNT,
+    },
+    "order_lines": {
+        "order_id": _TEXT,
+        "quantity": _COUNT,
+        "value": _MONEY,
+        "net_value": _LATE_MONEY,
+        "margin": _MONEY,
+        "net_margin": _LATE_MONEY,
+        "discount": _MONEY,
+        "returned_value": _LATE_MONEY,
+        "is_returned": _LATE_FLAG,
+        "is_cancelled": _LATE_FLAG,
+    },
+    "sessions": {"has_click": _FLAG, "has_add_to_cart": _FLAG, "has_order": _FLAG},
+}
+
+# The dimensions in which a source's rows have a native cell (DATA 3); a decomposition slice covers a metric
+# only when every one of its sources is listed here for the dimension.
+NATIVE_CELLS: Mapping[str, tuple[str, ...]] = {
+    "module": ("slates", "interactions", "order_lines", "sessions"),
+    "item_category": ("interactions", "order_lines"),
+    "page_category": ("slates",),
+}
+
+
+def _decimal(value: object) -> object:
+    if isinstance(value, bool | float):
+        raise ValueError(f'a decimal is written in quotes, for example "{value}"')
+    return value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_decimal), Field(allow_inf_nan=False)]
+Share = Annotated[Exact, Field(gt=0, lt=1)]
+Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{1,62}$")]
+
+
+class Value(BaseModel):
+    """A frozen declaration; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, strict=False)
+
+    def digest(self) -> str:
+        """The sha256 of the canonical JSON, 64 hex digits: equal declarations have equal digests."""
+        return digest(self.model_dump(mode="json", by_alias=True))
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces: the form that is hashed and stored."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: object) -> str:
+    """The sha256 of a JSON-able value's canonical form, 64 hex digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+# --- metrics ---------------------------------------------------------------------------------------------
+
+
+class Bound(Value):
+    """A comparison with whole numbers; all given bounds must hold."""
+
+    gte: int | None = None
+    lte: int | None = None
+    gt: int | None = None
+    lt: int | None = None
+
+
+class SumOf(Value):
+    sum: str
+
+
+class DistinctOf(Value):
+    distinct: str
+
+
+class AtLeastCount(Value):
+    distinct: str
+    n: Annotated[int, Field(ge=1)]
+
+
+class AtLeast(Value):
+    at_least: AtLeastCount
+
+
+Measure = Literal["rows", "any"] | SumOf | DistinctOf | AtLeast
+
+
+class Fact(Value):
+    """One whole number per unit: which rows of a source, and what is taken of them."""
+
+    source: Source = Field(alias="from")
+    where: dict[str, Scalar | list[Scalar] | Bound] = {}
+    measure: Measure
+
+    @property
+    def additive(self) -> bool:
+        """Whether the value adds over rows (and so over categories)."""
+        return self.measure == "rows" or isinstance(self.measure, SumOf)
+
+    @property
+    def binary(self) -> bool:
+        """Whether a unit's value is 0 or 1."""
+        return self.measure == "any" or isinstance(self.measure, AtLeast)
+
+    def columns(self) -> tuple[str, ...]:
+        """The source columns it reads, in the order of first use."""
+        used = list(self.where)
+        match self.measure:
+            case SumOf(sum=column) | DistinctOf(distinct=column):
+                used.append(column)
+            case AtLeast(at_least=count):
+                used.append(count.distinct)
+        return tuple(dict.fromkeys(used))
+
+
+@dataclass(frozen=True, slots=True)
+class FactColumn:
+    """A fact as a metric uses it: one column of the unit table, with its pre-period twin.
+
+    Equal columns are counted once, whoever asks for them: `key` is the hash of all four fields.
+    """
+
+    fact: Fact
+    scope: Literal["module", "site"]
+    window_days: int | None
+    mature_days: int
+
+    @property
+    def key(self) -> str:
+        """`f_` and 12 hex digits."""
+        own = [self.fact.model_dump(mode="json", by_alias=True), self.scope, self.window_days, self.mature_days]
+        return f"f_{digest(own)[:12]}"
+
+    @property
+    def pre_key(self) -> str:
+        """The same fact in the covariate window before the first exposure: `x_` and the same digits."""
+        return f"x_{self.key[2:]}"
+
+
+SEEN_BEFORE = "seen_before"  # 0/1: the unit has any row of any source in the covariate window
+
+
+class Metric(Value):
+    """One entry of metrics.yml."""
+
+    key: Key
+    label: str
+    kind: Literal["mean", "proportion", "ratio"]
+    numerator: Fact
+    denominator: Fact | None = None
+    value_unit: Literal["money", "count", "share", "ms"]
+    direction: Literal["increase", "decrease"]
+    scope: Literal["module", "site"] = "module"
+    window_days: Annotated[int, Field(ge=1, le=365)] | None = None
+    mature_days: Annotated[int, Field(ge=0, le=365)] = 0
+    covariates: Literal["own", "none"] | list[Key] = "own"
+    guardrail_margin: Share | None = None
+    guardrail_margin_abs: Annotated[Exact, Field(gt=0)] | None = None
+    materiality: Share | None = None
+    role_hint: Literal["success", "guardrail", "secondary", "descriptive"] = "secondary"
+
+    def facts(self, outcome_days: int | None) -> tuple[FactColumn, ...]:
+        """Numerator first, then the denominator of a ratio, with `window_days` resolved."""
+        given = (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+        window = self.window_days if self.window_days is not None else outcome_days
+        return tuple(FactColumn(fact, self.scope_of(fact), window, self.mature_days) for fact in given)
+
+    def scope_of(self, fact: Fact) -> Literal["module", "site"]:
+        """Only slates and interactions know a module; order lines and sessions are always the whole site's."""
+        return self.scope if fact.source in ("slates", "interactions") else "site"
+
+    @property
+    def additive(self) -> bool:
+        """Whether every fact adds over rows, so that parts of a decomposition sum to the total."""
+        return all(fact.fact.additive for fact in self.facts(None))
+
+    def native_dimensions(self) -> tuple[str, ...]:
+        """The dimensions every source of this metric has a native cell in, if it is additive."""
+        if not self.additive:
+            return ()
+        sources = {fact.fact.source for fact in self.facts(None)}
+        return tuple(name for name, native in NATIVE_CELLS.items() if sources <= set(native))
+
+
+class MetricCatalogue(Value):
+    """Every metric by key; `digest` covers all of them."""
+
+    schema_version: Literal[1] = 1
+    metrics: dict[str, Metric]
+
+
+# --- slices ----------------------------------------------------------------------------------------------
+
+
+class PrePeriodTop(Value):
+    source: Literal["interactions", "order_lines"] = Field(alias="from")
+    by: Literal["item_category"]
+    measure: SumOf | Literal["rows"]
+
+
+class Slice(Value):
+    """One entry of slices.yml; frozen with the phase."""
+
+    key: Key
+    kind: Literal["context", "decomposition", "descriptive"]
+    column: Literal["platform", "browser", "country", "app_version", "position"] | None = None
+    pre_period: Fact | None = None
+    pre_period_top: PrePeriodTop | None = None
+    dimension: Literal["item_category", "page_category", "owner_or_event_module"] | None = None
+    labels: dict[int, str] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Slice":
+        context = [self.column, self.pre_period, self.pre_period_top]
+        if self.kind == "decomposition" and (self.dimension is None or any(c is not None for c in context)):
+            raise ValueError("a decomposition slice names its dimension and nothing else")
+        if self.kind == "context" and (self.dimension is not None or sum(c is not None for c in context) != 1):
+            raise ValueError("a context slice has exactly one of column, pre_period, pre_period_top")
+        if self.kind == "descriptive" and self.column is None:
+            raise ValueError("a descriptive slice names its column")
+        if self.kind == "context" and self.column == "position":
+            raise ValueError("position is an item's, not a unit's first exposure: kind descriptive")
+        return self
+
+
+# --- experiments -----------------------------------------------------------------------------------------
+
+
+class CostRate(Value):
+    low: Exact
+    base: Exact
+    high: Exact
+    source: str
+    as_of: datetime | str
+
+
+class Variant(Value):
+    key: Key
+    weight: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]{1,4})?$")]  # external: a whole-number ratio, "1","1","1"
+    is_control: bool = False
+    strategy: str | None = None
+    cost_per_1000: CostRate | None = None
+
+
+class Schedule(Value):
+    start_at: AwareDatetime
+    end_at: AwareDatetime | None = None
+
+
+class Guardrail(Value):
+    """A guardrail as the definition asks for it; margins left out are the metric's own."""
+
+    metric: Key
+    margin: Share | None = None
+    margin_abs: Annotated[Exact, Field(gt=0)] | None = None
+
+
+def _guardrail(value: object) -> object:
+    return {"metric": value} if isinstance(value, str) else value
+
+
+class ExperimentMetrics(Value):
+    success: Annotated[tuple[Key, ...], Field(min_length=1)]
+    guardrails: tuple[Annotated[Guardrail, BeforeValidator(_guardrail)], ...] = ()
+    secondary: tuple[Key, ...] = ()
+
+    def keys(self) -> tuple[str, ...]:
+        """Every metric once: success, guardrails, secondary."""
+        return tuple(dict.fromkeys((*self.success, *(g.metric for g in self.guardrails), *self.secondary)))
+
+    def role(self, key: str) -> Literal["success", "guardrail", "secondary"]:
+        if key in self.success:
+            return "success"
+        return "guardrail" if any(g.metric == key for g in self.guardrails) else "secondary"
+
+
+class RelativeMateriality(Value):
+    relative: Share
+
+
+class SliceMateriality(Value):
+    money_per_1000_units: Annotated[Exact, Field(gt=0)]
+
+
+class Analysis(Value):
+    design: Literal["always_valid", "fixed"] = "always_valid"
+    planned_units: Annotated[int, Field(ge=2)] | None = None
+    alpha: Annotated[Share, Field(le=Decimal("0.2"))] = Decimal("0.05")
+    power: Share = Decimal("0.8")
+    min_days: Annotated[int, Field(ge=1)] = 7
+    min_units_per_arm: Annotated[int, Field(ge=2)] = 1000
+    covariate_days: Annotated[int, Field(ge=1, le=365)] = 28
+    outcome_days: Annotated[int, Field(ge=1, le=365)] | None = None
+    returning: Literal["exclude"] = "exclude"
+    attribution_days: Annotated[int, Field(ge=1, le=90)] = 7
+    comparator: Literal["none", "non_personalised", "champion"] = "champion"
+    materiality: dict[str, RelativeMateriality | SliceMateriality] = {}
+
+
+class Experiment(Value):
+    """A definition: what is tested, on whom, by which metrics, and when it may be read."""
+
+    schema_version: Literal[1] = 1
+    key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{2,62}$")]
+    name: str
+    owner: str
+    hypothesis: str = ""
+    design: Literal["ab"] = "ab"
+    assignment: Literal["external"]
+    assigned_by: str = "the shop"  # the system that split the units, named in the audit's "not applicable"
+    modules: Annotated[tuple[Key, ...], Field(min_length=1)]
+    unit_type: Literal["user", "session", "device"] = "user"
+    variants: Annotated[tuple[Variant, ...], Field(min_length=2)]
+    schedule: Schedule
+    metrics: ExperimentMetrics
+    analysis: Analysis = Analysis()
+
+    @property
+    def control(self) -> Variant:
+        """The one control (validate refuses any other number)."""
+        return next(v for v in self.variants if v.is_control)
+
+    @property
+    def treatments(self) -> tuple[Variant, ...]:
+        return tuple(v for v in self.variants if not v.is_control)
+
+    def share(self, variants: Iterable[Variant]) -> Decimal:
+        """The variants' share of all weights."""
+        return sum((Decimal(v.weight) for v in variants), Decimal(0)) / sum(
+            (Decimal(v.weight) for v in self.variants), Decimal(0)
+        )
+
+
+class Phase(Value):
+    """What start freezes: the definition, the metrics and slices it is read with, and n*."""
+
+    number: Annotated[int, Field(ge=1)]
+    experiment: Experiment
+    metrics: dict[str, Metric]  # the experiment's own, as they stood
+    slices: tuple[Slice, ...]
+    started_at: AwareDatetime
+    planned_units: int  # all arms
+    planned_units_assumed: bool = False
