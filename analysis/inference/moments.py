@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pair = tuple[str, str]
-K = TypeVar("K", str, Pair)
+K = TypeVar("K")
 
 
 def pair(first: str, second: str) -> Pair:
