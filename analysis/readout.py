@@ -15,6 +15,7 @@ VerdictCode = Literal["WITHHELD", "STOP", "TOO_EARLY", "NO_MATERIAL_EFFECT", "SH
 CheckState = Literal["pass", "warn", "fail", "unknown", "not_applicable"]
 Status = Literal["better", "worse", "cleared", "breached", "not_clear", "no_material_effect", "descriptive"]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Figure = bool | int | Number | str | None  # what a check may show of a group
 METHOD_VERSION = "1"
 VERDICT_RULE = 1
 WITHHOLDABLE = ("metrics", "slices", "series", "questions")
@@ -66,7 +67,9 @@ class Currency(Part):
 
 class Day(Part):
     n: int  # full business days since the start
-    planned: int | None
+    planned: int | None  # full business days from the start to the planned end
+    started_on: str  # ISO date in the shop's zone
+    ends_on: str | None
 
 
 class Design(Part):
@@ -114,8 +117,8 @@ class Check(Part):
     state: CheckState
     blocking: bool
     sentence: str
-    figures: dict[str, Number | int | str | None]
-    groups: tuple[dict[str, Any], ...]
+    figures: dict[str, Figure]
+    groups: tuple[dict[str, Figure], ...]  # the offending groups first, then the others that were looked at
     sql: str | None
     since: str | None
     owner: str
@@ -142,7 +145,8 @@ class Comparison(Part):
     treatment: ArmValue
     absolute: Estimate
     relative: Estimate
-    guardrail: Estimate | None  # the one-sided bound on the relative scale; None for other roles
+    guardrail: Estimate | None  # the one-sided bound against the limit, on the margin's scale; None for other roles
+    harm: Estimate | None  # the one-sided bound at the level of the harm test; None where there is none
     money_per_day: Estimate | None  # None where the metric is not money per unit
     p_always_valid: Number | None
     p_fixed: Number | None  # only under a fixed design, at its one look
@@ -202,6 +206,14 @@ class SliceReadout(Part):
     cells: tuple[SliceCell, ...]
 
 
+class Question(Part):
+    """One of the three questions: an answer with its range, or the reason why there is none."""
+
+    answer: Estimate | None
+    cannot: str | None
+    words: str
+
+
 class Provenance(Part):
     definition_version: int
     definition_digest: str
@@ -242,7 +254,7 @@ class Readout(Part):
     metrics: tuple[MetricReadout, ...] | None = None
     slices: tuple[SliceReadout, ...] | None = None
     series: Series | None = None
-    questions: dict[str, Any] | None = None
+    questions: dict[str, Question] | None = None
     exclusions: dict[str, int]
     warnings: tuple[str, ...]
     provenance: Provenance
