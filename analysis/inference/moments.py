@@ -108,6 +108,7 @@ class CellKey:
 
     @classmethod
     def overall(cls, window_days: int | None = None) -> "CellKey":
+        """All units of a population, undivided."""
         return cls("context", "", (), window_days)
 
 
