@@ -8,6 +8,7 @@
     ├── NotFoundError             exit 2   no such experiment, snapshot or shop (names the nearest)
     ├── TransitionError           exit 2   the lifecycle does not allow this step from this state
     ├── ConflictError             exit 1   somebody else changed it first
+    ├── StoreError                exit 1   the store refused (unreachable, disk full, made by a newer version)
     ├── WarehouseError            exit 1   the warehouse refused (disk full, corrupt file, overflow guard)
     │   └── WarehouseBusyError    exit 5   another process holds warehouse.lock
     └── ReadoutError              exit 1   a snapshot cannot be built or read
@@ -30,9 +31,10 @@ class Problem:
     message: str
     nearest: tuple[str, ...] = ()
     next_step: str = ""
+    line: int | None = None  # of the file it was read from, counted from 1
 
     def __str__(self) -> str:
-        said = f"{self.path}: {self.message}"
+        said = f"{self.path}: {self.message}" if self.line is None else f"line {self.line}, {self.path}: {self.message}"
         if self.nearest:
             said += f" (nearest: {', '.join(self.nearest)})"
         return f"{said}; {self.next_step}" if self.next_step else said
@@ -87,6 +89,10 @@ class TransitionError(TrueliftError):
 
 class ConflictError(TrueliftError):
     """Somebody else changed it first."""
+
+
+class StoreError(TrueliftError):
+    """The store refused."""
 
 
 class WarehouseError(TrueliftError):

@@ -6,13 +6,24 @@ things (does the metric exist, is there one control) are in `validate`.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 Scalar = bool | int | str
 Source = Literal["slates", "interactions", "order_lines", "sessions"]
@@ -20,7 +31,7 @@ Source = Literal["slates", "interactions", "order_lines", "sessions"]
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
-    """One column a metric may use: `flag` (0/1, may be unknown), `count`, `money` (minor units), `ms`, `micros` or `text`."""
+    """One column a metric may use: `flag` (0/1, may be unknown), `count`, `money` (minor), `ms`, `micros`, `text`."""
 
     kind: Literal["flag", "count", "money", "ms", "micros", "text"]
     matures: bool = False  # changes with later refunds and cancels, so the metric must say mature_days
@@ -71,8 +82,12 @@ NATIVE_CELLS: Mapping[str, tuple[str, ...]] = {
 
 def _decimal(value: object) -> object:
     if isinstance(value, bool | float):
-        raise ValueError(f'a decimal is written in quotes, for example "{value}"')
-    return value
+        raise ValueError(f'a decimal is written in quotes, for example "{float(value)}"')
+    if isinstance(value, str):
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
+            raise ValueError('a decimal is digits with a point, for example "0.05"')
+        return Decimal(value)
+    return Decimal(value) if isinstance(value, int) else value
 
 
 Exact = Annotated[Decimal, BeforeValidator(_decimal), Field(allow_inf_nan=False)]
@@ -129,14 +144,48 @@ class AtLeast(Value):
     at_least: AtLeastCount
 
 
-Measure = Literal["rows", "any"] | SumOf | DistinctOf | AtLeast
+def _shape(value: object) -> str | None:
+    """Which of a union's forms was meant, so that an error speaks of that form only."""
+    if isinstance(value, bool | int | str):
+        return "scalar"
+    if isinstance(value, list | tuple):
+        return "list"
+    if value is None or isinstance(value, float):
+        return None
+    fields = set(value) if isinstance(value, dict) else set(getattr(type(value), "model_fields", ()))
+    named = fields & {"sum", "distinct", "at_least"}
+    if len(named) == 1:
+        return str(named.pop())
+    return None if named else "bound"
+
+
+Measure = Annotated[
+    Annotated[Literal["rows", "any"], Tag("scalar")]
+    | Annotated[SumOf, Tag("sum")]
+    | Annotated[DistinctOf, Tag("distinct")]
+    | Annotated[AtLeast, Tag("at_least")],
+    Discriminator(
+        _shape,
+        custom_error_type="measure",
+        custom_error_message="a measure is rows, any, {sum: column}, {distinct: column} "
+        "or {at_least: {distinct: column, n: number}}",
+    ),
+]
+Condition = Annotated[
+    Annotated[Scalar, Tag("scalar")] | Annotated[list[Scalar], Tag("list")] | Annotated[Bound, Tag("bound")],
+    Discriminator(
+        _shape,
+        custom_error_type="condition",
+        custom_error_message="a condition is a value, a list of values, or bounds in whole numbers: {gte|lte|gt|lt: n}",
+    ),
+]
 
 
 class Fact(Value):
     """One whole number per unit: which rows of a source, and what is taken of them."""
 
     source: Source = Field(alias="from")
-    where: dict[str, Scalar | list[Scalar] | Bound] = {}
+    where: dict[str, Condition] = {}
     measure: Measure
 
     @property
@@ -221,12 +270,29 @@ class Metric(Value):
         """Whether every fact adds over rows, so that parts of a decomposition sum to the total."""
         return all(fact.fact.additive for fact in self.facts(None))
 
+    def scale(self, money_digits: int) -> Fraction:
+        """By what a value in the facts' whole units is divided to be in `value_unit`.
+
+        10^money_digits for money per unit or order, 10^6 for a cost in micros, 1 for counts, shares and ms.
+        """
+        numerator, *denominator = (_fact_scale(fact.fact, money_digits) for fact in self.facts(None))
+        return Fraction(numerator, denominator[0] if denominator else 1)
+
     def native_dimensions(self) -> tuple[str, ...]:
         """The dimensions every source of this metric has a native cell in, if it is additive."""
         if not self.additive:
             return ()
         sources = {fact.fact.source for fact in self.facts(None)}
         return tuple(name for name, native in NATIVE_CELLS.items() if sources <= set(native))
+
+
+def _fact_scale(fact: Fact, money_digits: int) -> int:
+    if not isinstance(fact.measure, SumOf):
+        return 1
+    kind = SOURCES[fact.source][fact.measure.sum].kind
+    if kind == "money":
+        return int(10**money_digits)
+    return 10**6 if kind == "micros" else 1
 
 
 class MetricCatalogue(Value):
