@@ -1,0 +1,214 @@
+"""A shop is a folder: its settings, its definitions, its warehouse and its store. ARCHITECTURE, decision 10.
+
+`truelift.toml` holds the settings; an environment variable TRUELIFT_<NAME> overrides one, an unknown name is refused.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files as packaged
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from experiments.currencies import EXPONENTS
+from experiments.errors import DefinitionError, NotFoundError, Problem, UsageError, nearest
+
+SETTINGS_FILE = "truelift.toml"
+
+
+class Settings(BaseSettings):
+    """What holds for a whole shop; the environment wins over the file."""
+
+    model_config = SettingsConfigDict(env_prefix="TRUELIFT_", extra="forbid", frozen=True, env_ignore_empty=True)
+
+    currency: str = "EUR"  # ISO 4217: the one currency everything is reported in
+    money_digits: Annotated[int, Field(ge=0, le=4)] | None = None  # None: the currency's own
+    time_zone: str = "UTC"  # IANA: where a business day begins
+    store_url: str | None = None  # None: registry.sqlite in the shop's folder
+    warehouse: Path | None = None  # None: warehouse.duckdb in the shop's folder; relative to it
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        if value not in EXPONENTS:
+            raise PydanticCustomError("currency", "is not an ISO 4217 currency code")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise PydanticCustomError("time_zone", "is not an IANA time zone")
+        return value
+
+    @property
+    def digits(self) -> int:
+        """How many decimal digits an amount has: money is whole numbers of 10^-digits."""
+        return EXPONENTS[self.currency] if self.money_digits is None else self.money_digits
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which business days are cut."""
+        return ZoneInfo(self.time_zone)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment over what the file gave; no .env file, no secrets folder."""
+        return env_settings, init_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Where everything of one shop lies."""
+
+    home: Path
+    settings: Settings
+
+    @property
+    def definitions(self) -> Path:
+        """The folder of experiment definitions, one YAML file each."""
+        return self.home / "definitions"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The shop's own metrics, beside the shipped ones."""
+        return self.home / "metrics.yml"
+
+    @property
+    def slices_file(self) -> Path:
+        """The slices every experiment is cut by."""
+        return self.home / "slices.yml"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file."""
+        return self.home / (self.settings.warehouse or "warehouse.duckdb")
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock of whoever has the warehouse open."""
+        return self.warehouse_path.with_name("warehouse.lock")
+
+    @property
+    def store_url(self) -> str:
+        """The store, as a SQLAlchemy URL."""
+        return self.settings.store_url or f"sqlite:///{self.home / 'registry.sqlite'}"
+
+    @property
+    def spool(self) -> Path:
+        """Where a service appends exposures and outcomes until they are loaded."""
+        return self.home / "spool"
+
+    @property
+    def published(self) -> Path:
+        """What the service reads."""
+        return self.home / "published"
+
+
+def open_shop(home: Path | None = None) -> Shop:
+    """The shop at `home`, else at TRUELIFT_HOME, else at ./shop.
+
+    NotFoundError when there is none; DefinitionError with every wrong setting.
+    """
+    folder = (home or Path(os.environ.get("TRUELIFT_HOME") or "shop")).absolute()
+    file = folder / SETTINGS_FILE
+    if not file.is_file():
+        raise NotFoundError(f"{folder}: not a shop, it has no {SETTINGS_FILE}; make one with `truelift init {folder}`")
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DefinitionError(str(file), [Problem("toml", "(file)", SETTINGS_FILE, str(error))]) from error
+    return Shop(folder, _settings(str(file), given))
+
+
+def create(home: Path, **settings: object) -> Shop:
+    """Make a shop's folder with commented example files; what the environment overrides is not written into them.
+
+    DefinitionError when a setting is wrong, UsageError when one of the files is there already.
+    """
+    folder = home.absolute()
+    given = {name: value for name, value in settings.items() if value is not None}
+    shop = Shop(folder, _settings(str(folder / SETTINGS_FILE), given))
+    files = {
+        folder / SETTINGS_FILE: _settings_text(given),
+        shop.metrics_file: _template("metrics.yml"),
+        shop.slices_file: _template("slices.yml"),
+    }
+    there = [path.name for path in files if path.exists()]
+    if there or (folder.exists() and not folder.is_dir()):
+        named = ", ".join(there) or "a file of that name"
+        raise UsageError(f"{folder}: {named} is there already and init overwrites nothing; choose another folder")
+    for room in (shop.definitions, shop.spool, shop.published):
+        room.mkdir(parents=True, exist_ok=True)
+    for path, text in files.items():
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    return shop
+
+
+def _settings(where: str, given: Mapping[str, object]) -> Settings:
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = [
+            _problem(str(e["loc"][0]) if e["loc"] else "(file)", e["type"], e["input"], e["msg"])
+            for e in error.errors()
+        ]
+        raise DefinitionError(where, problems) from error
+
+
+def _problem(name: str, kind: str, value: object, message: str) -> Problem:
+    known = tuple(Settings.model_fields)
+    match kind:
+        case "extra_forbidden":
+            step = f"remove it; settings are {', '.join(known)}"
+            return Problem("unknown_field", name, value, f"{name} is not a setting", nearest(name, known), step)
+        case "currency":
+            near = nearest(str(value).upper(), EXPONENTS)
+            return Problem("currency", name, value, f"{value!r} {message}", near, "write three capital letters, as EUR")
+        case "time_zone":
+            near = nearest(value, available_timezones())
+            return Problem("time_zone", name, value, f"{value!r} {message}", near, "write a zone as Europe/Berlin")
+    return Problem(
+        "wrong_type", name, value, f"{message[:1].lower()}{message[1:].replace('Input', 'it')}, not {value!r}"
+    )
+
+
+def _settings_text(given: Mapping[str, object]) -> str:
+    values = {name: given.get(name, field.default) for name, field in Settings.model_fields.items()}
+    meanings = {
+        "currency": "ISO 4217; every amount is reported in it",
+        "time_zone": "IANA; a business day begins at its midnight",
+        "money_digits": "digits kept of an amount; left out: the currency's own",
+        "store_url": "left out: registry.sqlite in this folder",
+        "warehouse": "relative to this folder",
+    }
+    examples = {
+        "money_digits": EXPONENTS[str(values["currency"])],
+        "store_url": "postgresql://user@host/truelift",
+        "warehouse": "warehouse.duckdb",
+    }
+    lines = ["# This shop's settings. The environment overrides each: TRUELIFT_CURRENCY, TRUELIFT_TIME_ZONE, …"]
+    for name, meaning in meanings.items():
+        value = values[name]
+        start, shown = ("# ", examples[name]) if value is None else ("", value)
+        lines.append(f"{start}{name} = {shown if isinstance(shown, int) else json.dumps(str(shown))}  # {meaning}")
+    return "\n".join(lines) + "\n"
+
+
+def _template(name: str) -> str:
+    return (packaged("experiments") / "templates" / name).read_text(encoding="utf-8")
