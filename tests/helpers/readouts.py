@@ -320,7 +320,8 @@ def _checks(case: Case) -> tuple[Check, ...]:
         ),
         Check(
             id="SH-09", label="Logged arm is the computed arm", state="not_applicable", blocking=True,
-            sentence="Not applicable: assigned by the shop.", figures={}, groups=(), sql=None, since=None, owner="recs-team",
+            sentence="Not applicable: assigned by the shop.", figures={}, groups=(), sql=None, since=None,
+            owner="recs-team",
         ),
     )  # fmt: skip
 

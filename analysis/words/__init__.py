@@ -356,6 +356,70 @@ def first_crossing(name: str, when: date, today: Figures | None) -> str:
     return f"{text}; today it spans {today.span}." if today is not None else f"{text}."
 
 
+# --- reasons for a verdict -------------------------------------------------------------------------------
+
+READ_AT_THE_END = "a fixed design is read once, at its planned end"
+READ_IN_WEEKS = "benefit is read in whole weeks, so that every weekday counts alike"
+SAME_STRATEGY = "every arm runs the same strategy"
+NOTHING_MEASURED = "no success metric could be measured"
+
+
+def harm_found(name: str, role: Literal["success", "guardrail"]) -> str:
+    """Why STOP."""
+    return f"{inside(name)} is worse" if role == "success" else f"{inside(name)} is beyond its limit"
+
+
+def latched(since: date) -> str:
+    """Why STOP, although today's range would not say so."""
+    return f"stopped on {day(since)}, not closed yet"
+
+
+def gate_not_met(unit_type: str) -> str:
+    """Too few units that did anything."""
+    return f"fewer than 100 {units(unit_type)} of an arm did anything this metric counts"
+
+
+def short_of_days(full_days: int, min_days: int) -> str:
+    """Not enough full days."""
+    return f"{whole(full_days)} of {whole(min_days)} full days"
+
+
+def short_of_units(smallest: int, min_units: int, unit_type: str) -> str:
+    """Not enough units in an arm."""
+    return f"{whole(smallest)} of the {whole(min_units)} {units(unit_type)} each arm needs"
+
+
+def inside_materiality(name: str, materiality: str | None) -> str:
+    """Why NO MATERIAL EFFECT."""
+    return f"{inside(name)} moved less than the {materiality} that matters"
+
+
+def is_up(name: str) -> str:
+    """Why SHIP or HOLD."""
+    return f"{inside(name)} is better"
+
+
+def cleared(name: str) -> str:
+    """A guardrail inside its limit."""
+    return f"{inside(name)} is inside its limit"
+
+
+def not_cleared(name: str, allowed: str | None, spread: Figures | None) -> str:
+    """A guardrail that may be beyond its limit."""
+    span = f", its range is {spread.span}" if spread is not None else ""
+    return f"{inside(name)} may be worse than the {allowed} allowed{span}"
+
+
+def unmeasured(name: str, cause: str) -> str:
+    """A metric without a number."""
+    return f"{inside(name)} could not be measured: {cause}"
+
+
+def undecided(name: str, cause: str | None) -> str:
+    """A success metric that says neither up nor down nor small enough."""
+    return unmeasured(name, cause) if cause else f"the range of {inside(name)} is still too wide to decide"
+
+
 # --- the three questions ---------------------------------------------------------------------------------
 
 NO_HOLDOUT = (
