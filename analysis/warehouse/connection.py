@@ -1,0 +1,121 @@
+"""Open the warehouse: one process at a time, by warehouse.lock beside the file (ARCHITECTURE, decision 6).
+
+DuckDB lets one process write or several read, never both, and a second one gets an I/O error; the lock turns
+that into waiting, and into a name. The lock belongs to the process: it is gone when the process is.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from analysis.warehouse.contract_sql import SCHEMA_FILE
+from experiments.errors import WarehouseBusyError, WarehouseError
+
+_POLL_SECONDS = 0.1
+
+
+def lock_path(path: Path) -> Path:
+    """The lock file of a warehouse file."""
+    return path.with_name("warehouse.lock")
+
+
+@contextmanager
+def open_connection(path: Path, *, wait_seconds: float = 0.0) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the warehouse file, made with its tables when new, in UTC; closing it releases the lock.
+
+    WarehouseBusyError (exit 5) names the process that holds the lock after `wait_seconds`;
+    WarehouseError says when the file is no warehouse of this version.
+    """
+    with _locked(path, wait_seconds):
+        try:
+            connection = duckdb.connect(str(path))
+        except duckdb.Error as error:
+            raise WarehouseError(f"{path}: cannot be opened as a warehouse ({first_line(error)}); "
+                                 f"move the file away and load the logs again") from error  # fmt: skip
+        try:
+            prepare(connection, path)
+            yield connection
+        finally:
+            connection.close()
+
+
+def open_memory() -> duckdb.DuckDBPyConnection:
+    """A warehouse that is gone when closed: for `truelift check` and tests."""
+    connection = duckdb.connect(":memory:")
+    prepare(connection, Path(":memory:"))
+    return connection
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make the tables of sql/schema.sql, or refuse a file made by another version of them."""
+    connection.execute("set timezone = 'UTC'")
+    schema = SCHEMA_FILE.read_text(encoding="utf-8")
+    digest = hashlib.sha256(schema.encode()).hexdigest()
+    connection.execute("create table if not exists warehouse (schema_digest varchar not null)")
+    found = connection.execute("select schema_digest from warehouse").fetchone()
+    if found is None:
+        connection.execute("begin")
+        connection.execute(schema)
+        connection.execute("insert into warehouse values (?)", [digest])
+        connection.execute("commit")
+    elif found[0] != digest:
+        raise WarehouseError(
+            f"{path}: made by another version of truelift (tables {found[0][:12]}, wanted {digest[:12]}); "
+            f"move the file away and load the logs again"
+        )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a database error, for a message."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+@contextmanager
+def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
+    lock = lock_path(path)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise WarehouseError(f"{lock}: cannot be written ({error.strerror}); choose another warehouse path") from error
+    with handle:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise WarehouseBusyError(_busy(path, lock, wait_seconds)) from None
+                time.sleep(_POLL_SECONDS)
+        handle.truncate(0)
+        who = {"pid": os.getpid(), "command": _command(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        handle.write(json.dumps(who))
+        handle.flush()
+        try:
+            yield
+        finally:
+            handle.truncate(0)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _command() -> str:
+    return " ".join((Path(sys.argv[0]).name, *sys.argv[1:3]))
+
+
+def _busy(path: Path, lock: Path, wait_seconds: float) -> str:
+    try:
+        holder = json.loads(lock.read_text(encoding="utf-8"))
+        by = f"process {holder['pid']} ({holder['command']}, since {holder['since']})"
+    except (ValueError, KeyError, TypeError):
+        by = "another process"
+    return f"{path}: {by} is using the warehouse and did not finish within {wait_seconds:g} s; wait longer with --wait"
