@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -117,6 +117,19 @@ def entries(value: Json, path: Path_) -> list[tuple[Path_, Json]]:
     return [((*path, index), entry) for index, entry in enumerate(listed)] if isinstance(listed, list) else []
 
 
+def besides(problems: Sequence[Problem], said: Sequence[Problem]) -> list[Problem]:
+    """`problems` without those at, or inside, a path of which `said` already speaks better."""
+    paths = [problem.path for problem in said]
+    return [
+        p for p in problems if not any(p.path == path or p.path.startswith((f"{path}.", f"{path}[")) for path in paths)
+    ]
+
+
+def in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """As they stand in the file."""
+    return sorted(problems, key=lambda problem: problem.line or 0)
+
+
 class _Loader(yaml.SafeLoader):
     """Core-schema scalars; aliases refused. The second argument of a resolver is the first characters it may have."""
 
@@ -176,11 +189,17 @@ def _problems(
     seen: set[Path_] = set()
     for details in error.errors(include_url=False):
         path = _written(details, value)
-        if path in seen:  # a union's further forms: the first one said it
+        if path in seen or _only_seems_short(details):  # a union's further forms: the first one said it
             continue
         seen.add(path)
         found.append(_problem(details, model, path, document, (*at, *path)))
     return found
+
+
+def _only_seems_short(details: ErrorDetails) -> bool:
+    """Pydantic counts the elements that are right; what is wrong with the others is said of them."""
+    given = details["input"]
+    return details["type"] == "too_short" and isinstance(given, list) and len(given) >= details["ctx"]["min_length"]
 
 
 def _written(details: ErrorDetails, value: Json) -> Path_:
@@ -204,14 +223,17 @@ def _problem(details: ErrorDetails, model: type[BaseModel], path: Path_, documen
     name = full[-1] if full else "(file)"
     match kind:
         case "extra_forbidden":
-            known = fields_at(model, path[:-1])
+            known = tuple(fields_at(model, path[:-1]))
             near = nearest(name, known)
             step = "remove it" if near else f"remove it; known here: {', '.join(known)}"
             return document.problem(
                 "unknown_field", full, given, f"{name} is not a known field", near=near, next_step=step
             )
         case "missing":
-            return document.problem("missing_field", full, None, "is missing", next_step=f"write {name}: …")
+            choices = _choices(fields_at(model, path[:-1]).get(str(name)))
+            return document.problem(
+                "missing_field", full, None, "is missing", next_step=f"write {name}: {choices or '…'}"
+            )
         case "string_pattern_mismatch" if name == "key" or str(context["pattern"]).startswith("^[a-z0-9]["):
             rule = "3 to 63" if "{2,62}" in str(context["pattern"]) else "2 to 63"
             message = f"{given!r} is not a key: {rule} of a-z, 0-9 and _, the first not _"
@@ -240,11 +262,14 @@ def _problem(details: ErrorDetails, model: type[BaseModel], path: Path_, documen
 
 
 def _words(message: str) -> str:
-    return message[:1].lower() + message[1:].replace("Input", "it")
+    return re.sub(r"Decimal\('(.*?)'\)", r"\1", message).replace("Input should", "it should")
 
 
-def fields_at(model: type[BaseModel], path: Path_) -> tuple[str, ...]:
-    """The field names, as written in a file, of the model along `path`; indices and free keys pass through."""
+def fields_at(model: type[BaseModel], path: Path_) -> dict[str, object]:
+    """Field names as written in a file, with their types, of the model along `path`.
+
+    Indices and free keys of a mapping pass through.
+    """
     models = [model]
     for part in path:
         following: list[type[BaseModel]] = []
@@ -253,7 +278,11 @@ def fields_at(model: type[BaseModel], path: Path_) -> tuple[str, ...]:
                 if part in (field_name, field.alias):
                     following += _models_in(field.annotation)
         models = following or models
-    return tuple(dict.fromkeys(field.alias or name for m in models for name, field in m.model_fields.items()))
+    return {field.alias or name: field.annotation for m in models for name, field in m.model_fields.items()}
+
+
+def _choices(annotation: object) -> str:
+    return " or ".join(str(choice) for choice in get_args(annotation)) if get_origin(annotation) is Literal else ""
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

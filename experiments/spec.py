@@ -145,25 +145,25 @@ class AtLeast(Value):
 
 
 def _shape(value: object) -> str | None:
-    """Which of a union's forms was meant, so that an error speaks of that form only."""
+    """Which of a union's forms was meant, so that an error speaks of that form only. No form is named like a field."""
     if isinstance(value, bool | int | str):
-        return "scalar"
+        return "a scalar"
     if isinstance(value, list | tuple):
-        return "list"
+        return "a list"
     if value is None or isinstance(value, float):
         return None
     fields = set(value) if isinstance(value, dict) else set(getattr(type(value), "model_fields", ()))
     named = fields & {"sum", "distinct", "at_least"}
     if len(named) == 1:
-        return str(named.pop())
-    return None if named else "bound"
+        return f"a {named.pop()}"
+    return None if named else "a bound"
 
 
 Measure = Annotated[
-    Annotated[Literal["rows", "any"], Tag("scalar")]
-    | Annotated[SumOf, Tag("sum")]
-    | Annotated[DistinctOf, Tag("distinct")]
-    | Annotated[AtLeast, Tag("at_least")],
+    Annotated[Literal["rows", "any"], Tag("a scalar")]
+    | Annotated[SumOf, Tag("a sum")]
+    | Annotated[DistinctOf, Tag("a distinct")]
+    | Annotated[AtLeast, Tag("a at_least")],
     Discriminator(
         _shape,
         custom_error_type="measure",
@@ -172,7 +172,7 @@ Measure = Annotated[
     ),
 ]
 Condition = Annotated[
-    Annotated[Scalar, Tag("scalar")] | Annotated[list[Scalar], Tag("list")] | Annotated[Bound, Tag("bound")],
+    Annotated[Scalar, Tag("a scalar")] | Annotated[list[Scalar], Tag("a list")] | Annotated[Bound, Tag("a bound")],
     Discriminator(
         _shape,
         custom_error_type="condition",

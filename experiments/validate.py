@@ -1,0 +1,278 @@
+"""Is an experiment's definition right, and everything that is wrong with it at once. ASSIGNMENT 4.
+
+The shape of each field is `spec`'s; here are the checks between fields, and what is known but refused: what only
+truelift's own assignment can mean, and what this version cannot do yet.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.catalogue import load_metrics, load_slices, read_metrics, read_slices, shipped_metrics
+from experiments.errors import DefinitionError, Problem, nearest
+from experiments.loading import Document, Json, Path_, besides, build, entries, in_order, parse, read_yaml, value_at
+from experiments.shop import Shop
+from experiments.spec import Experiment, Metric, RelativeMateriality, Schedule, SliceMateriality
+
+__all__ = ["Checked", "check_experiment", "load_experiment", "load_metrics", "load_slices", "validate"]
+
+ELSEWHERE = "the units were assigned by another system"
+REFUSED_FOR_EXTERNAL: Mapping[str, str] = {
+    "salt": f"{ELSEWHERE}, with its own salt",
+    "hash_version": f"{ELSEWHERE}, with its own hash",
+    "layer": f"{ELSEWHERE}, so no layer of this shop holds them",
+    "traffic": f"{ELSEWHERE}, which decided how many took part",
+    "ramp": f"{ELSEWHERE}, which decided how many took part",
+    "holdouts": f"{ELSEWHERE}, so this shop's holdouts were not kept out",
+    "overrides": f"{ELSEWHERE}, so nobody can be forced into an arm here",
+    "targeting": f"{ELSEWHERE}, which decided who was asked",
+    "prerequisites": f"{ELSEWHERE}, which decided who was asked",
+    "flag_key": f"{ELSEWHERE}, so no flag is answered here",
+    "exposure": f"{ELSEWHERE}, and the loaded rows say who was exposed when",
+}
+REFUSED_VARIANT_FIELDS: Mapping[str, str] = {"params": f"{ELSEWHERE}, so no strategy is run here"}
+
+# path → value (None: any) → (what is not in this version, the next step)
+NOT_YET: Mapping[Path_, Mapping[str | None, tuple[str, str]]] = {
+    ("assignment",): {
+        "truelift": ("assigning units here", "write assignment: external, and load who got what"),
+    },
+    ("design",): {
+        "switchback": ("a switchback", "write design: ab, if single units were assigned"),
+        "interleaving": ("interleaving", "write design: ab, if single units were assigned"),
+    },
+    ("unit_type",): {
+        "cluster_window": ("assignment of clusters", "assign users, sessions or devices"),
+        "request": ("assignment of requests", "assign users, sessions or devices"),
+    },
+    ("analysis", "design"): {
+        "group_sequential": ("a group-sequential design", "write design: always_valid, or fixed with one planned end"),
+    },
+    ("analysis", "looks"): {None: ("a group-sequential design", "remove looks")},
+    ("analysis", "returning"): {
+        "include": ("analysing units of an earlier phase again", "write returning: exclude"),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file: its problems, or in a line what it declares."""
+
+    path: Path
+    problems: tuple[Problem, ...]
+    summary: str
+
+
+def load_experiment(path: Path, shop: Shop) -> Experiment:
+    """The definition in `path`, right in every way that can be checked. DefinitionError with all problems."""
+    experiment, problems = check_experiment(path, load_metrics(shop).metrics)
+    if problems or experiment is None:
+        raise DefinitionError(str(path), problems)
+    return experiment
+
+
+def validate(shop: Shop, paths: Sequence[Path]) -> tuple[Checked, ...]:
+    """The shop's metrics and slices, then each definition; nothing is raised for what a file says."""
+    own, wrong_metrics = read_metrics(shop.metrics_file) if shop.metrics_file.exists() else ({}, [])
+    slices, wrong_slices = read_slices(shop.slices_file) if shop.slices_file.exists() else ((), [])
+    checked = [
+        Checked(
+            shop.metrics_file, tuple(wrong_metrics), f"{len(own)} metrics beside {len(shipped_metrics())} shipped ones"
+        ),
+        Checked(shop.slices_file, tuple(wrong_slices), f"{len(slices)} slices"),
+    ]
+    mistaken = {problem.path.split(".")[1] for problem in wrong_metrics if problem.path.startswith("metrics.")}
+    for path in paths:
+        experiment, problems = check_experiment(path, {**shipped_metrics(), **own})
+        problems = [p for p in problems if not (p.code == "unknown_metric" and p.value in mistaken)]
+        checked.append(Checked(path, tuple(problems), "" if experiment is None else summary(experiment)))
+    return tuple(checked)
+
+
+def summary(experiment: Experiment) -> str:
+    """What a definition declares, in a line."""
+    arms = ", ".join(variant.key for variant in experiment.variants)
+    metrics, start = experiment.metrics, experiment.schedule.start_at
+    return (
+        f"{experiment.key}: {arms}; {len(metrics.success)} success, {len(metrics.guardrails)} guardrail and "
+        f"{len(metrics.secondary)} secondary metrics; {experiment.analysis.design} from {start:%Y-%m-%d}"
+    )
+
+
+def check_experiment(path: Path, metrics: Mapping[str, Metric]) -> tuple[Experiment | None, list[Problem]]:
+    """The definition and no problems, or problems in the order of the file. NotFoundError without a file."""
+    document, problems = read_yaml(path)
+    if document is None:
+        return None, problems
+    special = [*_not_yet(document), *_refused(document), *_materiality(document, metrics), *_weights(document)]
+    experiment, wrong = parse(Experiment, document)
+    problems += [*special, *besides(wrong, [*special, *_only_elsewhere(document)])]
+    across = [*_variants(document), *_roles(document, metrics), *_schedule(document), *_twice(document)]
+    problems += besides(across, wrong)
+    return (None if problems else experiment), in_order(problems)
+
+
+def _not_yet(document: Document) -> Iterator[Problem]:
+    for path, values in NOT_YET.items():
+        given = value_at(document.value, path)
+        written = given is not None or path in document.lines
+        said = values.get(None) if None in values and written else values.get(given) if isinstance(given, str) else None
+        if said:
+            yield document.problem(
+                "not_in_this_version", path, given, f"{said[0]} is not in this version", next_step=said[1]
+            )
+
+
+def _own_assignment(document: Document) -> bool:
+    return value_at(document.value, ("assignment",)) == "truelift"
+
+
+def _refused(document: Document) -> Iterator[Problem]:
+    if _own_assignment(document):
+        return
+    for path, reason in _elsewhere(document):
+        message = f"{path[-1]} has no meaning here: {reason}"
+        given = value_at(document.value, path)
+        yield document.problem("refused_for_external", path, given, message, next_step="remove it")
+
+
+def _only_elsewhere(document: Document) -> Iterator[Problem]:
+    """Nothing is said of truelift's own fields where the one problem is that its assignment is not here yet."""
+    for path, reason in _elsewhere(document) if _own_assignment(document) else ():
+        yield document.problem("not_in_this_version", path, None, reason)
+
+
+def _elsewhere(document: Document) -> Iterator[tuple[Path_, str]]:
+    for name, reason in REFUSED_FOR_EXTERNAL.items():
+        if (name,) in document.lines:
+            yield (name,), reason
+    for at, _ in entries(document.value, ("variants",)):
+        for name, reason in REFUSED_VARIANT_FIELDS.items():
+            if (*at, name) in document.lines:
+                yield (*at, name), reason
+
+
+def _weights(document: Document) -> Iterator[Problem]:
+    """ASSIGNMENT 3: the weights of an assignment made elsewhere are whole-number ratios, "1","1","2"."""
+    if _own_assignment(document):
+        return
+    for at, variant in entries(document.value, ("variants",)):
+        weight = value_at(variant, ("weight",))
+        path = (*at, "weight")
+        if not isinstance(weight, str) or re.fullmatch(r"[1-9][0-9]*", weight):
+            if isinstance(weight, int | float):
+                step = f'write weight: "{weight}"'
+                yield document.problem("wrong_type", path, weight, "a weight is written in quotes", next_step=step)
+        elif weight.startswith("-"):
+            yield document.problem("negative_weight", path, weight, "a weight is above 0")
+        elif re.fullmatch(r"0+(\.0*)?", weight):
+            yield document.problem("zero_weight", path, weight, "a weight is above 0", next_step="remove the variant")
+        else:
+            message = f"{weight!r} is not a whole number: {ELSEWHERE}, so only the ratio of the weights counts"
+            step = 'write "1", "1" for equal arms, "9", "1" for nine to one'
+            yield document.problem("weight_precision", path, weight, message, next_step=step)
+
+
+def _variants(document: Document) -> Iterator[Problem]:
+    variants = entries(document.value, ("variants",))
+    if len(variants) < 2:
+        return
+    controls = [at for at, variant in variants if value_at(variant, ("is_control",)) is True]
+    keys = [value_at(variant, ("key",)) for _, variant in variants]
+    if not controls:
+        message = f"none of {', '.join(str(key) for key in keys)} is the control"
+        yield document.problem(
+            "no_control", ("variants",), None, message, next_step="write is_control: true on one of them"
+        )
+    for at in controls[1:]:
+        message = "there is another control, and an experiment has one"
+        yield document.problem("several_controls", (*at, "is_control"), True, message, next_step="keep one")
+
+
+def _roles(document: Document, metrics: Mapping[str, Metric]) -> Iterator[Problem]:
+    before: dict[str, str] = {}
+    for role in ("success", "guardrails", "secondary"):
+        for at, entry in entries(document.value, ("metrics", role)):
+            named = value_at(entry, ("metric",)) if isinstance(entry, dict) else entry
+            if not isinstance(named, str):
+                continue
+            if named not in metrics:
+                message = f"there is no metric {named}"
+                step = "`experiments/metrics.yml` lists the shipped ones; the shop's own are in its metrics.yml"
+                yield document.problem(
+                    "unknown_metric", at, named, message, near=nearest(named, metrics), next_step=step
+                )
+            if named in before:
+                message = f"{named} is among {before[named]} already"
+                yield document.problem("metric_twice", at, named, message, next_step="give it one role")
+            before.setdefault(named, role)
+            if role == "guardrails" and named in metrics:
+                yield from _margin(metrics[named], named, entry, document, at)
+
+
+def _margin(metric: Metric, named: str, entry: Json, document: Document, at: Path_) -> Iterator[Problem]:
+    own = [name for name in ("margin", "margin_abs") if value_at(entry, (name,)) is not None]
+    if len(own) == 2:
+        yield document.problem("two_margins", at, entry, "the margin is given twice", next_step="keep one")
+    if not own and metric.guardrail_margin is None and metric.guardrail_margin_abs is None:
+        message = f"{named} has no margin of its own: how much worse is still acceptable?"
+        yield document.problem("no_margin", at, entry, message, next_step=f'write {{metric: {named}, margin: "0.05"}}')
+
+
+def _schedule(document: Document) -> Iterator[Problem]:
+    schedule, _ = parse(Schedule, document, ("schedule",))
+    fixed = value_at(document.value, ("analysis", "design")) == "fixed"
+    if schedule is None:
+        return
+    path = ("schedule", "end_at")
+    if schedule.end_at is None and fixed:
+        message = "a fixed design is read once, at its end"
+        yield document.problem("no_end", path, None, message, next_step="write end_at, or design: always_valid")
+    if schedule.end_at is not None and schedule.end_at <= schedule.start_at:
+        message = f"ends {schedule.end_at.isoformat()}, not after its start {schedule.start_at.isoformat()}"
+        yield document.problem(
+            "schedule_order", path, str(schedule.end_at), message, next_step="put end_at after start_at"
+        )
+
+
+def _materiality(document: Document, metrics: Mapping[str, Metric]) -> Iterator[Problem]:
+    at: Path_ = ("analysis", "materiality")
+    given = value_at(document.value, at)
+    success = [entry for _, entry in entries(document.value, ("metrics", "success"))]
+    for key, entry in given.items() if isinstance(given, dict) else ():
+        path = (*at, key)
+        fields = set(entry) if isinstance(entry, dict) else set()
+        if key == "slices" and "relative" in fields:
+            message = "slices are judged in money, because a lift of a small slice is worth little"
+            step = 'write slices: {money_per_1000_units: "1.50"}'
+            yield document.problem("materiality", path, entry, message, next_step=step)
+        elif key != "slices" and "money_per_1000_units" in fields:
+            message = "money_per_1000_units stands under slices only; a metric has a relative materiality"
+            step = f'write {key}: {{relative: "0.005"}}'
+            yield document.problem("materiality", path, entry, message, next_step=step)
+        else:
+            yield from build(SliceMateriality if key == "slices" else RelativeMateriality, entry, document, path)[1]
+        if key != "slices" and key not in success:
+            code, message = (
+                "materiality_role",
+                f"{key} is not a success metric, so nothing is decided by its materiality",
+            )
+            if key not in metrics:
+                code, message = "unknown_metric", f"there is no metric {key}"
+            near = nearest(key, [entry for entry in success if isinstance(entry, str)])
+            yield document.problem(code, path, key, message, near=near, next_step="name a success metric, or remove it")
+
+
+def _twice(document: Document) -> Iterator[Problem]:
+    for code, path, field in (("variant_twice", ("variants",), "key"), ("module_twice", ("modules",), None)):
+        before: list[Json] = []
+        for at, entry in entries(document.value, path):
+            name = value_at(entry, (field,)) if field else entry
+            if isinstance(name, str) and name in before:
+                where = (*at, field) if field else at
+                yield document.problem(
+                    code, where, name, f"{name} is there already", next_step="choose another, or remove it"
+                )
+            before.append(name)
