@@ -80,14 +80,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A check that fails and therefore withholds: every result (`metrics` None) or some metrics and slices."""
+    """A check that fails and therefore withholds: every result (`metrics` None), or some metrics and slice dimensions."""
 
     check: str
     cause: str
     owner: str
     fix: str
     metrics: frozenset[str] | None = None
-    slices: frozenset[str] = frozenset()
+    dimensions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,59 @@
+"""The signal checks of a readout, in the order they are shown. SIGNALS.
+
+A check is one function from `Evidence` to a `Finding` and one line in `RULES`; its SQL returns the
+groups it looks at. Thresholds are one table in `thresholds`. A failure withholds what its hold says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from analysis.health import events, split
+from analysis.health.findings import Evidence, Finding
+from analysis.health.thresholds import THRESHOLDS
+from analysis.readout import Check
+from analysis.verdict import Hold
+
+__all__ = ["CHECKS", "RULES", "THRESHOLDS", "Evidence", "Health", "evaluate"]
+
+RULES: tuple[Callable[[Evidence], Finding], ...] = (
+    split.sample_ratio,
+    events.add_to_cart,
+    events.catalogue_join,
+    split.duplicates,
+    split.two_arms,
+    events.order_of_events,
+    split.audit,
+    events.returns,
+    split.pre_period,
+    split.registered,
+    events.margin_coverage,
+    events.contract,
+)
+
+CHECKS: tuple[str, ...] = (
+    "sample_ratio",
+    "missing_add_to_cart",
+    "catalogue_join",
+    "duplicates",
+    "two_arms",
+    "order_of_events",
+    "returns_unlinked",
+    "unregistered_variant",
+    "margin_coverage",
+    "rejected_rows",
+)
+"""The queries to run: each is sql/checks/<name>.sql, its rows go into `Evidence.rows[name]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Every check's result, and what the failing ones withhold."""
+
+    checks: tuple[Check, ...]
+    holds: tuple[Hold, ...]
+
+
+def evaluate(given: Evidence) -> Health:
+    """Judge everything; pure."""
+    findings = [rule(given) for rule in RULES]
+    return Health(tuple(f.check for f in findings), tuple(f.hold for f in findings if f.hold is not None))

@@ -1,0 +1,241 @@
+"""Checks of who got what: the split, units in two arms, unknown variants, arms alike beforehand."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from analysis import words
+from analysis.health.findings import (
+    DATA_TEAM,
+    NOT_RUN,
+    WEB_TEAM,
+    Evidence,
+    Finding,
+    Sheet,
+    by_arm,
+    inequality,
+    is_unequal,
+    rate,
+    summed,
+    text,
+    whole,
+    worst,
+)
+from analysis.health.sample_ratio import chi_square_p, evidence
+from analysis.health.thresholds import MIN_GROUP_UNITS, MIN_ROWS, MIN_SHARE_OFF, THRESHOLDS
+from analysis.inference.result import Undetermined
+from analysis.readout import CheckState, Figure
+from analysis.words import health as said
+
+SAMPLE_RATIO = Sheet("SH-01", "Sample ratio", blocking=True, sql="sample_ratio", owner=DATA_TEAM)
+DUPLICATES = Sheet("SH-04", "Duplicates", blocking=False, sql="duplicates", owner=WEB_TEAM)
+TWO_ARMS = Sheet("SH-07", "Units in two arms", blocking=True, sql="two_arms", owner=DATA_TEAM)
+AUDIT = Sheet("SH-09", "Logged arm is the computed arm", blocking=True, sql=None, owner=DATA_TEAM)
+PRE_PERIOD = Sheet("SH-15", "Arms alike before", blocking=True, sql=None, owner=DATA_TEAM)
+REGISTERED = Sheet("SH-16", "Only registered variants", blocking=True, sql="unregistered_variant", owner=DATA_TEAM)
+
+
+# --- SH-01 -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The units of one group by arm, and the evidence against the planned shares."""
+
+    group: str | None  # None: all units
+    units: tuple[int, ...]
+    e: float  # all units: the largest over the days
+    p: float  # χ²
+    off: float  # the largest distance of an arm's share from its plan
+
+    def state(self, groups: int, *, finished_import: bool) -> CheckState:
+        """Limits times the number of groups tested; 1 for all units."""
+        if self.off < MIN_SHARE_OFF:
+            return "pass"
+        if finished_import:
+            return THRESHOLDS["sample_ratio_p"].state(self.p * groups)
+        return THRESHOLDS["sample_ratio_e"].state(self.e / groups)
+
+    def figures(self, arms: Sequence[str]) -> dict[str, Figure]:
+        """For the readout."""
+        shown: dict[str, Figure] = {"group": self.group or "all units", "e": self.e, "p": self.p}
+        for arm, units in zip(arms, self.units, strict=True):
+            shown[f"units {arm}"] = units
+        return shown
+
+
+def sample_ratio(given: Evidence) -> Finding:
+    """SH-01: all units, and every group of 100 units or more by browser and context slice."""
+    arms, weights = given.arms, given.weights
+    counts = tuple(given.counts.units.get(arm, 0) for arm in arms)
+    if sum(counts) < MIN_GROUP_UNITS:
+        return SAMPLE_RATIO.unknown(said.too_few(sum(counts), MIN_GROUP_UNITS, "units"))
+    days = _daily_evidence(given)
+    overall = _split(None, counts, weights, max((e for _, e in days), default=0.0))
+    groups = [_split(name, units, weights) for name, units in _groups(given).items() if sum(units) >= MIN_GROUP_UNITS]
+    judged = [(overall, overall.state(1, finished_import=given.finished_import))]
+    judged += [(group, group.state(len(groups), finished_import=given.finished_import)) for group in groups]
+    state = worst(found for _, found in judged)
+    figures: dict[str, Figure] = {
+        "e": overall.e,
+        "p": overall.p,
+        "judged_by": "chi_square" if given.finished_import else "e",
+        "groups": len(groups),
+        **{f"share {arm}": rate(units, sum(counts)) for arm, units in zip(arms, counts, strict=True)},
+    }
+    if state == "pass":
+        return SAMPLE_RATIO.finding(state, said.split_as_planned(len(groups)), figures=figures)
+    offending = [split for split, found in judged if found == state]
+    cause = _cause(offending[0], arms, weights)
+    return SAMPLE_RATIO.finding(
+        state,
+        words.sentence_case(f"{cause}."),
+        figures=figures,
+        groups=(split.figures(arms) for split in offending),
+        since=_first_day(days, state) if offending[0] is overall else None,
+        hold=SAMPLE_RATIO.holding(cause, said.SPLIT_FIX) if state == "fail" else None,
+    )
+
+
+def _split(group: str | None, units: Sequence[int], weights: Sequence[Fraction], past: float = 0.0) -> Split:
+    total = sum(units)
+    off = max(abs(n / total - float(w)) for n, w in zip(units, weights, strict=True))
+    return Split(group, tuple(units), max(past, evidence(units, weights)), chi_square_p(units, weights), off)
+
+
+def _daily_evidence(given: Evidence) -> list[tuple[str, float]]:
+    """The evidence at the end of each day so far: its maximum stays valid (STATISTICS 6)."""
+    days = []
+    for day, arms in sorted(given.counts.daily.items()):
+        units = [arms[arm].n if arm in arms else 0 for arm in given.arms]
+        if sum(units) >= MIN_GROUP_UNITS:
+            days.append((day.isoformat(), evidence(units, given.weights)))
+    return days
+
+
+def _first_day(days: Sequence[tuple[str, float]], state: CheckState) -> str | None:
+    limit = THRESHOLDS["sample_ratio_e"].fail if state == "fail" else THRESHOLDS["sample_ratio_e"].warn
+    return next((day for day, e in days if e >= limit), None)
+
+
+def _groups(given: Evidence) -> Mapping[str, tuple[int, ...]]:
+    """Units by arm for each browser and each cell of a context slice, under the group's name."""
+    groups = dict(_context_groups(given))
+    for row in given.of("sample_ratio") or ():
+        if text(row, "dimension") == "overall" or text(row, "arm") not in given.arms:
+            continue
+        name = f"{text(row, 'dimension')} = {text(row, 'value')}"
+        units = list(groups.get(name, (0,) * len(given.arms)))
+        units[given.arms.index(text(row, "arm"))] = whole(row, "units")
+        groups[name] = tuple(units)
+    return groups
+
+
+def _context_groups(given: Evidence) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for key, arms in given.counts.cells.items():
+        if key.kind == "context" and key.slice and key.window_days is None:
+            units = tuple(arms[arm].n if arm in arms else 0 for arm in given.arms)
+            yield f"{key.slice} = {' × '.join(key.values)}", units
+
+
+def _cause(split: Split, arms: Sequence[str], weights: Sequence[Fraction]) -> str:
+    total = sum(split.units)
+    seen = [(arm, n / total, float(w)) for arm, n, w in zip(arms, split.units, weights, strict=True)]
+    return said.split_off(seen, split.group)
+
+
+# --- SH-04, SH-07 ----------------------------------------------------------------------------------------
+
+
+def duplicates(given: Evidence) -> Finding:
+    """SH-04: rows that came twice; they are no harm unless one arm has more of them."""
+    rows = given.of("duplicates")
+    if rows is None:
+        return DUPLICATES.unknown(NOT_RUN)
+    slates = summed(rows, "slates")
+    if slates < MIN_ROWS:
+        return DUPLICATES.unknown(said.too_few(slates, MIN_ROWS, "slots"))
+    loaded, by_id = max((whole(r, "rows_read") for r in rows), default=0), max(whole(r, "id_duplicates") for r in rows)
+    semantic = rate(summed(rows, "semantic_duplicates"), slates)
+    units, faulty = by_arm(rows, given.arms, "units"), by_arm(rows, given.arms, "units_with_duplicates")
+    e = inequality(faulty, units)
+    figures: dict[str, Figure] = {"by_id": rate(by_id, loaded), "semantic": semantic, "e_unequal": e}
+    sentence = said.duplicates(rate(by_id, loaded), semantic)
+    if is_unequal(e):
+        rates = [(arm, rate(f, n)) for arm, f, n in zip(given.arms, faulty, units, strict=True)]
+        cause = said.unequal("repeated slots", rates)
+        hold = DUPLICATES.holding(cause, said.DUPLICATES_FIX)
+        return DUPLICATES.finding(
+            "fail", words.sentence_case(f"{cause}."), figures=figures, groups=_shown(rows), hold=hold
+        )
+    state = worst(THRESHOLDS["duplicates"].state(figure) for figure in (rate(by_id, loaded), semantic))
+    return DUPLICATES.finding(state, sentence, figures=figures, groups=() if state == "pass" else _shown(rows))
+
+
+def two_arms(given: Evidence) -> Finding:
+    """SH-07: units seen in more than one arm, by the arm they were first seen in."""
+    rows = given.of("two_arms")
+    if rows is None:
+        return TWO_ARMS.unknown(NOT_RUN)
+    units, faulty = by_arm(rows, given.arms, "units"), by_arm(rows, given.arms, "units_in_two_arms")
+    if sum(units) < MIN_GROUP_UNITS:
+        return TWO_ARMS.unknown(said.too_few(sum(units), MIN_GROUP_UNITS, "units"))
+    share, e, kind = rate(sum(faulty), sum(units)), inequality(faulty, units), given.experiment.unit_type
+    figures: dict[str, Figure] = {"rate": share, "units": sum(faulty), "e_unequal": e}
+    state: CheckState = "fail" if is_unequal(e) else THRESHOLDS["two_arms"].state(share)
+    since = min((text(r, "first_day") for r in rows if r.get("first_day") is not None), default=None)
+    sentence, hold = said.two_arms(share, sum(faulty), kind), None
+    if state == "fail":
+        rates = [(arm, rate(f, n)) for arm, f, n in zip(given.arms, faulty, units, strict=True)]
+        unequal = said.unequal(f"{words.units(kind)} seen in more than one arm", rates)
+        hold = TWO_ARMS.holding(unequal if is_unequal(e) else said.two_arms_cause(share, kind), said.TWO_ARMS_FIX)
+        sentence = words.sentence_case(f"{hold.cause}.")
+    if state == "pass":
+        return TWO_ARMS.finding(state, sentence, figures=figures)
+    return TWO_ARMS.finding(state, sentence, figures=figures, groups=_shown(rows), since=since, hold=hold)
+
+
+def _shown(rows: Sequence[Mapping[str, Figure]]) -> list[dict[str, Figure]]:
+    return [dict(row) for row in rows]
+
+
+# --- SH-09, SH-15, SH-16 ---------------------------------------------------------------------------------
+
+
+def audit(given: Evidence) -> Finding:
+    """SH-09: the hash can only be recomputed where truelift made the split."""
+    return AUDIT.not_applicable(f"assigned by {given.experiment.assigned_by}")
+
+
+def pre_period(given: Evidence) -> Finding:
+    """SH-15: one test over all covariates, valid at every look."""
+    found = given.pre_period
+    if isinstance(found, Undetermined):
+        return PRE_PERIOD.unknown(found.words)
+    state = THRESHOLDS["pre_period_p"].state(found.p)
+    figures: dict[str, Figure] = {"p": found.p, "e": found.e, "covariates": len(found.covariates)}
+    if state == "pass":
+        return PRE_PERIOD.finding(state, said.alike_before(len(found.covariates)), figures=figures)
+    groups: list[dict[str, Figure]] = [{"arm": arm, **gaps} for arm, gaps in found.differences.items()]
+    hold = PRE_PERIOD.holding(said.UNLIKE_BEFORE, said.UNLIKE_BEFORE_FIX) if state == "fail" else None
+    sentence = words.sentence_case(f"{said.UNLIKE_BEFORE}.")
+    return PRE_PERIOD.finding(state, sentence, figures=figures, groups=groups, hold=hold)
+
+
+def registered(given: Evidence) -> Finding:
+    """SH-16: a variant in the logs that the definition does not know."""
+    rows = given.of("unregistered_variant")
+    if rows is None:
+        return REGISTERED.unknown(NOT_RUN)
+    if not rows:
+        return REGISTERED.finding("pass", said.ALL_REGISTERED)
+    count = summed(rows, "slates")
+    cause = said.unregistered([text(row, "variant") for row in rows], count)
+    return REGISTERED.finding(
+        "fail",
+        words.sentence_case(f"{cause}."),
+        figures={"rows": count, "units": summed(rows, "units")},
+        groups=_shown(rows),
+        since=min(text(row, "first_day") for row in rows),
+        hold=REGISTERED.holding(cause, said.UNREGISTERED_FIX),
+    )

@@ -1,0 +1,51 @@
+"""Every threshold of SIGNALS, in one table. Formulas are STATISTICS'; this page owns the limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis.readout import CheckState
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """When a figure warns and when it fails. `worse` says in which direction it gets worse."""
+
+    measure: str
+    warn: float
+    fail: float
+    worse: Literal["above", "below"] = "above"
+
+    def state(self, figure: float) -> CheckState:
+        """Pass, warn or fail; a figure on the limit is already beyond it."""
+        if self.worse == "below":
+            return "fail" if figure < self.fail else "warn" if figure < self.warn else "pass"
+        return "fail" if figure >= self.fail else "warn" if figure >= self.warn else "pass"
+
+
+THRESHOLDS: Mapping[str, Threshold] = {
+    "sample_ratio_e": Threshold("e-value of the split; for groups times their number", 100, 1_000),
+    "sample_ratio_p": Threshold("χ² p of a finished import; for groups times their number", 0.01, 0.001, "below"),
+    "add_to_cart_drop": Threshold("change of add-to-carts a view in one browser on one day", -0.2, -0.5, "below"),
+    "catalogue_join": Threshold("share of logged items found in the catalogue", 0.995, 0.98, "below"),
+    "catalogue_id_gap": Threshold("share found only after normalising the id", 0.01, 0.01),
+    "duplicates": Threshold("share of rows that repeat another", 0.005, 0.02),
+    "two_arms": Threshold("share of units seen in more than one arm", 0.003, 0.01),
+    "unequal_by_arm": Threshold("e-value that a fault hits the arms unequally", 1_000, 1_000),
+    "clicks_before_exposure": Threshold("share of module clicks before the unit's first exposure", 0.005, 0.005),
+    "unexposed_growth": Threshold(
+        "growth of purchases without exposure, last 7 days against before", 0.2, float("inf")
+    ),
+    "unlinked_returns": Threshold("share of refunds and cancels that match no order", 0.005, float("inf")),
+    "pre_period_p": Threshold("always-valid p of the pre-period test", 0.01, 0.001, "below"),
+    "margin_coverage": Threshold("share of order lines with a margin", 0.99, 0.98, "below"),
+    "rejected": Threshold("share of rows rejected by the contract", 0.005, 0.02),
+}
+
+MIN_GROUP_UNITS = 100  # a smaller group is not tested
+MIN_SHARE_OFF = 0.001  # a split is off by a tenth of a point at least, or it is not worth a warning
+MIN_VIEWS = 500  # of a browser on a day
+DROP_Z = -6.0
+OTHERS_STEADY = -0.2  # other browsers of the same day have not fallen this far
+BASELINE_DAYS = 7
+MIN_ROWS = 100  # fewer rows than this are unknown, not a pass

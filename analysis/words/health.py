@@ -1,0 +1,181 @@
+"""The sentences of the signal checks: what was found, and what has to be done about it. SIGNALS."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from analysis import words
+
+
+def share(value: float) -> str:
+    """A share with as many digits as it takes: 0.32%, 12.4%."""
+    return words.amount(value, unit="share")
+
+
+def unknown(cause: str) -> str:
+    """Too little data is unknown, not a pass."""
+    return f"Unknown: {cause}."
+
+
+def not_applicable(cause: str) -> str:
+    """The check has no object here."""
+    return f"Not applicable: {cause}."
+
+
+def too_few(count: int, needed: int, what: str) -> str:
+    """Why a check is unknown."""
+    return f"{words.whole(count)} {what}, at least {words.whole(needed)} are needed"
+
+
+# --- SH-01 -----------------------------------------------------------------------------------------------
+
+
+def split_as_planned(groups: int) -> str:
+    """Everything in order, overall and in the groups."""
+    also = f", and so is that of {words.whole(groups)} groups" if groups else ""
+    return f"The split is the one planned{also}."
+
+
+def split_off(seen: Sequence[tuple[str, float, float]], group: str | None) -> str:
+    """`seen`: (arm, share seen, share planned). A cause without a full stop."""
+    parts = [
+        f"{arm} has {share(found)} of the units where {share(planned)} were planned" for arm, found, planned in seen
+    ]
+    where = f"in {group} " if group else ""
+    return f"{where}{words.listed(parts)}"
+
+
+SPLIT_FIX = "find the exposures that one arm loses, and repair or restart the run"
+
+
+# --- SH-02 -----------------------------------------------------------------------------------------------
+
+
+def add_to_cart_steady(browsers: int) -> str:
+    """Every browser still sends what it used to."""
+    kinds = "the one browser" if browsers == 1 else f"all {browsers} browsers"
+    return f"Add-to-carts arrive as they used to from {kinds} with enough views."
+
+
+def add_to_cart_missing(browser: str, day: str, drop: float) -> str:
+    """A cause without a full stop."""
+    when = words.day(date.fromisoformat(day))
+    return f"add-to-carts on {browser} fell by {share(abs(drop))} on {when} while other browsers did not"
+
+
+def add_to_cart_never(browser: str, orders: int) -> str:
+    """A browser whose add-to-carts were never logged although it orders."""
+    return f"no add-to-cart is logged on {browser}, which has {words.whole(orders)} orders"
+
+
+ADD_TO_CART_FIX = "repair the add-to-cart event of that browser"
+
+
+# --- SH-03, SH-04 ----------------------------------------------------------------------------------------
+
+
+def catalogue_joined(found: float) -> str:
+    """Items and catalogue fit."""
+    return f"{share(found)} of the logged items are in the catalogue of their time."
+
+
+def catalogue_gap(found: float, normalised: float) -> str:
+    """A cause without a full stop."""
+    if normalised - found >= 0.01:
+        ignoring = f"{share(normalised)} if the id's spelling is ignored"
+        return f"only {share(found)} of the logged items are in the catalogue, {ignoring}"
+    return f"only {share(found)} of the logged items are in the catalogue of their time"
+
+
+CATALOGUE_FIX = "send the missing catalogue rows, or write item ids in one way"
+
+
+def duplicates(by_id: float, semantic: float) -> str:
+    """How many rows repeat another."""
+    return (
+        f"{share(by_id)} of the rows came twice under one event id (kept once); {share(semantic)} of the slots repeat "
+        "another of the same unit, module and session within 2 seconds."
+    )
+
+
+def unequal(what: str, rates: Sequence[tuple[str, float]]) -> str:
+    """A cause without a full stop: a fault that hits one arm more than another."""
+    return f"{what} are not equal by arm: {words.listed([f'{share(rate)} in {arm}' for arm, rate in rates])}"
+
+
+DUPLICATES_FIX = "stop the arm's page from sending a slot twice"
+
+
+# --- SH-07, SH-08 ----------------------------------------------------------------------------------------
+
+
+def two_arms(rate: float, count: int, unit_type: str) -> str:
+    """How many units were seen in two arms."""
+    who = f"{words.whole(count)} {words.units(unit_type)} ({share(rate)})"
+    return f"{who} were seen in more than one arm and are left out."
+
+
+def two_arms_cause(rate: float, unit_type: str) -> str:
+    """A cause without a full stop."""
+    return f"{share(rate)} of the {words.units(unit_type)} were seen in more than one arm"
+
+
+TWO_ARMS_FIX = "make the assignment stick to the unit, and restart the run"
+
+
+def order_of_events(before: float, unexposed: float) -> str:
+    """Whether events come in an order that can be."""
+    return (
+        f"{share(before)} of the clicks on the modules come before the unit's first exposure; "
+        f"{share(unexposed)} of the purchases are by units never exposed."
+    )
+
+
+# --- SH-14, SH-15, SH-16, SH-19, contract ----------------------------------------------------------------
+
+
+def returns_linked(count: int, unlinked: int) -> str:
+    """Refunds and cancels that name an order we know."""
+    if unlinked == 0:
+        return f"All {words.whole(count)} refunds and cancellations match an order."
+    some = f"{words.whole(unlinked)} of {words.whole(count)} refunds and cancellations"
+    return f"{some} match no order; no metric uses them."
+
+
+def alike_before(covariates: int) -> str:
+    """Pre-period A/A without a difference."""
+    return f"Before their first exposure the arms were alike in {covariates} measure{'' if covariates == 1 else 's'}."
+
+
+UNLIKE_BEFORE = "the arms already differed before their first exposure"
+UNLIKE_BEFORE_FIX = "find out what else split the units that way, and restart the run"
+
+
+def unregistered(variants: Sequence[str], rows: int) -> str:
+    """A cause without a full stop."""
+    names = words.listed([f"“{name}”" for name in variants])
+    kind = "a variant" if len(variants) == 1 else "variants"
+    return f"the logs name {kind} the definition does not: {names} ({words.whole(rows)} rows)"
+
+
+ALL_REGISTERED = "The logs name only the variants of the definition."
+UNREGISTERED_FIX = "correct the logs or the mapping, or register the variant in a new phase"
+
+
+def margin_known(rate: float) -> str:
+    """How many order lines carry a margin."""
+    return f"{share(rate)} of the order lines have a margin."
+
+
+def margin_missing(rate: float) -> str:
+    """A cause without a full stop."""
+    return f"only {share(rate)} of the order lines have a margin"
+
+
+MARGIN_FIX = "send the missing margins, on the rows or in the catalogue"
+
+
+def rejected(rate: float, rows: int, reasons: Sequence[str]) -> str:
+    """What the contract refused."""
+    if rows == 0:
+        return "Every row kept the contract."
+    return f"{words.whole(rows)} rows ({share(rate)}) broke the contract and are kept aside: {', '.join(reasons)}."
