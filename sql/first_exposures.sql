@@ -1,0 +1,108 @@
+-- one row per unit exposed in the experiment and phase; excluded_reason says why it is not analysed, null when it is
+with
+    unit_arms as (
+        select
+            unit,
+            variant,
+            min(event_ts) as first_ts,
+        from exposures
+        where
+            experiment_key = $experiment_key
+            and phase = $phase
+            and unit_type = $unit_type
+            and event_ts >= $started_at
+            and event_ts < $outcome_end
+            and assignment_reason in ('split', 'arm_disabled')
+        group by unit, variant
+    ),
+    firsts as (
+        select
+            unit,
+            min(first_ts) as first_ts,
+            count(*) as arms_seen,
+        from unit_arms
+        where list_contains($arms, variant)
+        group by unit
+    ),
+    first_rows as (
+        select
+            f.unit,
+            f.first_ts,
+            f.arms_seen,
+            e.event_day,
+            e.variant,
+            list_position($arms, e.variant) - 1 as arm,
+            e.module,
+            coalesce(e.page_category, '(none)') as page_category,
+            coalesce(e.browser, '(none)') as browser,
+            coalesce(e.platform, '(none)') as platform,
+            coalesce(e.country, '(none)') as country,
+            coalesce(e.app_version, '(none)') as app_version,
+            coalesce(e.is_bot, false) as is_bot,
+            coalesce(e.is_internal, false) as is_internal,
+        from firsts as f
+        inner join exposures as e on e.unit = f.unit and e.event_ts = f.first_ts
+        where
+            e.experiment_key = $experiment_key
+            and e.phase = $phase
+            and e.assignment_reason in ('split', 'arm_disabled')
+            and list_contains($arms, e.variant)
+    ),
+    ranked_rows as (
+        select
+            *,
+            row_number() over (
+                partition by unit
+                order by
+                    coalesce(list_position($modules, module), 1000000),
+                    module,
+                    page_category,
+                    arm,
+                    browser,
+                    platform,
+                    country,
+                    app_version,
+                    is_bot desc,
+                    is_internal desc
+            ) as place,
+        from first_rows
+    ),
+    other_exposures as (
+        select
+            unit,
+            min(event_day) as first_day,
+            max(case when phase < $phase and assignment_reason <> 'override' then 1 else 0 end) as in_earlier_phase,
+        from exposures
+        where
+            experiment_key = $experiment_key
+            and unit_type = $unit_type
+            and event_ts < $outcome_end
+            and (phase <> $phase or event_ts < $started_at or assignment_reason = 'override')
+            and assignment_reason in ('split', 'arm_disabled', 'override')
+        group by unit
+    )
+select
+    $experiment_key as experiment_key,
+    cast($phase as integer) as phase,
+    r.unit,
+    cast(r.arm as tinyint) as arm,
+    r.variant as arm_key,
+    r.first_ts,
+    r.event_day as first_day,
+    least(r.event_day, coalesce(o.first_day, r.event_day)) as any_phase_first_day,
+    r.module,
+    r.page_category,
+    r.browser,
+    r.platform,
+    r.country,
+    r.app_version,
+    case
+        when r.arms_seen > 1 then 'two_arms'
+        when r.is_bot then 'bot'
+        when r.is_internal then 'internal'
+        when o.in_earlier_phase = 1 then 'earlier_phase'
+    end as excluded_reason,
+from ranked_rows as r
+left join other_exposures as o on o.unit = r.unit
+where r.place = 1
+order by r.unit

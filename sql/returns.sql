@@ -1,0 +1,128 @@
+-- one row per order line and refund or cancel that takes something from it
+--
+-- The refunds and cancels of an order are worked in time order. Each fills the order's lines (those of its item, when it
+-- names one) in time order, up to what is left of each; without a value it takes all that is left. A line of value 0 is
+-- taken once, by the first that names its item or gives no value. What a later refund takes never changes what an earlier
+-- one took, so a cut in time or in days is a filter on this table.
+with recursive
+    returned_orders as (
+        select
+            unit,
+            order_id,
+            event_ts,
+            event_id,
+            event_day,
+            event_name,
+            item_id,
+            value,
+            row_number() over (partition by unit, order_id order by event_ts, event_id) as step,
+        from outcomes
+        where event_name in ('refund', 'cancel') and order_id is not null
+    ),
+    affected_orders as (
+        select distinct
+            unit,
+            order_id,
+        from returned_orders
+    ),
+    bought as (
+        select
+            l.unit,
+            l.order_id,
+            l.event_id,
+            l.event_day,
+            l.item_id,
+            coalesce(l.value, 0) as value,
+            row_number() over (partition by l.unit, l.order_id order by l.event_ts, l.event_id) as place,
+        from outcomes as l
+        inner join affected_orders as a on a.unit = l.unit and a.order_id = l.order_id
+        where l.event_name = 'purchase'
+    ),
+    worked as (
+        select
+            unit,
+            order_id,
+            event_id,
+            event_day,
+            item_id,
+            value,
+            place,
+            cast(0 as bigint) as step,
+            value as remaining,
+            false as touched,
+            cast(null as varchar) as event_name,
+            cast(null as date) as return_day,
+            cast(null as bigint) as amount,
+        from bought
+        union all
+        select
+            unit,
+            order_id,
+            event_id,
+            event_day,
+            item_id,
+            value,
+            place,
+            step,
+            remaining - taken as remaining,
+            touched or took as touched,
+            event_name,
+            return_day,
+            case when took then taken end as amount,
+        from (
+            select
+                s.*,
+                s.taken > 0 or (s.matches and s.value = 0 and not s.touched and s.takes_free) as took,
+            from (
+                select
+                    m.*,
+                    case
+                        when not m.matches then 0
+                        when m.asked is null then m.remaining
+                        else greatest(0, least(m.remaining, m.asked - m.before))
+                    end as taken,
+                from (
+                    select
+                        w.unit,
+                        w.order_id,
+                        w.event_id,
+                        w.event_day,
+                        w.item_id,
+                        w.value,
+                        w.place,
+                        r.step,
+                        w.remaining,
+                        w.touched,
+                        r.event_name,
+                        r.event_day as return_day,
+                        r.value as asked,
+                        r.item_id is not null or r.value is null as takes_free,
+                        r.item_id is null or coalesce(r.item_id = w.item_id, false) as matches,
+                        coalesce(
+                            sum(
+                                case
+                                    when r.item_id is null or coalesce(r.item_id = w.item_id, false) then w.remaining
+                                    else 0
+                                end
+                            ) over (
+                                partition by w.unit, w.order_id
+                                order by w.place
+                                rows between unbounded preceding and 1 preceding
+                            ),
+                            0
+                        ) as before,
+                    from worked as w
+                    inner join returned_orders as r
+                        on r.unit = w.unit and r.order_id = w.order_id and r.step = w.step + 1
+                ) as m
+            ) as s
+        ) as t
+    )
+select
+    unit,
+    event_id,
+    event_name,
+    date_diff('day', event_day, return_day) as days_after,
+    cast(amount as bigint) as amount,
+from worked
+where amount is not null
