@@ -125,9 +125,12 @@ class Check(Part):
 
 
 class ArmValue(Part):
+    """A metric in one arm, in its own unit: `mean` adjusted, `raw` as counted, over n units."""
+
     mean: Number | None
+    raw: Number | None
     n: int
-    nonzero: int
+    nonzero: int | None  # units with a non-zero numerator (ratio: denominator)
 
 
 class Adjustment(Part):
@@ -145,6 +148,7 @@ class Comparison(Part):
     treatment: ArmValue
     absolute: Estimate
     relative: Estimate
+    se: Number | None  # standard error of the absolute difference, in the metric's unit
     guardrail: Estimate | None  # the one-sided bound against the limit, on the margin's scale; None for other roles
     harm: Estimate | None  # the one-sided bound at the level of the harm test; None where there is none
     money_per_day: Estimate | None  # None where the metric is not money per unit

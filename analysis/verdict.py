@@ -80,7 +80,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A check that fails and therefore withholds: every result (`metrics` None), or some metrics and slice dimensions."""
+    """What a failing check withholds: every result (`metrics` None), or some metrics and slice dimensions."""
 
     check: str
     cause: str

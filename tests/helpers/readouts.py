@@ -212,13 +212,19 @@ def _comparison(case: Case, metric: MetricCase, arm: str, index: int) -> Compari
     return Comparison(
         arm=arm,
         against="control",
-        control=ArmValue(mean=None if unripe else metric.mean, n=case.per_arm, nonzero=case.per_arm // 9),
+        control=ArmValue(
+            mean=None if unripe else metric.mean, raw=None if unripe else metric.mean * 0.998, n=case.per_arm,
+            nonzero=case.per_arm // 9,
+        ),
         treatment=ArmValue(
-            mean=None if unripe else metric.mean + difference, n=case.per_arm + 37 * (index + 1),
+            mean=None if unripe else metric.mean + difference,
+            raw=None if unripe else (metric.mean + difference) * 1.001,
+            n=case.per_arm + 37 * (index + 1),
             nonzero=case.per_arm // 9 + 11,
         ),
         absolute=missing if unripe else absolute,
         relative=missing if unripe else relative,
+        se=None if unripe else _se(case, metric),
         guardrail=guardrail,
         harm=Interval(est=lift, lo=None, hi=lift + 2.9 / K * half / metric.mean) if metric.role == "success" else None,
         money_per_day=Interval(
