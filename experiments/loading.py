@@ -246,7 +246,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel], path: Path_, documen
             step = f"write the zone: {given}Z for UTC"
             return document.problem("naive_time", full, given, f"{given!r} has no time zone", next_step=step)
         case "too_short" if name == "variants":
-            message = f"{context['actual_length']} given; an experiment compares at least two"
+            message = f"{len(given)} given; an experiment compares at least two"
             return document.problem("too_few_variants", full, given, message, next_step="add a variant")
         case "too_short":
             message = f"needs at least {context['min_length']}, has {context['actual_length']}"

@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainSerializer,
     Tag,
     model_validator,
 )
@@ -90,7 +91,13 @@ def _decimal(value: object) -> object:
     return Decimal(value) if isinstance(value, int) else value
 
 
-Exact = Annotated[Decimal, BeforeValidator(_decimal), Field(allow_inf_nan=False)]
+def _digits(value: Decimal) -> str:
+    return f"{value:f}"  # never 1E-7
+
+
+Exact = Annotated[
+    Decimal, BeforeValidator(_decimal), PlainSerializer(_digits, when_used="json"), Field(allow_inf_nan=False)
+]
 Share = Annotated[Exact, Field(gt=0, lt=1)]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{1,62}$")]
 
