@@ -1,0 +1,128 @@
+"""The tables of the registry. A change here needs a migration; a test compares the two."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant in, an aware UTC instant out; ValueError for a naive one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; SQLite keeps it without the zone, as text that sorts."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone: the store takes aware instants only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From UTC, whatever zone the server's session is in."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),  # the newest; who changes it names the one they saw
+    Column("state", String(16), nullable=False),
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("experiment_key", String(64), ForeignKey("experiments.key"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("metrics", Text, nullable=False),
+    Column("registered_at", Instant, nullable=False),
+)
+
+phases = Table(
+    "phases",
+    metadata,
+    Column("experiment_key", String(64), ForeignKey("experiments.key"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("definition_version", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("frozen_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("experiment_key", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("previous", String(64), nullable=False, unique=True),  # a chain: no row has two successors
+    Column("hash", String(64), nullable=False, unique=True),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("snapshot_id", String(64), primary_key=True),
+    Column("experiment_key", String(64), nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("as_of", Instant, nullable=False),
+    Column("published_at", Instant, nullable=False),
+    Column("supersedes", String(64)),
+    Column("schema", String(32), nullable=False),
+    Column("verdict", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index(
+    "snapshots_newest_first",
+    snapshots.c.experiment_key,
+    snapshots.c.phase,
+    snapshots.c.published_at.desc(),
+)
+
+moments = Table(
+    "moments",
+    metadata,
+    Column("snapshot_id", String(64), ForeignKey("snapshots.snapshot_id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("experiment_key", String(64), primary_key=True),
+    Column("phase", Integer, primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("metric", String(64), primary_key=True),
+    Column("arm", String(64), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("detail", Text, nullable=False),
+)
