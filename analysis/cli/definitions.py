@@ -1,0 +1,81 @@
+"""`truelift validate`, `register` and `start`: from a file to a running experiment."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analysis.cli.context import Home, actor
+from experiments import lifecycle
+from experiments.shop import open_shop
+from experiments.store import Store
+from experiments.validate import Checked
+from experiments.validate import validate as check_all
+
+Reason = Annotated[str, typer.Option(help="Why: written into the audit.")]
+
+
+def validate(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Definitions (default: every one in the shop's definitions/).")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Check the shop's metrics, its slices and definitions; print every problem at once. Changes nothing."""
+    shop = open_shop(home)
+    paths = files or sorted(shop.definitions.glob("*.yml")) + sorted(shop.definitions.glob("*.yaml"))
+    checked = check_all(shop, paths)
+    for one in checked:
+        typer.echo(_said(one))
+    if any(one.problems for one in checked):
+        raise typer.Exit(2)
+
+
+def register_file(
+    file: Annotated[Path, typer.Argument(help="A definition.")],
+    reason: Reason = "",
+    home: Home = None,
+) -> None:
+    """Make a definition known to the store, as its next version; the same content changes nothing."""
+    shop = open_shop(home)
+    with Store.open(shop.store_url) as store:
+        known = lifecycle.register(store, shop, file, actor=actor(), reason=reason, now=datetime.now(UTC))
+    if not known.changed:
+        typer.echo(f"{known.key}: unchanged, still version {known.version} ({known.state})")
+        return
+    typer.echo(f"{known.key}: version {known.version} registered ({known.state})")
+    if known.state == "draft":
+        typer.echo(f"Next: truelift start {known.key}")
+
+
+def start(
+    key: Annotated[str, typer.Argument(help="A registered draft.")],
+    reason: Reason = "",
+    home: Home = None,
+) -> None:
+    """Freeze a draft with its metrics and slices, and let it run from its schedule's start_at."""
+    shop = open_shop(home)
+    with Store.open(shop.store_url) as store:
+        phase = lifecycle.start(store, shop, key, actor=actor(), reason=reason, now=datetime.now(UTC))
+    assumed = " (assumed: write analysis.planned_units to plan it)" if phase.planned_units_assumed else ""
+    typer.echo(
+        f"{key}: phase {phase.number} runs from {phase.started_at:%Y-%m-%d %H:%M} UTC, with {len(phase.metrics)} metrics and "
+        f"{len(phase.slices)} slices frozen, planned for {phase.planned_units:,} units{assumed}"
+    )
+    typer.echo(f"Next: truelift load its logs, then truelift refresh {key}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(validate)
+    app.command("register")(register_file)
+    app.command()(start)
+
+
+def _said(one: Checked) -> str:
+    if not one.problems:
+        return f"{one.path}: OK, {one.summary}"
+    count = len(one.problems)
+    lines = [f"{one.path}: {count} problem{'s' if count > 1 else ''}"]
+    return "\n".join([*lines, *(f"  {problem.code}: {problem}" for problem in one.problems)])
