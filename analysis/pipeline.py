@@ -1,0 +1,151 @@
+"""One refresh: count, check, assemble, publish. The stages live in their rooms; this file calls them in order."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, cast
+
+from analysis import assembly
+from analysis.assembly import Inputs, assemble
+from analysis.calendar import data_cut, day_start
+from analysis.health.checks import CHECKS
+from analysis.readout import Readout
+from analysis.warehouse import DEFAULT, WAREHOUSES
+from analysis.warehouse.base import CountRequest, DataCut
+from experiments.errors import UsageError
+from experiments.lifecycle import amended
+from experiments.shop import Shop
+from experiments.spec import Metric, Phase
+from experiments.store import Event, Snapshot, Store
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a refresh left behind; `new` is False when the same inputs had been published before."""
+
+    readout: Readout
+    new: bool
+
+
+def refresh(
+    shop: Shop,
+    store: Store,
+    key: str,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    phase: int | None = None,
+    wait_seconds: float = 0.0,
+    say: Say = lambda _: None,
+) -> Published:
+    """Recompute one experiment's newest phase (or `phase`) to the last full business day before `as_of` and publish it.
+
+    `now` and `as_of` are aware; without `as_of` it is `now`. Immutable and idempotent: the same logs,
+    definition and settings give the same snapshot id, and publishing it again changes nothing. UsageError
+    when no day of the experiment is over yet; WarehouseBusyError when another process has the warehouse.
+    """
+    registered = store.definition(key)
+    frozen = amended(store.phase(key, phase), registered)
+    experiment = frozen.experiment
+    cut = data_cut(as_of or now, experiment.schedule.end_at, shop.settings.zone)
+    request = count_request(frozen, cut)
+    if cut.outcome_end <= request.started_at:
+        raise UsageError(
+            f"{key}: as of {cut.as_of_day} no day of it is over (it starts {experiment.schedule.start_at:%Y-%m-%d %H:%M} "
+            f"UTC); refresh it from the day after, or pass a later --as-of"
+        )
+    say(f"{key}: counting to the end of {cut.as_of_day - timedelta(days=1)}")
+    with WAREHOUSES[DEFAULT](shop.warehouse_path, wait_seconds=wait_seconds) as warehouse:
+        counts = warehouse.count(request)
+        say(f"{key}: checking the signals")
+        rows = {name: warehouse.check(name, request) for name in CHECKS}
+        engine = warehouse.engine
+    say(f"{key}: estimating")
+    made = assemble(
+        Inputs(
+            phase=frozen,
+            definition_version=registered.version,
+            catalogue=frozen.metrics,
+            currency=shop.settings.currency,
+            digits=shop.settings.digits,
+            time_zone=shop.settings.time_zone,
+            cut=cut,
+            now=now,
+            counts=counts,
+            check_rows=rows,
+            events=tuple(_from_store(event, shop) for event in store.events(key, frozen.number)),
+            watched=_watched(store, frozen),
+            engine=engine,
+        )
+    )
+    for event in made.new_events:
+        store.record_event(_to_store(event, frozen, shop, now))
+    readout = made.readout
+    new = store.publish(
+        Snapshot(
+            snapshot_id=readout.snapshot_id,
+            experiment_key=key,
+            phase=frozen.number,
+            as_of=cut.as_of.replace(tzinfo=UTC),
+            published_at=now,
+            supersedes=None,
+            schema=readout.schema_,
+            verdict=readout.verdict.code,
+            body=zlib.compress(readout.to_json().encode()),
+            moments=zlib.compress(made.moments.encode()),
+        )
+    )
+    return Published(readout if new else read(store.snapshot(readout.snapshot_id)), new)
+
+
+def read(snapshot: Snapshot) -> Readout:
+    """The readout a snapshot holds."""
+    return Readout.from_json(zlib.decompress(snapshot.body))
+
+
+def count_request(phase: Phase, cut: DataCut) -> CountRequest:
+    """What the warehouse is asked for one phase at one cut."""
+    experiment = phase.experiment
+    metrics = tuple(phase.metrics[key] for key in experiment.metrics.keys())
+    return CountRequest(
+        experiment_key=experiment.key,
+        phase=phase.number,
+        unit_type=experiment.unit_type,
+        modules=experiment.modules,
+        arms=(experiment.control.key, *(variant.key for variant in experiment.treatments)),
+        started_at=experiment.schedule.start_at.astimezone(UTC).replace(tzinfo=None),
+        cut=cut,
+        covariate_days=experiment.analysis.covariate_days,
+        attribution_days=experiment.analysis.attribution_days,
+        outcome_days=experiment.analysis.outcome_days,
+        metrics=metrics,
+        covariate_metrics={metric.key: _adjusting(metric, phase) for metric in metrics},
+        slices=phase.slices,
+        series=experiment.metrics.success,
+    )
+
+
+def _adjusting(metric: Metric, phase: Phase) -> tuple[Metric, ...]:
+    if isinstance(metric.covariates, list):
+        return tuple(phase.metrics[key] for key in metric.covariates)
+    return (metric,) if metric.covariates == "own" else ()
+
+
+def _watched(store: Store, phase: Phase) -> bool:
+    """Whether somebody could read it while it ran: a snapshot of a cut before its end stands in the store."""
+    end = phase.experiment.schedule.end_at
+    heads = store.snapshots(phase.experiment.key, phase.number)
+    return any(end is None or head.as_of < end for head in heads)
+
+
+def _from_store(event: Event, shop: Shop) -> assembly.Event:
+    kind = cast(Literal["first_crossing", "stop", "stop_closed"], event.kind)
+    return assembly.Event(kind, event.arm, event.metric, event.at.astimezone(shop.settings.zone).date())
+
+
+def _to_store(event: assembly.Event, phase: Phase, shop: Shop, now: datetime) -> Event:
+    at = day_start(event.day, shop.settings.zone)
+    return Event(phase.experiment.key, phase.number, event.kind, event.metric, event.arm, at, now)
