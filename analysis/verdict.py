@@ -236,11 +236,9 @@ def _ship_or_hold(case: ArmCase, run: Run) -> Verdict | None:
     up = [r for r in case.of("success") if r.gate and r.better and r.change is not None]
     if not up or up[0].change is None or _missing(case, run):
         return None
-    lead, change = up[0], up[0].change
+    change = up[0].change
     because = [Because(rule="success_up", metric=r.metric, words=words.is_up(r.label)) for r in up]
-    if lead.first_crossing is not None:
-        since = words.first_crossing(lead.label, lead.first_crossing, change.spread)
-        because.append(Because(rule="first_crossing", metric=lead.metric, words=since))
+    because += [b for r in up for b in _crossed(r)]
     if run.same_strategy:
         because.append(Because(rule="same_strategy", words=words.SAME_STRATEGY))
         return _verdict("HOLD", case, words.differs_without_cause(change, case.name), because, run.next_reading)
@@ -255,7 +253,7 @@ def _ship_or_hold(case: ArmCase, run: Run) -> Verdict | None:
     worst = open_ones[0]
     cause = _unmeasured(worst, run)
     if cause is not None or worst.limit is None:
-        sentence = words.hold_unmeasured(change, case.name, worst.label, cause or "no range could be formed")
+        sentence = words.hold_unmeasured(change, case.name, worst.label, cause or "it is not determined")
     else:
         more = None if run.finished else worst.more_days
         sentence = words.hold_not_cleared(change, case.name, worst.label, worst.allowed or "", worst.limit, more)
@@ -271,9 +269,18 @@ def _open(reading: Reading, run: Run) -> Because:
     return Because(rule="guardrail_not_cleared", metric=reading.metric, words=said)
 
 
+def _crossed(reading: Reading) -> list[Because]:
+    """The dated first crossing of zero, beside today's range."""
+    if reading.first_crossing is None:
+        return []
+    today = reading.change.spread if reading.change is not None else None
+    said = words.first_crossing(reading.label, reading.first_crossing, today)
+    return [Because(rule="first_crossing", metric=reading.metric, words=said)]
+
+
 def _unmeasured(reading: Reading, run: Run) -> str | None:
     """Why a guardrail has no reading at all."""
-    if reading.change is None:
+    if reading.change is None or reading.limit is None:
         return reading.cause or "it is not determined"
     return None if reading.gate else words.gate_not_met(run.unit_type)
 
@@ -285,6 +292,7 @@ def _cant_tell(case: ArmCase, run: Run) -> Verdict:
     because = missing or [
         Because(rule="undecided", metric=r.metric, words=words.undecided(r.label, r.cause)) for r in case.of("success")
     ]
+    because += [b for r in case.of("success") for b in _crossed(r)]
     differs = any(r.gate and (r.better or r.status == "worse") for r in case.of("success"))
     if missing:
         sentence = words.cant_tell_at_the_end(None, case.name, missing[0].words)

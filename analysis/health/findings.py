@@ -34,6 +34,7 @@ class Evidence:
     rows: Mapping[str, CheckRows]
     pre_period: PrePeriod | Undetermined
     finished_import: bool
+    covariate_names: Mapping[str, str]
 
     @property
     def arms(self) -> tuple[str, ...]:

@@ -216,7 +216,10 @@ def pre_period(given: Evidence) -> Finding:
     figures: dict[str, Figure] = {"p": found.p, "e": found.e, "covariates": len(found.covariates)}
     if state == "pass":
         return PRE_PERIOD.finding(state, said.alike_before(len(found.covariates)), figures=figures)
-    groups: list[dict[str, Figure]] = [{"arm": arm, **gaps} for arm, gaps in found.differences.items()]
+    groups: list[dict[str, Figure]] = [
+        {"arm": arm, **{given.covariate_names.get(key, key): gap for key, gap in gaps.items()}}
+        for arm, gaps in found.differences.items()
+    ]
     hold = PRE_PERIOD.holding(said.UNLIKE_BEFORE, said.UNLIKE_BEFORE_FIX) if state == "fail" else None
     sentence = words.sentence_case(f"{said.UNLIKE_BEFORE}.")
     return PRE_PERIOD.finding(state, sentence, figures=figures, groups=groups, hold=hold)

@@ -418,13 +418,3 @@ def unmeasured(name: str, cause: str) -> str:
 def undecided(name: str, cause: str | None) -> str:
     """A success metric that says neither up nor down nor small enough."""
     return unmeasured(name, cause) if cause else f"the range of {inside(name)} is still too wide to decide"
-
-
-# --- the three questions ---------------------------------------------------------------------------------
-
-NO_HOLDOUT = (
-    "What would have happened anyway cannot be answered: no arm goes without recommendations. Create a 5% holdout."
-)
-NO_COST_RATES = (
-    "What it costs cannot be answered: no arm names its cost per 1,000 recommendations, with source and date."
-)

@@ -39,6 +39,7 @@ from analysis.readout import (
     Verdict,
     VerdictCode,
 )
+from analysis.words import notes
 
 START = date(2026, 12, 1)
 MODULES = ("homepage", "product_page", "cart", "email")
@@ -432,9 +433,9 @@ def _series(case: Case, metrics: tuple[MetricReadout, ...]) -> Series:
 
 def _questions() -> dict[str, Question]:
     return {
-        "anyway": Question(answer=None, cannot="no_holdout", words=words.NO_HOLDOUT),
+        "anyway": Question(answer=None, cannot="no_holdout", words=notes.NO_HOLDOUT),
         "segments": Question(answer=None, cannot=None, words="See the slices."),
-        "cost": Question(answer=None, cannot="no_cost_rates", words=words.NO_COST_RATES),
+        "cost": Question(answer=None, cannot="no_cost_rates", words=notes.NO_COST_RATES),
     }
 
 

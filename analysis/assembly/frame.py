@@ -1,0 +1,194 @@
+"""What a readout is built from, and the facts about the run that every part of it needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from analysis import words
+from analysis.calendar import business_day, day_start, full_days
+from analysis.inference.decision import Look
+from analysis.inference.effects import Sign
+from analysis.inference.metrics import MetricPlan, plan
+from analysis.inference.moments import CellKey, Moments
+from analysis.verdict import Run
+from analysis.warehouse.base import CheckRows, Counts, DataCut
+from experiments.spec import SOURCES, Experiment, Fact, Metric, Phase, SumOf
+
+HORIZON_DAYS = 28  # how far ahead cells are looked at where no end is planned
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A dated fact about an arm that outlives the day: stored with the phase, never recomputed.
+
+    `first_crossing`: the range of a success metric lay on one side of zero for the first time.
+    `stop`: the verdict was STOP because of `metric`. `stop_closed`: a person closed every stop of the
+    arm up to that day.
+    """
+
+    kind: Literal["first_crossing", "stop", "stop_closed"]
+    arm: str
+    metric: str  # '' for stop_closed
+    day: date  # the last business day whose data were in
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a readout is made of. Nothing else goes in: equal inputs give an equal readout.
+
+    `catalogue` holds the phase's metrics and those that adjust them. `watched` says that an earlier
+    snapshot was published while the run was going on, so that its end is not its first look. `now` is
+    aware and stays outside the snapshot's id.
+    """
+
+    phase: Phase
+    definition_version: int
+    catalogue: Mapping[str, Metric]
+    currency: str
+    digits: int
+    time_zone: str
+    cut: DataCut
+    now: datetime
+    counts: Counts
+    check_rows: Mapping[str, CheckRows]
+    events: tuple[Event, ...]
+    watched: bool
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The inputs with what follows from them about time, arms and units."""
+
+    inputs: Inputs
+    run: Run
+    planned_days: int | None
+    started_on: date
+    ends_on: date | None
+    look: Look
+
+    @property
+    def experiment(self) -> Experiment:
+        """The definition as it stood at the start."""
+        return self.inputs.phase.experiment
+
+    @property
+    def counts(self) -> Counts:
+        """Exact moments and unit counts."""
+        return self.inputs.counts
+
+    @property
+    def alpha(self) -> float:
+        """The error the definition allows."""
+        return float(self.experiment.analysis.alpha)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Treatment arms, in the definition's order."""
+        return tuple(variant.key for variant in self.experiment.treatments)
+
+    @property
+    def control(self) -> str:
+        """The control arm."""
+        return self.experiment.control.key
+
+    @property
+    def last_day(self) -> date:
+        """The last business day whose data are in."""
+        return self.inputs.cut.as_of_day - timedelta(days=1)
+
+    @property
+    def days_left(self) -> int:
+        """Full days to the planned end; a month where none is planned; 0 at the end."""
+        if self.run.finished:
+            return 0
+        return HORIZON_DAYS if self.planned_days is None else max(0, self.planned_days - self.run.full_days)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The experiment's metrics: success, guardrails, secondary."""
+        asked = self.experiment.metrics.keys()
+        return tuple(self.inputs.phase.metrics[key] for key in asked)
+
+    def plan(self, metric: Metric) -> MetricPlan:
+        """How the metric is read from moments."""
+        return plan(metric, self.inputs.catalogue, self.experiment.analysis.outcome_days)
+
+    def overall(self, arm: str, window_days: int | None) -> Moments:
+        """The arm's moments over all its units of a population."""
+        return self.counts.cells.get(CellKey.overall(window_days), {}).get(arm, Moments(0))
+
+    def fraction(self, units: int, arm: str) -> float:
+        """n/n* of the arm and the control together; n* is frozen in the phase (STATISTICS 4)."""
+        compared = (self.experiment.control, next(v for v in self.experiment.treatments if v.key == arm))
+        planned = Decimal(self.inputs.phase.planned_units) * self.experiment.share(compared)
+        return max(units, 1) / float(planned)
+
+    def label(self, metric: Metric) -> str:
+        """The metric's label for readers."""
+        return words.label(metric.label, self.experiment.unit_type)
+
+    def scale(self, metric: Metric) -> float:
+        """How many of the contrast's own unit make one of the metric's: 100 for cents of a mean in euro."""
+        below = self._fact_scale(metric.denominator) if metric.denominator is not None else 1.0
+        return self._fact_scale(metric.numerator) / below
+
+    def _fact_scale(self, fact: Fact) -> float:
+        kind = SOURCES[fact.source][fact.measure.sum].kind if isinstance(fact.measure, SumOf) else "count"
+        return {"money": 10.0**self.inputs.digits, "micros": 1e6}.get(kind, 1.0)
+
+
+def frame(inputs: Inputs) -> Frame:
+    """Work out the run's days and its look."""
+    experiment, zone = inputs.phase.experiment, ZoneInfo(inputs.time_zone)
+    as_of, started, end = inputs.cut.as_of.replace(tzinfo=UTC), inputs.phase.started_at, experiment.schedule.end_at
+    finished = end is not None and as_of >= end
+    upto = as_of if end is None else min(as_of, end)
+    design = experiment.analysis.design
+    run = Run(
+        design=design,
+        first_day=_first_full_day(started, zone),
+        full_days=full_days(started, upto, zone),
+        end_reading=None if end is None else _first_full_day(end, zone),
+        finished=finished,
+        min_days=experiment.analysis.min_days,
+        min_units=experiment.analysis.min_units_per_arm,
+        unit_type=experiment.unit_type,
+        same_strategy=_same_strategy(experiment),
+    )
+    look: Look = "always_valid"
+    if design == "fixed":
+        look = "planned_look" if finished else "before_planned_look"
+    return Frame(
+        inputs,
+        run,
+        planned_days=None if end is None else full_days(started, end, zone),
+        started_on=business_day(started, zone),
+        ends_on=None if end is None else business_day(end, zone),
+        look=look,
+    )
+
+
+def sign(metric: Metric) -> Sign:
+    """+1 where an increase is good."""
+    return 1 if metric.direction == "increase" else -1
+
+
+def is_money_per_unit(metric: Metric) -> bool:
+    """Whether a difference can be said in money a day: a mean of money over units."""
+    return metric.kind == "mean" and metric.value_unit == "money"
+
+
+def _first_full_day(instant: datetime, zone: ZoneInfo) -> date:
+    """The first business day that begins at or after an instant."""
+    day = business_day(instant, zone)
+    return day if day_start(day, zone) >= instant.astimezone(UTC) else day + timedelta(days=1)
+
+
+def _same_strategy(experiment: Experiment) -> bool:
+    """An A/A test: every variant names a strategy, and all name the same."""
+    named = {variant.strategy for variant in experiment.variants}
+    return len(named) == 1 and None not in named

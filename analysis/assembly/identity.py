@@ -1,0 +1,101 @@
+"""What makes two snapshots the same: digests of everything that went in. DATA 5."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from analysis.assembly.frame import Event, Frame
+from analysis.inference.moments import ArmMoments, MomentTable
+from analysis.readout import METHOD_VERSION, VERDICT_RULE, Provenance
+from analysis.warehouse.base import Counts
+from experiments.spec import canonical, digest
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+EXACT_IN_JSON = 2**53  # larger whole numbers travel as text
+
+
+def moments_json(counts: Counts) -> str:
+    """The exact moments as canonical JSON: what is hashed, and what a snapshot's sibling row keeps."""
+    return canonical(
+        {
+            "cells": _table(counts.cells),
+            "daily": {day.isoformat(): _arms(arms) for day, arms in counts.daily.items()},
+            "units": dict(counts.units),
+            "excluded": {arm: dict(reasons) for arm, reasons in counts.excluded.items()},
+            "days_with_data": counts.days_with_data,
+        }
+    )
+
+
+def provenance(frame: Frame, events: Sequence[Event]) -> Provenance:
+    """The digests of everything the readout is made of, with what helps to find it again."""
+    inputs, phase = frame.inputs, frame.inputs.phase
+    checks = {name: [dict(row) for row in rows.rows] for name, rows in inputs.check_rows.items()}
+    settings: dict[str, Json] = {
+        "currency": inputs.currency,
+        "digits": inputs.digits,
+        "time_zone": inputs.time_zone,
+        "started_at": phase.started_at.isoformat(),
+        "planned_units": phase.planned_units,
+        "planned_units_assumed": phase.planned_units_assumed,
+        "outcome_end": inputs.cut.outcome_end.isoformat(),
+        "data_as_of": None if inputs.counts.data_as_of is None else inputs.counts.data_as_of.isoformat(),
+        "watched": inputs.watched,
+        "events": [[e.kind, e.arm, e.metric, e.day.isoformat()] for e in sorted(events, key=_event_order)],
+    }
+    metrics = {**phase.metrics, **inputs.catalogue}
+    return Provenance(
+        definition_version=inputs.definition_version,
+        definition_digest=phase.experiment.digest(),
+        metrics_digest=digest({key: metric.digest() for key, metric in metrics.items()}),
+        slices_digest=digest([part.digest() for part in phase.slices]),
+        moments_digest=digest(moments_json(inputs.counts)),
+        checks_digest=digest(checks),
+        settings_digest=digest(settings),
+        loads=inputs.counts.loads,
+        engine=inputs.engine,
+    )
+
+
+def snapshot_id(frame: Frame, made_of: Provenance) -> str:
+    """16 hex digits: the same for the same inputs, whoever computes it and when."""
+    parts: dict[str, Json] = {
+        "experiment_key": frame.experiment.key,
+        "phase": frame.inputs.phase.number,
+        "as_of": frame.inputs.cut.as_of.isoformat(),
+        "definition_digest": made_of.definition_digest,
+        "metrics_digest": made_of.metrics_digest,
+        "slices_digest": made_of.slices_digest,
+        "moments_digest": made_of.moments_digest,
+        "checks_digest": made_of.checks_digest,
+        "settings_digest": made_of.settings_digest,
+        "method_version": METHOD_VERSION,
+        "verdict_rule": VERDICT_RULE,
+    }
+    return digest(parts)[:16]
+
+
+def _event_order(event: Event) -> tuple[str, str, str, str]:
+    return event.day.isoformat(), event.kind, event.arm, event.metric
+
+
+def _table(cells: MomentTable) -> list[Json]:
+    listed = sorted(
+        cells.items(), key=lambda item: (item[0].kind, item[0].slice, item[0].values, item[0].window_days or 0)
+    )
+    return [[key.kind, key.slice, list(key.values), key.window_days, _arms(arms)] for key, arms in listed]
+
+
+def _arms(arms: ArmMoments) -> dict[str, Json]:
+    return {
+        arm: {
+            "n": m.n,
+            "sums": _exact(m.sums),
+            "products": _exact({f"{a}*{b}": value for (a, b), value in m.products.items()}),
+            "nonzero": _exact(m.nonzero),
+        }
+        for arm, m in arms.items()
+    }
+
+
+def _exact(values: Mapping[str, int]) -> dict[str, Json]:
+    return {key: value if abs(value) <= EXACT_IN_JSON else str(value) for key, value in values.items()}

@@ -1,0 +1,107 @@
+"""What stands beside the numbers: notes, warnings, slices, and the three questions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Literal
+
+from analysis.words import amount, day, listed, sentence_case, units, whole
+
+# --- the three questions ---------------------------------------------------------------------------------
+
+NO_HOLDOUT = (
+    "What would have happened anyway cannot be answered: no arm goes without recommendations. Create a 5% holdout."
+)
+NOT_COMPUTED = "This version does not answer it yet, although the experiment could."
+SEGMENTS_IN_SLICES = "Where it helps and where it hurts stands in the slices, each with its range."
+NO_COST_RATES = (
+    "What it costs cannot be answered: no arm names its cost per 1,000 recommendations, with source and date."
+)
+
+
+# --- notes beside numbers --------------------------------------------------------------------------------
+
+
+def unripe(first: date) -> str:
+    """Nothing is old enough yet. A cause without a full stop."""
+    return f"its first data mature on {day(first)}"
+
+
+def adjusted(reduction: float, saved: int, unit_type: str) -> str:
+    """What looking at earlier behaviour gained."""
+    if reduction < 0.01:
+        return f"What {units(unit_type)} did before says next to nothing about this metric: the gain is negligible."
+    gain = f"What {units(unit_type)} did before takes {amount(reduction, unit='share')} of the noise away"
+    return f"{gain}, worth about {saved} day{'' if saved == 1 else 's'} of data." if saved else f"{gain}."
+
+
+def planned_units_assumed(planned: int, unit_type: str) -> str:
+    """n* was nobody's plan."""
+    who = units(unit_type)
+    return f"Nobody planned how many {who} this takes; {whole(planned)} are assumed, which sets how wide ranges are."
+
+
+def variance_floored(name: str, arm: str, unit_type: str) -> str:
+    """STATISTICS 4, unequal arms."""
+    return (
+        f"{name}: {arm} and control differ more than 2 to 1 in size and the smaller has few {units(unit_type)} that "
+        "count, so its spread is taken to be at least the larger one's."
+    )
+
+
+def partly_held(labels: Sequence[str], dimensions: Sequence[str], cause: str, owner: str, fix: str) -> str:
+    """A check holds some metrics or views, not all."""
+    shown = [*labels, *(f"views by {spoken(dimension)}" for dimension in dimensions)]
+    what = listed(shown) if shown else "Nothing of this experiment"
+    return f"{what}: not shown, because {cause}. The {owner} must {fix}."
+
+
+# --- slices ----------------------------------------------------------------------------------------------
+
+FLAGS = ("gain", "loss", "no_material_effect", "noise", "more_data")
+SLICE_LABELS = {
+    "first_module": "Module of the first exposure",
+    "first_page_category": "Page category of the first exposure",
+    "first_module_page_category": "Module × page category of the first exposure",
+    "module": "Module",
+    "item_category": "Category bought",
+    "page_category": "Page category",
+    "module_item_category": "Module × category bought",
+    "module_page_category": "Module × page category",
+}
+
+
+def spoken(key: str) -> str:
+    """item_category: item category."""
+    return key.replace("_", " ")
+
+
+def slice_label(key: str) -> str:
+    """A slice's name for readers."""
+    return SLICE_LABELS.get(key, sentence_case(spoken(key)))
+
+
+def slice_held(cause: str) -> str:
+    """A failing check holds the slice."""
+    return f"Not shown: {cause}."
+
+
+def slice_method(kind: Literal["context", "decomposition"], *, shrunk: bool) -> str:
+    """How the cells are to be read."""
+    if kind == "decomposition":
+        return "Parts add up to the total; ranges hold for all of them at once, and none is drawn towards the others."
+    if shrunk:
+        return "Estimates are drawn towards each other as far as chance explains their spread."
+    return "Ranges hold for all cells at once."
+
+
+def slice_flags(name: str, counted: Mapping[str, int]) -> str:
+    """'Revenue per user: 2 gain, 1 loses, 12 are noise, 5 need more data.'"""
+    forms = {
+        "gain": ("gains", "gain"),
+        "loss": ("loses", "lose"),
+        "no_material_effect": ("hardly differs", "hardly differ"),
+        "noise": ("is noise", "are noise"),
+        "more_data": ("needs more data", "need more data"),
+    }
+    said = [f"{n} {forms[flag][0 if n == 1 else 1]}" for flag, n in counted.items() if n]
+    return f"{name}: {listed(said)}." if said else f"{name}: no cell yet."
