@@ -43,7 +43,7 @@ def decide(frame: Frame, answered: Sequence[Answer], rows: Sequence[MetricReadou
         if case.latch is None and any(r.gate and r.harmed for r in case.readings)
     )
     shown = tuple(ArmVerdict(arm=arm, verdict=found) for arm, found in zip(frame.arms, verdicts, strict=True))
-    return Decision(overall(cases, verdicts), shown, (*events, *stops))
+    return Decision(overall(cases, verdicts), shown, tuple(dict.fromkeys((*events, *stops))))
 
 
 # --- events ----------------------------------------------------------------------------------------------
@@ -66,12 +66,13 @@ def _one_sided(frame: Frame, a: Answer) -> bool:
     return bounds.lo is not None and bounds.hi is not None and bounds.lo * bounds.hi > 0
 
 
-def _latch(events: Sequence[Event], arm: str) -> Latch | None:
-    """The first stop of the arm that nobody has closed since."""
-    own = [event for event in events if event.arm == arm]
+def _latch(frame: Frame, arm: str) -> Latch | None:
+    """The first stop of the arm on an earlier day that nobody has closed since; today's stands on today's data."""
+    own = [event for event in frame.inputs.events if event.arm == arm]
     closed = max((event.day for event in own if event.kind == "stop_closed"), default=date.min)
-    stops = sorted((e for e in own if e.kind == "stop" and e.day > closed), key=lambda e: (e.day, e.metric))
-    return Latch(arm, stops[0].metric, stops[0].day) if stops else None
+    open_ones = [e for e in own if e.kind == "stop" and closed < e.day < frame.last_day]
+    first = min(open_ones, key=lambda e: (e.day, e.metric), default=None)
+    return None if first is None else Latch(arm, first.metric, first.day)
 
 
 # --- readings --------------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ def _case(
     table = {row.key: row for row in rows}
     units = min(frame.counts.units.get(frame.control, 0), frame.counts.units.get(arm, 0))
     readings = tuple(_reading(frame, a, table[a.metric.key], events) for a in ordered)
-    return ArmCase(arm, units, readings, _latch(frame.inputs.events, arm), several=len(frame.arms) > 1)
+    return ArmCase(arm, units, readings, _latch(frame, arm), several=len(frame.arms) > 1)
 
 
 def _reading(frame: Frame, a: Answer, row: MetricReadout, events: Sequence[Event]) -> Reading:

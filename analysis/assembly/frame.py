@@ -40,8 +40,8 @@ class Inputs:
     """Everything a readout is made of. Nothing else goes in: equal inputs give an equal readout.
 
     `catalogue` holds the phase's metrics and those that adjust them. `watched` says that an earlier
-    snapshot was published while the run was going on, so that its end is not its first look. `now` is
-    aware and stays outside the snapshot's id.
+    snapshot was published while the run was going on, so that its end is not its first look. `exploratory`
+    are secondary metrics added after the phase started. `now` is aware and stays outside the snapshot's id.
     """
 
     phase: Phase
@@ -57,6 +57,7 @@ class Inputs:
     events: tuple[Event, ...]
     watched: bool
     engine: str
+    exploratory: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ def provenance(frame: Frame, events: Sequence[Event]) -> Provenance:
         "planned_units_assumed": phase.planned_units_assumed,
         "outcome_end": inputs.cut.outcome_end.isoformat(),
         "data_as_of": None if inputs.counts.data_as_of is None else inputs.counts.data_as_of.isoformat(),
-        "watched": inputs.watched,
+        "finished_import": frame.run.finished and not inputs.watched,
+        "exploratory": [*sorted(inputs.exploratory)],
         "events": [[e.kind, e.arm, e.metric, e.day.isoformat()] for e in sorted(events, key=_event_order)],
     }
     metrics = {**phase.metrics, **inputs.catalogue}

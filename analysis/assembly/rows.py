@@ -179,7 +179,7 @@ def _metric(frame: Frame, metric: Metric, own: Sequence[Answer], names: Mapping[
         value_unit=metric.value_unit,
         direction=metric.direction,
         additive=metric.additive and metric.kind == "mean",
-        registered=True,
+        registered=metric.key not in frame.inputs.exploratory,
         window_days=own[0].plan.window_days,
         mature_days=metric.mature_days,
         mature_until=instant(ripe) if metric.mature_days else None,
