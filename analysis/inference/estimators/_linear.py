@@ -62,18 +62,22 @@ def pseudo_inverse(covariance: Matrix) -> tuple[Matrix, int]:
     A zero variance is exactly zero here, because covariances are one division of exact integers. On
     the raw scale the eigenvalues of revenue would push those of a 0/1 covariate below any threshold.
     """
-    p = len(covariance)
-    inverse = np.zeros((p, p))
-    varying = np.flatnonzero(np.diag(covariance) > 0)
-    if not len(varying):
-        return inverse, 0
-    kept = np.ix_(varying, varying)
-    scale = np.sqrt(np.diag(covariance)[varying])
-    values, vectors = np.linalg.eigh(covariance[kept] / np.outer(scale, scale))
+    variances = covariance.diagonal()
+    varies = variances > 0
+    if not varies.all():
+        inverse = np.zeros_like(covariance)
+        if not varies.any():
+            return inverse, 0
+        inner, rank = pseudo_inverse(covariance[varies][:, varies])
+        inverse[np.ix_(varies, varies)] = inner
+        return inverse, rank
+    if not len(covariance):
+        return covariance, 0
+    scale = np.sqrt(variances)
+    values, vectors = np.linalg.eigh(covariance / (scale[:, None] * scale))
     large = values >= EIGENVALUE_FLOOR
     basis = vectors[:, large] / scale[:, None]
-    inverse[kept] = (basis / values[large]) @ basis.T
-    return inverse, int(large.sum())
+    return (basis / values[large]) @ basis.T, int(large.sum())
 
 
 def pooled_within(control: Arm, treatment: Arm) -> Matrix:
