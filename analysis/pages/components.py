@@ -1,0 +1,388 @@
+"""What pages share: finding the reading the address asks for, and drawing banner, cards, header, states and share.
+
+Everything a reader types or a shop names is escaped before it becomes HTML.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from html import escape
+from urllib.parse import urlencode, urlsplit
+
+import altair as alt
+import streamlit as st
+
+from analysis.pages import views
+from analysis.pages.style import CSS
+from analysis.readout import Readout, SliceReadout, Verdict
+from analysis.words import pages as say
+from experiments.errors import NotFoundError, TrueliftError, nearest
+from experiments.shop import open_shop
+from experiments.store import Registered, Snapshot, Store
+
+FIRST_STEPS = """\
+truelift init shop                                   # a folder for definitions, logs and results
+truelift validate shop/definitions/my_test.yml       # every problem at once
+truelift register shop/definitions/my_test.yml
+truelift start my_test
+truelift load logs.parquet --mapping my.mapping.yml  # your own logs, as they are
+truelift refresh my_test                             # a verdict, published here"""
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+
+
+def now() -> datetime:
+    """The current instant: the one clock of the pages."""
+    return datetime.now(UTC)
+
+
+@st.cache_resource(show_spinner=False)
+def _store(url: str) -> Store:
+    return Store.open(url)
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _decoded(snapshot_id: str, _body: bytes) -> Readout:  # noqa: ARG001
+    return Readout.from_json(zlib.decompress(_body))
+
+
+def begin() -> Store:
+    """The shop's store; without one the page says what to do next and ends here."""
+    st.html(f"<style>{CSS}</style>")
+    try:
+        return _store(open_shop(None).store_url)
+    except NotFoundError as error:
+        empty("No shop yet", f"{error}", "./run demo    # a small made-up shop, loaded and read\n" + FIRST_STEPS)
+    except TrueliftError as error:
+        empty("This shop cannot be opened", f"{error}", None)
+    raise AssertionError("st.stop ends the page")
+
+
+def empty(title: str, told: str, commands: str | None) -> None:
+    """A page without anything to show: what is missing, and the commands that bring it. Ends the page."""
+    st.title(title, anchor=False)
+    st.write(told)
+    if commands is not None:
+        st.write("What to do next:")
+        st.code(commands, language="shell", wrap_lines=True)
+    st.stop()
+
+
+def readings(store: Store) -> tuple[views.Registration, ...]:
+    """Every registered experiment with its newest reading."""
+    return tuple(
+        views.Registration(
+            each.key, each.experiment.name, each.experiment.owner, tuple(each.experiment.modules), newest(store, each)
+        )
+        for each in store.registered()
+    )
+
+
+def newest(store: Store, each: Registered) -> Readout | None:
+    """An experiment's newest reading, if it has one."""
+    found = store.latest(each.key)
+    return None if found is None else decode(found)
+
+
+def decode(snapshot: Snapshot) -> Readout:
+    """The readout in a snapshot, kept by snapshot id: a snapshot never changes."""
+    return _decoded(snapshot.snapshot_id, snapshot.body)
+
+
+# --- the address -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the address asks for: a reading, when it was published, and the arm to look at."""
+
+    reading: Readout
+    published: datetime
+    arm: str
+
+
+def asked(store: Store) -> Asked:
+    """The reading and arm the address names, and the widgets that change them. Ends the page where there is none."""
+    keys = [each.key for each in store.registered()]
+    if not keys:
+        empty("No experiment is registered yet", "Describe one in a YAML file and register it.", FIRST_STEPS)
+    named = st.query_params.get("experiment")
+    if named is not None and named not in keys:
+        _unknown_experiment(named, keys)
+    with st.container(horizontal=True, key="filters"):
+        first = None if named is not None else views.overview(readings(store), now()).rows[0].key
+        key = choose("Experiment", "experiment", {key: key for key in keys}, prefer=first, widget=selectbox, pin=True)
+        snapshot = _snapshot(store, key)
+        reading = decode(snapshot)
+        arm = choose(
+            "Arm", "arm", {arm: arm for arm in views.treatments(reading)}, prefer=reading.verdict.arm, pin=True
+        )
+    return Asked(reading, snapshot.published_at, arm)
+
+
+def _snapshot(store: Store, key: str) -> Snapshot:
+    """The snapshot the address pins, else the newest of the phase it names, else the newest."""
+    heads = store.snapshots(key)
+    if not heads:
+        empty(
+            key,
+            say.no_reading(key),
+            f"truelift start {key}\ntruelift load FILE --mapping MAPPING\ntruelift refresh {key}",
+        )
+    phases = sorted({head.phase for head in heads}, reverse=True)
+    phase = int(choose("Phase", "phase", {str(number): str(number) for number in phases}))
+    pinned = st.query_params.get("snapshot")
+    found = None
+    if pinned in {head.snapshot_id for head in heads if head.phase == phase}:
+        found = store.snapshot(str(pinned))
+    latest = store.latest(key, phase)
+    if latest is None:
+        raise AssertionError("a phase with a snapshot has a newest one")
+    return found or latest
+
+
+def _unknown_experiment(named: str, keys: Sequence[str]) -> None:
+    near = nearest(named, keys)
+    st.title("No such experiment", anchor=False)
+    st.write(say.no_experiment(named, near))
+    for key in near or tuple(keys)[:5]:
+        st.html(f'<p><a href="?{urlencode({"experiment": key})}">{escape(key)}</a></p>')
+    st.stop()
+
+
+Widget = Callable[[str, list[str], str], str | None]
+
+
+def selectbox(label: str, options: list[str], key: str) -> str | None:
+    """A list that opens, for many options."""
+    return st.selectbox(label, options, index=None, key=key, required=True, bind="query-params", width=320)
+
+
+def segmented(label: str, options: list[str], key: str) -> str | None:
+    """All options side by side, for a few."""
+    return st.segmented_control(label, options, key=key, required=True, bind="query-params")
+
+
+def choose(
+    label: str,
+    key: str,
+    options: Mapping[str, str],
+    *,
+    prefer: str | None = None,
+    widget: Widget = segmented,
+    pin: bool = False,
+) -> str:
+    """Which of `options` (value → name) the reader wants: the address's, else `prefer`, else the first.
+
+    The widget is bound to the address under `key`, which carries the name and also takes the value. With one
+    option nothing is drawn. An address that asks for something else is told so. `pin` writes even the default
+    into the address, where tomorrow's default may be another.
+    """
+    values = {name: value for value, name in options.items()}
+    default = next(iter(options)) if prefer is None or prefer not in options else prefer
+    wanted = st.query_params.get(key)
+    if wanted is not None and wanted not in values and wanted not in options:
+        st.info(say.no_option(label.lower(), wanted, options[default]))
+    if len(options) == 1:
+        return default
+    if pin and wanted is None:
+        held = st.session_state.get(key)
+        st.query_params[key] = wanted = held if held in values else options[default]
+    if st.session_state.get(key) not in values:
+        value = default if wanted is None else values.get(wanted, wanted)
+        st.session_state[key] = options.get(value, options[default])
+    chosen = widget(label, list(values), key)
+    return default if chosen is None else values.get(chosen, default)
+
+
+# --- parts of a page -------------------------------------------------------------------------------------
+
+
+def head(store: Store, asked: Asked) -> Verdict:
+    """The head of every page on one reading: its name, the arm's verdict (returned too), and the facts beneath."""
+    reading, verdict = asked.reading, views.verdict_of(asked.reading, asked.arm)
+    shown = views.header(reading, asked.published)
+    st.title(shown.title, anchor=False)
+    notices(store, reading, asked.published)
+    banner(verdict)
+    facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown.facts)
+    st.html(f'<dl class="facts">{facts}</dl>')
+    return verdict
+
+
+def notices(store: Store, reading: Readout, published: datetime) -> None:
+    """What a reader has to know about the reading itself: that it is old, or not the newest."""
+    latest = store.latest(reading.experiment.key, reading.phase)
+    if latest is not None and latest.snapshot_id != reading.snapshot_id:
+        st.info(say.older_reading(published))
+        return
+    age = views.stale_days(reading, now())
+    if age is not None:
+        st.html(f'<p class="stale" role="status">{escape(say.stale_notice(age, reading.experiment.key))}</p>')
+
+
+def banner(verdict: Verdict) -> None:
+    """The verdict: its name, and its sentence in the same size for good and bad news. Green only for SHIP."""
+    name, glyph = views.VERDICT_NAMES[verdict.code], views.VERDICT_GLYPHS[verdict.code]
+    st.html(
+        f'<section class="banner {verdict.code.lower()}" role="status"><h2><span aria-hidden="true">{glyph}</span> '
+        f"{escape(name)}</h2><p>{escape(verdict.sentence)}</p></section>"
+    )
+
+
+def cards(reading: Readout, arm: str) -> None:
+    """The four numbers with their ranges. No arrow and no colour: noise would get a green one."""
+    shown = views.cards(reading, arm)
+    columns = st.container(key="cards").columns(len(shown), gap="small")
+    for column, card in zip(columns, shown, strict=True):
+        column.metric(
+            card.label, card.value, card.detail or None, delta_color="off", delta_arrow="off", border=True,
+            help=card.help, height="stretch",
+        )  # fmt: skip
+
+
+def chart(drawn: alt.LayerChart) -> None:
+    """A chart at full width in its own calm look; its description is its accessible name."""
+    st.altair_chart(drawn, width="stretch", theme=None)
+
+
+def checks(reading: Readout) -> None:
+    """Every signal check: glyph and word, what it found, who looks after it, and beneath it the offending groups."""
+    st.html('<div class="checks">' + "".join(_check(line) for line in views.check_lines(reading.checks)) + "</div>")
+
+
+def _check(line: views.CheckLine) -> str:
+    blocks = " <b>Blocks the results.</b>" if line.check.blocking and line.check.state == "fail" else ""
+    groups = ""
+    if line.groups:
+        names = "".join(f'<th scope="col">{escape(name)}</th>' for name in line.groups[0])
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in line.groups[1:]
+        )
+        groups = f'<table class="plain"><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>'
+    return (
+        f'<div class="check {line.check.state}"><span class="state"><span aria-hidden="true">{line.glyph}</span> '
+        f"{escape(line.state)}</span><div><b>{escape(line.label)}.</b> {escape(line.sentence)}{blocks}"
+        f'<span class="owner">{escape(line.check.id)}, {escape(line.owner)}</span>{groups}</div></div>'
+    )
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> None:
+    """A plain table with ready texts; wide ones scroll inside themselves."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in headings)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    st.html(
+        f'<div class="wide"><table class="plain"><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def numbers(reading: Readout, arm: str) -> None:
+    """The metrics of one arm as a table."""
+    rows = [astuple(row) for row in views.numbers(reading, arm)]
+    table(views.NumberRow.HEADINGS, rows, caption=f"{arm} against control")
+
+
+def link(page: str, reading: Readout, arm: str | None, **more: str) -> str:
+    """An address that shows exactly this, for ever: page, experiment, phase, snapshot, arm."""
+    wanted = {"experiment": reading.experiment.key, "phase": str(reading.phase), "snapshot": reading.snapshot_id}
+    query = urlencode(wanted | ({} if arm is None else {"arm": arm}) | more)
+    at = urlsplit(st.context.url or "")
+    return f"{at.scheme}://{at.netloc}/{page}?{query}" if at.netloc else f"/{page}?{query}"
+
+
+def share(page: str, reading: Readout, arm: str | None, **more: str) -> None:
+    """Link, CSV, JSON and one HTML file; a withheld reading's carry no metric's number."""
+    name = f"{reading.experiment.key}-{reading.snapshot_id}"
+    with st.popover("Share", icon=":material/ios_share:"):
+        st.write("This reading, as it stands:")
+        st.code(link(page, reading, arm, **more), language=None, wrap_lines=True)
+        with st.container(horizontal=True):
+            st.download_button("CSV", lambda: _csv(reading), f"{name}.csv", "text/csv", on_click="ignore")
+            st.download_button("JSON", reading.to_json, f"{name}.json", "application/json", on_click="ignore")
+            st.download_button("HTML", lambda: _html(reading), f"{name}.html", "text/html", on_click="ignore")
+
+
+def _csv(reading: Readout) -> str:
+    from analysis.exports.csv import to_csv
+
+    return to_csv(reading)
+
+
+def _html(reading: Readout) -> str:
+    from analysis.exports.html import to_html
+
+    return to_html(reading)
+
+
+# --- overview --------------------------------------------------------------------------------------------
+
+
+def overview(shown: views.Overview) -> None:
+    """The experiments as a table, each name a link to its readout; on a narrow screen one block a row."""
+    names = ("Experiment", "Verdict", "Lift", "Worth", "Progress", "Signals", "Owner")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    body = "".join(_overview_row(row) for row in shown.rows)
+    st.html(f'<table class="overview"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+
+
+def _overview_row(row: views.OverviewRow) -> str:
+    address = f"readout?{urlencode({'experiment': row.key})}"
+    small = f"<small>{escape(row.modules)}</small>"
+    if row.verdict is None:
+        chip, small = (
+            '<span class="chip">No reading yet</span>',
+            small + f"<small>{escape(say.no_reading(row.key))}</small>",
+        )
+    else:
+        glyph, name = views.VERDICT_GLYPHS[row.verdict], views.VERDICT_NAMES[row.verdict]
+        chip = f'<span class="chip {row.verdict.lower()}"><span aria-hidden="true">{glyph}</span> {escape(name)}</span>'
+    old = f"<small>{escape(row.stale)}</small>" if row.stale else ""
+    track = "" if row.done is None else f'<span class="track"><span style="width:{row.done:.0%}"></span></span>'
+    cells = (
+        ("", f'<a href="{escape(address)}">{escape(row.name)}</a>{small}'),
+        ("Verdict", chip + old),
+        ("Lift", f"<b>{escape(row.lift)}</b><small>{escape(row.metric)}</small>" if row.lift else ""),
+        ("Worth", f"<b>{escape(row.money)}</b><small>a day</small>" if row.money else ""),
+        ("Progress", f"<b>{escape(row.progress)}</b>{track}<small>{escape(row.left)}</small>" if row.progress else ""),
+        ("Signals", escape(row.health)),
+        ("Owner", f"<b>{escape(row.owner)}</b>"),
+    )
+    told = "".join(
+        f"<td{f' data-label={name}' if name and cell else ''}>{cell or '<span aria-hidden=true>–</span>'}</td>"
+        for name, cell in cells
+    )
+    return f"<tr{' class=old' if row.stale else ''}>{told}</tr>"
+
+
+# --- readout ---------------------------------------------------------------------------------------------
+
+
+def reasons(verdict: Verdict) -> None:
+    """Why this verdict, and when the next reading is."""
+    lines = [*views.reasons(verdict), *([say.next_reading(verdict.next_reading)] if verdict.next_reading else [])]
+    st.html("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
+
+
+def fine_print(reading: Readout, arm: str) -> None:
+    """Numbers, method, exclusions, provenance and the checks' SQL, for whoever does not trust us yet."""
+    with st.expander("Numbers, method and exclusions"):
+        if not reading.withheld:
+            numbers(reading, arm)
+        for title, rows in views.fine_print(reading, arm):
+            table((title, ""), rows, caption="")
+        for name, text in views.check_sql(reading.checks):
+            st.caption(name)
+            st.code(text, language="sql")
+
+
+# --- where -----------------------------------------------------------------------------------------------
+
+
+def cells(reading: Readout, part: SliceReadout, metric: str, arm: str) -> None:
+    """Every cell of a slice as a table."""
+    with st.expander("Every cell as a table"):
+        told = "Money is per day." if any(cell.money_per_day is not None for cell in part.cells) else ""
+        table(views.CELL_HEADINGS, views.cell_rows(reading, part, metric, arm), caption=told)

@@ -1,0 +1,93 @@
+"""The pages' style sheet: one calm look, contrast of text at least 4.5:1, readable from 360 pixels up."""
+
+CSS = """
+.stMainBlockContainer { max-width: 1240px; padding: 3.25rem 3rem 4rem; }
+.stMainBlockContainer h1 { font-size: 1.9rem; padding: 0.25rem 0 0; }
+.stMainBlockContainer h2 { font-size: 1.3rem; }
+.stMainBlockContainer h3 { font-size: 1.1rem; padding: 0.75rem 0 0; }
+.st-key-filters { align-items: flex-end; }
+
+dl.facts { display: flex; flex-wrap: wrap; gap: 0.15rem 1.4rem; margin: 0; padding: 0; color: #595959;
+  font-size: 0.875rem; }
+dl.facts div { display: flex; gap: 0.35rem; }
+dl.facts dt { font-weight: 400; }
+dl.facts dt::after { content: ":"; }
+dl.facts dt, dl.facts dd { margin: 0; padding: 0; }
+dl.facts dd { color: #262730; overflow-wrap: anywhere; }
+
+.banner { border-left: 6px solid #767676; border-radius: 6px; background: #F3F4F6; color: #262730;
+  padding: 0.9rem 1.2rem 1rem; }
+.banner h2 { margin: 0; padding: 0; font-size: 1.05rem; font-weight: 600; letter-spacing: 0.01em; }
+.banner p { margin: 0.25rem 0 0; font-size: 1.2rem; line-height: 1.5; max-width: 60rem; }
+.banner.ship { border-color: #2E7D32; background: #E8F3E9; color: #1B4A1F; }
+.banner.stop { border-color: #D55E00; background: #FBEDE2; color: #6E3000; }
+.banner.hold { border-color: #B8860B; background: #FDF6DF; color: #5A4300; }
+.banner.no_material_effect { border-color: #56B4E9; background: #EAF4FB; color: #103D57; }
+.banner.withheld { border-color: #262730; background: #ECECEE; }
+
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: #595959; opacity: 1; }
+[data-testid="stWidgetLabelRequired"] { display: none; }
+
+.stale { border: 1px dashed #767676; border-radius: 6px; padding: 0.5rem 0.9rem; margin: 0; color: #4A4A4A; }
+
+[data-testid="stMetric"] { padding: 0.9rem 1rem; }
+[data-testid="stMetricValue"] { font-size: 1.6rem; }
+[data-testid="stMetricLabel"] *, [data-testid="stMetricValue"] *, [data-testid="stMetricDelta"] * {
+  white-space: normal; overflow: visible; text-overflow: clip; }
+
+.check { display: flex; gap: 0.9rem; padding: 0.5rem 0; border-top: 1px solid #ECECEC; font-size: 0.95rem; }
+.check .state { flex: 0 0 8.2rem; color: #4A4A4A; }
+.check table.plain { width: auto; margin: 0.4rem 0 0.2rem; }
+.check .owner { color: #595959; font-size: 0.85rem; margin-left: 0.5rem; white-space: nowrap; }
+.check.fail .state, .check.warn .state { color: #8A3D00; font-weight: 600; }
+
+.wide { overflow-x: auto; }
+table.plain { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
+table.plain caption { text-align: left; color: #595959; padding-bottom: 0.4rem; }
+table.plain th { text-align: left; font-weight: 600; white-space: nowrap; }
+table.plain th, table.plain td { padding: 0.45rem 0.9rem 0.45rem 0; border-bottom: 1px solid #ECECEC;
+  vertical-align: top; }
+table.plain td:nth-child(n+3):nth-child(-n+6) { white-space: nowrap; font-variant-numeric: tabular-nums; }
+
+table.overview { margin-top: 0.75rem; border-collapse: collapse; width: 100%; }
+table.overview th { text-align: left; font-size: 0.8rem; font-weight: 600; color: #595959; padding: 0 1rem 0.4rem 0;
+  border-bottom: 1px solid #D5D6DB; white-space: nowrap; }
+table.overview td { padding: 0.8rem 1rem 0.8rem 0; border-bottom: 1px solid #ECECEC; vertical-align: top;
+  font-variant-numeric: tabular-nums; }
+table.overview td b { font-weight: 400; white-space: nowrap; }
+table.overview td:last-child, table.overview th:last-child { padding-right: 0; }
+table.overview a { color: #0B5C8E; font-weight: 600; text-decoration: none; }
+table.overview a:hover, table.overview a:focus { text-decoration: underline; }
+table.overview small { display: block; color: #595959; font-size: 0.82rem; line-height: 1.4; }
+table.overview tr.old td, table.overview tr.old small { color: #6B6B6B; }
+table.overview tr.old .chip { filter: grayscale(1); }
+.chip { display: inline-block; border-radius: 999px; padding: 0.12rem 0.7rem; font-size: 0.85rem; font-weight: 600;
+  white-space: nowrap; background: #ECEDF0; color: #262730; }
+.chip.ship { background: #DCEEDE; color: #1B4A1F; }
+.chip.stop { background: #FADFCB; color: #6E3000; }
+.chip.hold { background: #FBEDBF; color: #5A4300; }
+.chip.no_material_effect { background: #D9ECF8; color: #103D57; }
+.chip.withheld { background: #3A3B42; color: #FFFFFF; }
+.track { display: block; width: 100%; min-width: 5rem; height: 5px; border-radius: 3px; background: #E3E4E8;
+  margin-top: 0.35rem; }
+.track span { display: block; height: 5px; border-radius: 3px; background: #767676; }
+
+@media (max-width: 760px) {
+  .stMainBlockContainer { padding: 4.25rem 1rem 4rem; }
+  .st-key-cards [data-testid="stColumn"] { flex: 1 1 calc(50% - 1rem); min-width: calc(50% - 1rem); }
+  [data-testid="stMetricValue"] { font-size: 1.35rem; }
+  .stMainBlockContainer h1 { font-size: 1.55rem; }
+  .banner p { font-size: 1.08rem; }
+  .check { flex-direction: column; gap: 0.1rem; }
+  .check table.plain { width: auto; margin: 0.4rem 0 0.2rem; }
+.check .owner { display: block; margin-left: 0; }
+  .check .state { flex-basis: auto; }
+  table.overview thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  table.overview tr { display: grid; grid-template-columns: 1fr 1fr; gap: 0.5rem 1rem; padding: 1rem 0;
+    border-bottom: 1px solid #D5D6DB; }
+  table.overview td { border: 0; padding: 0; }
+  table.overview td:first-child { grid-column: 1 / -1; }
+  table.overview td[data-label]::before { content: attr(data-label); display: block; font-size: 0.75rem;
+    color: #595959; }
+}
+"""
