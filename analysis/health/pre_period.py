@@ -22,7 +22,7 @@ class PrePeriod:
     `statistic` is T², chi-square with `dimension` degrees of freedom when they were alike; `e` its e-value
     and `p` = min(1, 1/e), valid at every look. `differences[arm][covariate]` is the arm's mean minus that of
     all arms together, in standard deviations of one unit. `left_out` covariates had fewer than 100 non-zero units
-    in some arm.
+    in some arm, or could not be shown to have as many.
     """
 
     e: float
@@ -49,7 +49,7 @@ def pre_period(arms: Mapping[str, Moments], covariates: Sequence[str], fraction:
         raise ValueError(f"fraction n/n* is {fraction}; it is above 0 as soon as a unit was seen")
     if len(arms) < 2 or min(moments.n for moments in arms.values()) < 2:
         return Undetermined("too_few_units", "an arm has fewer than 2 units")
-    used = tuple(x for x in covariates if min(m.nonzero[x] for m in arms.values()) >= GATE_UNITS)
+    used = tuple(x for x in covariates if min(_nonzero(m, x) for m in arms.values()) >= GATE_UNITS)
     left_out = tuple(x for x in covariates if x not in used)
     everyone = total(arms.values())
     freedom = everyone.n - len(arms)
@@ -72,3 +72,11 @@ def pre_period(arms: Mapping[str, Moments], covariates: Sequence[str], fraction:
         for arm, gap in away.items()
     }
     return PrePeriod(e, min(1.0, math.exp(-log_e)), statistic, dimension, used, left_out, standard)
+
+
+def _nonzero(moments: Moments, x: str) -> int:
+    """Non-zero units; where they were not counted, at least (Σx)²/Σx² of them (Cauchy–Schwarz)."""
+    if x in moments.nonzero:
+        return moments.nonzero[x]
+    square = moments.product(x, x)
+    return moments.sums[x] ** 2 // square if square else 0

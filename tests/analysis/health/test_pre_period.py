@@ -107,6 +107,22 @@ def test_rare_covariates_are_left_out_and_named() -> None:
     assert result.covariates == ("pre_orders", "pre_revenue")
 
 
+def test_where_non_zero_units_were_not_counted_their_lower_bound_opens_the_gate() -> None:
+    def uncounted(rows: pd.DataFrame) -> Moments:
+        moments = of(rows)
+        return Moments(moments.n, moments.sums, moments.products, {})
+
+    thrice = pd.concat([UNITS] * 3)
+    arms = {arm: thrice[thrice["arm"] == arm] for arm in ("control", "treatment")}
+    counted = said(pre_period({arm: of(rows) for arm, rows in arms.items()}, BEFORE, 1.0))
+    assert said(pre_period({arm: uncounted(rows) for arm, rows in arms.items()}, BEFORE, 1.0)) == counted
+    one_rich = {
+        arm: rows.assign(pre_revenue=np.where(np.arange(len(rows)) == 0, 10**9, 1)) for arm, rows in arms.items()
+    }
+    result = said(pre_period({arm: uncounted(rows) for arm, rows in one_rich.items()}, BEFORE, 1.0))
+    assert result.left_out == ("pre_revenue",)
+
+
 def test_nothing_to_compare_is_not_determined() -> None:
     zero = Moments(500, dict.fromkeys(BEFORE, 0), {(a, b): 0 for a in BEFORE for b in BEFORE}, dict.fromkeys(BEFORE, 0))
     for result, code in (
