@@ -192,7 +192,8 @@ def test_margin_coverage_counts_lines_after_the_first_exposure(shop: Shop) -> No
 def test_a_rejected_row_counts_under_each_of_its_reasons_and_once_in_all(shop: Shop) -> None:
     shop.connection.execute(
         "insert into loads by name select 'l1' as load_id, 1 as seq, 'f' as file, 'd' as file_digest, "
-        "'m' as mapping_name, 'd' as mapping_digest, timestamp '2026-03-16' as loaded_at, 10 as rows_read, 0 as rows_malformed, "
+        "'m' as mapping_name, 'd' as mapping_digest, timestamp '2026-03-16' as loaded_at, "
+        "10 as rows_read, 0 as rows_malformed, "
         "0 as rows_not_emitted, 0 as rows_repeated, 0 as rows_repeated_kept, 10 as emitted, 8 as accepted, "
         "0 as duplicates, 2 as rejected"
     )
