@@ -44,7 +44,8 @@ class Cell:
 class Setting:
     """How the slices are read: two-sided `alpha`, n/n* overall, the threshold, days so far and still to come.
 
-    `material` is in the unit of `worth`; 0 where nobody declared one: then only the sign decides.
+    `material` is in the unit of `worth`; 0 where nobody declared one: then only the sign decides, and a loss
+    needs the same lfsr < 0.05 as a gain (with a threshold of 0 its 0.80 would flag one noise cell in five).
     """
 
     alpha: float
@@ -238,7 +239,7 @@ def _flags(posterior: Posterior, worth: Floats, material: float) -> list[Flag | 
     for gained, lost, sign in zip(up, down, wrong_sign, strict=True):
         if gained >= GAIN and sign < GAIN_LFSR:
             flags.append("gain")
-        elif lost >= LOSS:
+        elif lost >= LOSS and (material > 0 or sign < GAIN_LFSR):
             flags.append("loss")
         else:
             flags.append("no_material_effect" if 1 - gained - lost >= IMMATERIAL else None)

@@ -104,6 +104,22 @@ def test_flags_by_what_the_slice_is_worth() -> None:
     assert decor.p_material > 0.99
 
 
+@pytest.mark.parametrize("material", [0.0, 20.0])
+def test_noise_is_seldom_called_a_gain_or_a_loss(material: float) -> None:
+    """12 slices that truly do nothing, each known to ± 3 %; a threshold of 20 is a lift of 1 %."""
+    rng = np.random.default_rng(13)
+    setting = replace(SETTING, material=material, days_left=0)
+    flags = [
+        cell.flag
+        for _ in range(200)
+        for cell in read_slice(
+            "context", cells({str(i): (0.03 * rng.standard_normal(), 0.03) for i in range(12)}), setting
+        ).cells.values()
+    ]
+    assert sum(flag == "gain" for flag in flags) <= 0.05 * len(flags)
+    assert sum(flag == "loss" for flag in flags) <= 0.05 * len(flags)
+
+
 def test_fewer_is_better_turns_gain_and_loss_around() -> None:
     named = cells({str(i): (0.2 * (-1) ** i, 0.01) for i in range(6)})
     up = read_slice("context", named, SETTING)
