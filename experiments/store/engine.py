@@ -4,13 +4,15 @@ Writers take turns: SQLite by BEGIN IMMEDIATE, PostgreSQL by an advisory lock un
 So a write reads what it depends on and no other write comes between. Readers never wait for a writer.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from experiments.errors import StoreError, UsageError
@@ -70,6 +72,8 @@ def _translated(engine: Engine) -> Iterator[None]:
     except DBAPIError as error:
         where = engine.url.render_as_string(hide_password=True)
         raise StoreError(f"{where}: {str(error.orig).strip()}; {_next_step(str(error.orig))}") from error
+    except StatementError as error:
+        raise (error.orig or error) from None  # a value that no column takes, such as a naive instant
 
 
 def _next_step(message: str) -> str:
@@ -134,19 +138,26 @@ def _migrate(engine: Engine) -> None:
         if _revision(connection) == HEAD:
             return
     if engine.dialect.name == "sqlite":
-        with _translated(engine), engine.connect() as connection:
-            _write_ahead(connection)
+        _write_ahead(engine)
     with writing(engine) as connection:
         revision = _revision(connection)
         if revision != HEAD:
             _upgrade(connection, revision)
 
 
-def _write_ahead(connection: Connection) -> None:
-    """WAL stays with the file; outside of any transaction, or SQLite refuses."""
-    driver = connection.connection.driver_connection
-    if driver is not None:
-        driver.execute("pragma journal_mode = wal")
+def _write_ahead(engine: Engine) -> None:
+    """WAL stays with the file; SQLite refuses it inside a transaction, and at once while another process writes."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        while driver is not None:
+            try:
+                driver.execute("pragma journal_mode = wal").close()
+                return
+            except sqlite3.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise StoreError(f"{engine.url}: {error}; {_next_step(str(error))}") from error
+                time.sleep(0.02)
 
 
 def _revision(connection: Connection) -> str | None:
