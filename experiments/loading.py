@@ -67,13 +67,13 @@ def read_yaml(path: Path) -> tuple[Document | None, list[Problem]]:
 
 def parse_yaml(text: str) -> tuple[Document | None, list[Problem]]:
     """Parse one YAML document. Without a document there is at least one problem; with one there may be (keys twice)."""
-    loader = _Loader(text)
+    lines: dict[Path_, int] = {}
+    problems: list[Problem] = []
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             return None, [Problem("yaml", "(file)", "", "the file is empty")]
-        lines: dict[Path_, int] = {}
-        problems: list[Problem] = []
         value = _value(loader, root, (), lines, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -81,8 +81,6 @@ def parse_yaml(text: str) -> tuple[Document | None, list[Problem]]:
         return None, [Problem("yaml", "(file)", "", message, line=None if mark is None else mark.line + 1)]
     except yaml.YAMLError as error:
         return None, [Problem("yaml", "(file)", "", f"not YAML: {error}")]
-    finally:
-        loader.dispose()
     return Document(value, lines), problems
 
 
