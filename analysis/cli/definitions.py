@@ -58,10 +58,11 @@ def start(
     shop = open_shop(home)
     with Store.open(shop.store_url) as store:
         phase = lifecycle.start(store, shop, key, actor=actor(), reason=reason, now=datetime.now(UTC))
+    since = f"{phase.started_at:%Y-%m-%d %H:%M}"
     assumed = " (assumed: write analysis.planned_units to plan it)" if phase.planned_units_assumed else ""
     typer.echo(
-        f"{key}: phase {phase.number} runs from {phase.started_at:%Y-%m-%d %H:%M} UTC, with {len(phase.metrics)} metrics and "
-        f"{len(phase.slices)} slices frozen, planned for {phase.planned_units:,} units{assumed}"
+        f"{key}: phase {phase.number} runs from {since} UTC, with {len(phase.metrics)} metrics "
+        f"and {len(phase.slices)} slices frozen, planned for {phase.planned_units:,} units{assumed}"
     )
     typer.echo(f"Next: truelift load its logs, then truelift refresh {key}")
 
