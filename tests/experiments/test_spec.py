@@ -1,0 +1,138 @@
+"""Declarations: frozen, digested the same however they were written, exact where they are decimals."""
+
+import json
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from experiments.catalogue import shipped_metrics
+from experiments.loading import parse, parse_yaml
+from experiments.spec import Bound, Experiment, Fact, Metric, RelativeMateriality, SumOf, canonical, digest
+from tests.helpers.definitions import GOOD
+
+scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(codec="utf-8"), max_size=8)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcdef", max_size=3), inner, max_size=4),
+)
+columns = st.sampled_from(["quantity", "value", "discount"])
+whole = st.integers(-(10**12), 10**12)
+bounds = st.builds(Bound, gte=st.none() | whole, lte=st.none() | whole, gt=st.none() | whole, lt=st.none() | whole)
+measures = st.sampled_from(["rows", "any"]) | st.builds(SumOf, sum=columns)
+facts = st.builds(
+    lambda where, measure: Fact.model_validate({"from": "order_lines", "where": where, "measure": measure}),
+    where=st.dictionaries(
+        columns, whole | st.lists(whole | st.booleans(), min_size=1, max_size=3) | bounds, max_size=2
+    ),
+    measure=measures,
+)
+
+
+def shuffled(value: object) -> object:
+    """The same value with the keys of every mapping in reverse order."""
+    if isinstance(value, dict):
+        return {key: shuffled(value[key]) for key in reversed(value)}
+    return [shuffled(item) for item in value] if isinstance(value, list) else value
+
+
+@given(values)
+def test_the_canonical_form_comes_back_and_does_not_hang_on_key_order(value: object) -> None:
+    assert json.loads(canonical(value)) == value
+    assert canonical(json.loads(canonical(value))) == canonical(value)
+    assert digest(shuffled(value)) == digest(value)
+
+
+@given(values, values)
+def test_different_values_have_different_digests(one: object, other: object) -> None:
+    assert (digest(one) == digest(other)) == (canonical(one) == canonical(other))
+
+
+def test_what_json_cannot_say_has_no_canonical_form() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        canonical(float("nan"))
+
+
+@given(facts)
+def test_a_fact_comes_back_from_its_canonical_form(fact: Fact) -> None:
+    again = Fact.model_validate_json(canonical(fact.model_dump(mode="json", by_alias=True)))
+    assert again == fact
+    assert again.digest() == fact.digest()
+
+
+@given(st.decimals("0.000000001", "0.999999999", places=9))
+def test_an_exact_decimal_keeps_its_digits(value: Decimal) -> None:
+    declared = RelativeMateriality(relative=value)
+    again = RelativeMateriality.model_validate_json(canonical(declared.model_dump(mode="json")))
+    assert again.relative == value
+    assert "E" not in canonical(declared.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("wrong", [0.1, True, "1e-1", "a tenth", "NaN", " 0.1", "0", "1", "-0.1"])
+def test_a_share_is_an_exact_decimal_between_0_and_1(wrong: object) -> None:
+    with pytest.raises(ValidationError):
+        RelativeMateriality.model_validate({"relative": wrong})
+
+
+def test_the_same_definition_written_in_another_order_has_the_same_digest() -> None:
+    blocks = GOOD.split("\n")
+    moved = "\n".join([*blocks[3:5], *blocks[:3], *blocks[5:]])
+    digests = []
+    for text in (GOOD, moved):
+        document, _ = parse_yaml(text)
+        assert document is not None
+        experiment, problems = parse(Experiment, document)
+        assert experiment is not None, problems
+        digests.append(experiment.digest())
+    assert moved != GOOD
+    assert digests[0] == digests[1]
+
+
+def test_every_shipped_metric_comes_back_from_its_canonical_form() -> None:
+    for metric in shipped_metrics().values():
+        assert Metric.model_validate_json(canonical(metric.model_dump(mode="json", by_alias=True))) == metric
+
+
+@pytest.mark.parametrize(
+    ("key", "scale"),
+    [
+        ("revenue_per_unit", Fraction(100)),
+        ("aov", Fraction(100)),
+        ("return_value_rate", Fraction(1)),
+        ("conversion", Fraction(1)),
+        ("latency_per_slate", Fraction(1)),
+    ],
+)
+def test_a_metric_knows_by_what_its_whole_numbers_are_divided(key: str, scale: Fraction) -> None:
+    assert shipped_metrics()[key].scale(2) == scale
+
+
+def test_a_cost_in_micros_is_divided_by_a_million_whatever_the_currency() -> None:
+    cost = Metric.model_validate(
+        {
+            "key": "cost",
+            "label": "Cost",
+            "kind": "mean",
+            "numerator": {"from": "slates", "measure": {"sum": "cost_micros"}},
+            "value_unit": "money",
+            "direction": "decrease",
+        }
+    )
+    assert cost.scale(3) == 10**6
+
+
+def test_equal_facts_are_one_column_and_another_window_is_another() -> None:
+    metrics = shipped_metrics()
+    revenue, aov, net = (metrics[key].facts(None)[0] for key in ("revenue_per_unit", "aov", "net_revenue_per_unit"))
+    assert revenue.key == aov.key
+    assert revenue.key != net.key
+    assert revenue.key != metrics["revenue_per_unit"].facts(7)[0].key
+    assert revenue.pre_key == f"x_{revenue.key[2:]}"
+
+
+def test_only_slates_and_interactions_have_a_scope() -> None:
+    metric = shipped_metrics()["revenue_per_slate"]
+    assert [fact.scope for fact in metric.facts(None)] == ["site", "module"]
