@@ -1,0 +1,44 @@
+"""A shop's folder with one good definition, and ways to make it wrong."""
+
+from pathlib import Path
+
+from experiments.shop import Shop
+
+GOOD = """\
+schema_version: 1
+key: home_als_v2
+name: Homepage ALS v2
+owner: recs-team
+hypothesis: more revenue
+assignment: external
+assigned_by: the e-mail tool
+modules: [homepage]
+unit_type: user
+variants:
+  - {key: control, weight: "1", is_control: true, strategy: popularity}
+  - {key: als_v2, weight: "1", strategy: als}
+schedule: {start_at: 2026-12-01T09:00:00Z, end_at: 2026-12-29T09:00:00Z}
+metrics:
+  success: [revenue_per_unit]
+  guardrails: [oos_shown_rate, {metric: return_rate, margin: "0.20"}]
+  secondary: [ctr, aov]
+analysis:
+  planned_units: 20000
+  materiality: {revenue_per_unit: {relative: "0.005"}, slices: {money_per_1000_units: "1.50"}}
+"""
+
+
+def changed(*replacements: tuple[str, str]) -> str:
+    """The good definition with pieces of its text replaced; each must be there."""
+    text = GOOD
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def written(shop: Shop, text: str = GOOD, name: str = "home_als_v2.yml") -> Path:
+    """The file in the shop's definitions, saying `text`."""
+    path = shop.definitions / name
+    path.write_text(text, encoding="utf-8")
+    return path
