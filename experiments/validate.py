@@ -108,7 +108,7 @@ def check_experiment(path: Path, metrics: Mapping[str, Metric]) -> tuple[Experim
         return None, problems
     special = [*_not_yet(document), *_refused(document), *_materiality(document, metrics), *_weights(document)]
     experiment, wrong = parse(Experiment, document)
-    problems += [*special, *besides(wrong, [*special, *_only_elsewhere(document)])]
+    problems += [*special, *besides(wrong, [*special, *_spoken_for(document)])]
     across = [*_variants(document), *_roles(document, metrics), *_schedule(document), *_twice(document)]
     problems += besides(across, wrong)
     return (None if problems else experiment), in_order(problems)
@@ -138,10 +138,18 @@ def _refused(document: Document) -> Iterator[Problem]:
         yield document.problem("refused_for_external", path, given, message, next_step="remove it")
 
 
-def _only_elsewhere(document: Document) -> Iterator[Problem]:
-    """Nothing is said of truelift's own fields where the one problem is that its assignment is not here yet."""
+def _spoken_for(document: Document) -> Iterator[Problem]:
+    """Where the model's own errors are noise.
+
+    Truelift's own fields, when the one problem is that its assignment is not here yet; the entries of materiality,
+    which are looked at one by one.
+    """
     for path, reason in _elsewhere(document) if _own_assignment(document) else ():
         yield document.problem("not_in_this_version", path, None, reason)
+    at: Path_ = ("analysis", "materiality")
+    given = value_at(document.value, at)
+    for key in given if isinstance(given, dict) else ():
+        yield document.problem("materiality", (*at, key), None, "")
 
 
 def _elsewhere(document: Document) -> Iterator[tuple[Path_, str]]:
@@ -254,7 +262,8 @@ def _materiality(document: Document, metrics: Mapping[str, Metric]) -> Iterator[
             yield document.problem("materiality", path, entry, message, next_step=step)
         else:
             yield from build(SliceMateriality if key == "slices" else RelativeMateriality, entry, document, path)[1]
-        if key != "slices" and key not in success:
+        misspelt = any(entry not in metrics for entry in success if isinstance(entry, str))
+        if key != "slices" and key not in success and not (misspelt and key in metrics):
             code, message = (
                 "materiality_role",
                 f"{key} is not a success metric, so nothing is decided by its materiality",
