@@ -1,0 +1,119 @@
+"""`truelift init`, `validate`, `register`, `start`: the words a person reads and the exit codes a script reads."""
+
+import os
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from analysis.cli import definitions, shop
+from experiments.errors import DefinitionError, NotFoundError, TrueliftError, UsageError
+from experiments.shop import Shop, create, open_shop
+from experiments.store import Store
+from tests.helpers.definitions import changed, written
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRUELIFT_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Shop:
+    return create(tmp_path / "shop")
+
+
+def run(*words: str | Path) -> Result:
+    app = typer.Typer()
+    shop.register(app)
+    definitions.register(app)
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def failed(result: Result) -> TrueliftError:
+    """The error that `main` turns into words and an exit code."""
+    assert isinstance(result.exception, TrueliftError), result.output
+    return result.exception
+
+
+def test_init_makes_a_shop_that_opens_and_says_what_comes_next(tmp_path: Path) -> None:
+    result = run("init", tmp_path / "shop", "--currency", "GBP", "--time-zone", "Europe/London")
+    assert result.exit_code == 0, result.output
+    assert "is a shop: GBP with 2 digits, Europe/London" in result.output
+    assert "truelift validate, register, start" in result.output
+    assert open_shop(tmp_path / "shop").settings.currency == "GBP"
+
+
+def test_init_refuses_a_wrong_setting_and_a_shop_that_is_there(home: Shop, tmp_path: Path) -> None:
+    assert isinstance(failed(run("init", home.home)), UsageError)
+    error = failed(run("init", tmp_path / "other", "--currency", "EURO", "--money-digits", "9"))
+    assert isinstance(error, DefinitionError)
+    assert {problem.path for problem in error.problems} == {"currency", "money_digits"}
+
+
+def test_validate_says_ok_with_a_summary_of_each_file(home: Shop) -> None:
+    path = written(home)
+    result = run("validate", path, "--home", home.home)
+    assert result.exit_code == 0, result.output
+    assert f"{home.metrics_file}: OK, 0 metrics beside 22 shipped ones" in result.output
+    assert f"{home.slices_file}: OK, 7 slices" in result.output
+    assert f"{path}: OK, home_als_v2: control, als_v2; 1 success, 2 guardrail and 2 secondary metrics" in result.output
+
+
+def test_validate_prints_every_problem_of_every_file_and_exits_2(home: Shop) -> None:
+    home.slices_file.write_text("- {key: device, kind: context, column: platfrm}\n")
+    written(home, changed(("is_control: true", "is_control: false"), ("[ctr, aov]", "[ctrr, aov]")))
+    written(home, changed(("unit_type: user", "unit_typ: user")), "other.yml")
+    result = run("validate", "--home", home.home)
+    assert result.exit_code == 2
+    for words in (
+        f"{home.slices_file}: 1 problem\n",
+        "unknown_value: line 1, [0].column: 'platfrm' is none of platform,",
+        f"{home.definitions / 'home_als_v2.yml'}: 2 problems\n",
+        "no_control: line 10, variants: none of control, als_v2 is the control; write is_control: true on one of them",
+        "unknown_metric: line 17, metrics.secondary[0]: there is no metric ctrr (nearest: ctr",
+        f"{home.definitions / 'other.yml'}: 1 problem\n",
+        "(nearest: unit_type); remove it",
+    ):
+        assert words in result.output
+
+
+def test_validate_changes_nothing(home: Shop) -> None:
+    before = sorted(path.name for path in home.home.iterdir())
+    run("validate", written(home), "--home", home.home)
+    assert sorted(path.name for path in home.home.iterdir()) == before
+
+
+def test_from_a_file_to_a_running_experiment(home: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUELIFT_HOME", str(home.home))
+    path = written(home)
+    first = run("register", path, "--reason", "new idea")
+    assert first.exit_code == 0, first.output
+    assert "home_als_v2: version 1 registered (draft)\nNext: truelift start home_als_v2" in first.output
+    assert "home_als_v2: unchanged, still version 1 (draft)" in run("register", path).output
+    started = run("start", "home_als_v2", "--reason", "go")
+    assert started.exit_code == 0, started.output
+    assert (
+        "phase 1 runs from 2026-12-01 09:00 UTC, with 5 metrics and 7 slices frozen, planned for 20,000 units\n"
+        in started.output
+    )
+    with Store.open(home.store_url) as store:
+        assert [(row.action, row.reason) for row in store.audit()] == [("register", "new idea"), ("start", "go")]
+        assert store.audit()[0].actor
+
+
+def test_an_assumed_plan_is_said(home: Shop) -> None:
+    run("register", written(home, changed(("  planned_units: 20000\n", ""))), "--home", home.home)
+    output = run("start", "home_als_v2", "--home", home.home).output
+    assert "planned for 10,000 units (assumed: write analysis.planned_units to plan it)" in output
+
+
+def test_what_cannot_be_done_is_an_error_with_exit_2(home: Shop, tmp_path: Path) -> None:
+    wrong = written(home, changed(("is_control: true", "is_control: false")))
+    assert failed(run("register", wrong, "--home", home.home)).exit_code == 2
+    unknown = failed(run("start", "nothing", "--home", home.home))
+    assert isinstance(unknown, NotFoundError)
+    assert unknown.exit_code == 2
+    assert "truelift init" in str(failed(run("validate", wrong, "--home", tmp_path / "none")))

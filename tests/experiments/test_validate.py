@@ -1,0 +1,197 @@
+"""A definition: every way it can be wrong, all of them at once, and what this version refuses by name."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.catalogue import shipped_metrics
+from experiments.errors import DefinitionError, NotFoundError, Problem
+from experiments.shop import Shop
+from experiments.validate import REFUSED_FOR_EXTERNAL, check_experiment, load_experiment, validate
+from tests.helpers.definitions import GOOD, changed, written
+
+
+def check(shop: Shop, text: str) -> list[Problem]:
+    experiment, problems = check_experiment(written(shop, text), shipped_metrics())
+    assert (experiment is None) == bool(problems)
+    return problems
+
+
+def test_a_right_definition_is_what_it_says(shop: Shop) -> None:
+    experiment = load_experiment(written(shop), shop)
+    assert experiment.control.key == "control"
+    assert [variant.key for variant in experiment.treatments] == ["als_v2"]
+    assert experiment.metrics.keys() == ("revenue_per_unit", "oos_shown_rate", "return_rate", "ctr", "aov")
+    assert experiment.analysis.planned_units == 20_000
+    assert experiment.assigned_by == "the e-mail tool"
+
+
+def test_a_definition_may_name_the_shops_own_metrics(shop: Shop) -> None:
+    shop.metrics_file.write_text(
+        "metrics:\n  own_metric: {label: Own, kind: mean, numerator: {from: sessions, measure: rows},"
+        " value_unit: count, direction: increase}\n"
+    )
+    experiment = load_experiment(written(shop, changed(("[ctr, aov]", "[ctr, own_metric]"))), shop)
+    assert experiment.metrics.secondary == ("ctr", "own_metric")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "path"),
+    [
+        ('  - {key: als_v2, weight: "1", strategy: als}\n', "", "too_few_variants", "variants"),
+        ("is_control: true", "is_control: false", "no_control", "variants"),
+        ("strategy: als}", "strategy: als, is_control: true}", "several_controls", "variants[1].is_control"),
+        ("key: als_v2, weight", "key: control, weight", "variant_twice", "variants[1].key"),
+        ('als_v2, weight: "1"', 'als_v2, weight: "0.5"', "weight_precision", "variants[1].weight"),
+        ('als_v2, weight: "1"', 'als_v2, weight: "one"', "weight_precision", "variants[1].weight"),
+        ('als_v2, weight: "1"', 'als_v2, weight: "0"', "zero_weight", "variants[1].weight"),
+        ('als_v2, weight: "1"', 'als_v2, weight: "-1"', "negative_weight", "variants[1].weight"),
+        ('als_v2, weight: "1"', "als_v2, weight: 1", "wrong_type", "variants[1].weight"),
+        ("strategy: als}", "strategy: als, params: {factors: 64}}", "refused_for_external", "variants[1].params"),
+        ("[homepage]", "[homepage, homepage]", "module_twice", "modules[1]"),
+        ("2026-12-29T09:00:00Z", "2026-12-01T09:00:00Z", "schedule_order", "schedule.end_at"),
+        ("2026-12-29T09:00:00Z", "2026-12-01T10:00:00+02:00", "schedule_order", "schedule.end_at"),
+        (", end_at: 2026-12-29T09:00:00Z}", "}\n#", "no_end", "schedule.end_at"),
+        ("success: [revenue_per_unit]", "success: [revenue_per_unt]", "unknown_metric", "metrics.success[0]"),
+        ("oos_shown_rate,", "oos_shown,", "unknown_metric", "metrics.guardrails[0]"),
+        ("[ctr, aov]", "[ctr, aovv]", "unknown_metric", "metrics.secondary[1]"),
+        ("[ctr, aov]", "[ctr, revenue_per_unit]", "metric_twice", "metrics.secondary[1]"),
+        ("[ctr, aov]", "[ctr, ctr]", "metric_twice", "metrics.secondary[1]"),
+        ("[oos_shown_rate,", "[sessions_per_unit,", "no_margin", "metrics.guardrails[0]"),
+        ('margin: "0.20"', 'margin: "0.20", margin_abs: "1"', "two_margins", "metrics.guardrails[1]"),
+        ("{relative:", "{money_per_1000_units:", "materiality", "analysis.materiality.revenue_per_unit"),
+        ("slices: {money_per_1000_units:", "slices: {relative:", "materiality", "analysis.materiality.slices"),
+        ("materiality: {revenue_per_unit:", "materiality: {ctr:", "materiality_role", "analysis.materiality.ctr"),
+        ("materiality: {revenue_per_unit:", "materiality: {revnue:", "unknown_metric", "analysis.materiality.revnue"),
+        ('{relative: "0.005"}', '{relative: "5"}', "out_of_range", "analysis.materiality.revenue_per_unit.relative"),
+        ("planned_units: 20000", "returning: include", "not_in_this_version", "analysis.returning"),
+        ("planned_units: 20000", "design: group_sequential", "not_in_this_version", "analysis.design"),
+        ("planned_units: 20000", "looks: []", "not_in_this_version", "analysis.looks"),
+        ("assignment: external", "assignment: truelift", "not_in_this_version", "assignment"),
+        ("assignment: external", "assignment: external\ndesign: switchback", "not_in_this_version", "design"),
+        ("assignment: external", "assignment: external\ndesign: interleaving", "not_in_this_version", "design"),
+        ("unit_type: user", "unit_type: request", "not_in_this_version", "unit_type"),
+    ],
+)
+def test_what_is_wrong_is_named_where_it_stands(shop: Shop, old: str, new: str, code: str, path: str) -> None:
+    text = changed((old, new))
+    if code == "no_end":
+        text = text.replace("analysis:\n", "analysis:\n  design: fixed\n")
+    assert [(problem.code, problem.path) for problem in check(shop, text)] == [(code, path)]
+
+
+@pytest.mark.parametrize("field", sorted(REFUSED_FOR_EXTERNAL))
+def test_what_only_truelifts_assignment_means_is_refused_with_the_reason(shop: Shop, field: str) -> None:
+    (problem,) = check(shop, f"{GOOD}{field}: something\n")
+    assert (problem.code, problem.path, problem.next_step) == ("refused_for_external", field, "remove it")
+    assert "assigned by another system" in problem.message
+    assert problem.line == len(GOOD.splitlines()) + 1
+
+
+def test_truelifts_own_fields_are_no_further_problem_when_its_assignment_is_the_problem(shop: Shop) -> None:
+    text = changed(("assignment: external", "assignment: truelift\nsalt: abc.1\ntraffic: '0.5'"), ('"1"', '"0.5"'))
+    assert [problem.path for problem in check(shop, text)] == ["assignment"]
+
+
+@pytest.mark.parametrize("weights", [("1", "1"), ("9", "1"), ("1", "12")])
+def test_whole_number_ratios_are_weights(shop: Shop, weights: tuple[str, str]) -> None:
+    text = GOOD.replace('control, weight: "1"', f'control, weight: "{weights[0]}"')
+    text = text.replace('als_v2, weight: "1"', f'als_v2, weight: "{weights[1]}"')
+    assert check(shop, text) == []
+
+
+def test_a_definition_of_the_handbook_that_truelift_would_assign_is_not_silently_read_as_another(shop: Shop) -> None:
+    text = changed(("assignment: external", "assignment: external\nramp: []\nholdouts: []"))
+    assert [problem.path for problem in check(shop, text)] == ["ramp", "holdouts"]
+
+
+def test_all_problems_are_said_at_once_in_the_order_of_the_file(shop: Shop) -> None:
+    problems = check(
+        shop,
+        """\
+key: Home
+name: Homepage
+nam: x
+owner: 5
+assignment: external
+salt: abc
+modules: [homepage]
+variants:
+  - {key: control, weight: "0.5"}
+  - {key: control, weight: "0"}
+schedule: {start_at: 2026-12-30T09:00:00, end_at: 2026-12-29T09:00:00Z}
+metrics:
+  success: [revenue_per_unt]
+  guardrails: [ctr, {metric: return_rate, margin: 0.1}]
+  secondary: [return_rate]
+analysis:
+  design: group_sequential
+  alpha: "0.9"
+  materiality: {aov: {relative: "2"}}
+""",
+    )
+    assert [(problem.line, problem.code) for problem in problems] == [
+        (1, "key_format"),
+        (3, "unknown_field"),
+        (4, "wrong_type"),
+        (6, "refused_for_external"),
+        (8, "no_control"),
+        (9, "weight_precision"),
+        (10, "zero_weight"),
+        (10, "variant_twice"),
+        (11, "naive_time"),
+        (13, "unknown_metric"),
+        (14, "value"),
+        (14, "no_margin"),
+        (15, "metric_twice"),
+        (17, "not_in_this_version"),
+        (18, "out_of_range"),
+        (19, "out_of_range"),
+    ]
+
+
+def test_a_refusal_names_the_thing_the_nearest_and_the_next_step(shop: Shop) -> None:
+    path = written(shop, changed(("[revenue_per_unit]", "[revenue_per_unt]"), ("materiality: {rev", "# {rev")))
+    with pytest.raises(DefinitionError) as raised:
+        load_experiment(path, shop)
+    assert str(raised.value) == (
+        f"{path}: 1 problem\n"
+        "  unknown_metric: line 15, metrics.success[0]: there is no metric revenue_per_unt "
+        "(nearest: revenue_per_unit, net_revenue_per_unit, revenue_per_slate); `experiments/metrics.yml` lists the "
+        "shipped ones; the shop's own are in its metrics.yml"
+    )
+    assert raised.value.exit_code == 2
+
+
+def test_a_file_that_is_no_definition_at_all(shop: Shop) -> None:
+    assert [problem.code for problem in check(shop, "- a\n")] == ["wrong_type"]
+    assert [problem.code for problem in check(shop, "")] == ["yaml"]
+    with pytest.raises(NotFoundError):
+        check_experiment(shop.definitions / "none.yml", shipped_metrics())
+
+
+# --- validate: everything of a shop ---------------------------------------------------------------------------
+
+
+def test_validate_looks_at_metrics_slices_and_each_definition(shop: Shop) -> None:
+    good = written(shop)
+    bad = written(shop, changed(("is_control: true", "is_control: false")), "bad.yml")
+    metrics, slices, first, second = validate(shop, [good, bad])
+    assert (metrics.path, metrics.problems) == (shop.metrics_file, ())
+    assert metrics.summary == "0 metrics beside 22 shipped ones"
+    assert (slices.path, slices.summary) == (shop.slices_file, "7 slices")
+    assert first.problems == ()
+    assert first.summary == (
+        "home_als_v2: control, als_v2; 1 success, 2 guardrail and 2 secondary metrics; always_valid from 2026-12-01"
+    )
+    assert [problem.code for problem in second.problems] == ["no_control"]
+
+
+def test_a_metric_that_is_wrong_in_the_catalogue_is_not_also_called_unknown(shop: Shop) -> None:
+    shop.metrics_file.write_text("metrics:\n  own_metric: {label: Own}\n")
+    path = written(shop, changed(("[ctr, aov]", "[own_metric, nothing]")))
+    metrics, _, checked = validate(shop, [path])
+    assert {problem.code for problem in metrics.problems} == {"missing_field"}
+    assert [problem.value for problem in checked.problems] == ["nothing"]
+    with pytest.raises(DefinitionError, match=r"metrics\.yml"):
+        load_experiment(Path(path), shop)
