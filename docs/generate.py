@@ -4,14 +4,14 @@ Run it from the project's root: .venv/bin/python docs/generate.py
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
 import typer.main
 
 from analysis import cli
-from experiments.loading import shipped_metrics
+from experiments.catalogue import shipped_metrics
 from experiments.spec import SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +35,8 @@ def regenerated(text: str) -> str:
 
 
 def _commands() -> str:
-    group = typer.main.get_group(cli.application())
+    cli._register_all()
+    group = typer.main.get_group(cli.app)
     rows = [(name, (command.help or "").splitlines()[0]) for name, command in group.commands.items()]
     return _table(("command", "what it does"), [(f"`{name}`", text) for name, text in rows])
 
@@ -53,7 +54,7 @@ def _sources() -> str:
     return _table(("source", "columns"), rows)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, TypeVar
@@ -16,9 +16,10 @@ from rich.table import Table
 
 from analysis import pipeline, words
 from analysis.cli.context import actor
+from analysis.cli.logs import terms
 from analysis.readout import Estimate, Interval, Readout
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import LoadReport, ShopTerms, load_file
+from analysis.warehouse.load import LoadReport, load_file
 from analysis.warehouse.mapping import read_mapping
 from assignment.hashing import bucket
 from experiments import lifecycle
@@ -145,16 +146,19 @@ def _shop(home: Path) -> Shop:
     elif not (home / "definitions" / f"{PLAYS[0].key}.yml").exists():
         raise UsageError(f"{home}: is a shop, but not the demo's; give the demo another folder with --home")
     shop = open_shop(home)
-    for definition in (files("experiments") / "simulator" / "demo").iterdir():
-        there = shop.definitions / definition.name
-        if definition.name in {f"{each.key}.yml" for each in PLAYS} and not there.exists():
-            there.write_text(definition.read_text(encoding="utf-8"), encoding="utf-8")
+    for each in PLAYS:
+        definition = shop.definitions / f"{each.key}.yml"
+        if not definition.exists():
+            definition.write_text(_packaged(definition.name), encoding="utf-8")
     return shop
 
 
 def _write(logs: Logs, folder: Path) -> None:
-    """Write the logs, unless they are there already: a shop counts each event once, whatever demo it came from."""
+    """Write the logs and their mappings, unless they are there already."""
     if not (folder / "truth.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in LOGS:
+            (folder / f"{name}.mapping.yml").write_text(_packaged(f"{name}.mapping.yml"), encoding="utf-8")
         write(logs, folder)
         return
     for name in LOGS:
@@ -174,14 +178,14 @@ def _begin(store: Store, shop: Shop, now: datetime, by: str) -> None:
 
 
 def _load(shop: Shop, folder: Path, name: str, now: datetime) -> LoadReport:
-    settings = shop.settings
-    terms = ShopTerms(settings.currency, settings.digits, settings.time_zone)
-    with (
-        as_file(files("experiments") / "simulator" / "demo" / f"{name}.mapping.yml") as mapping,
-        open_connection(shop.warehouse_path) as connection,
-    ):
+    with open_connection(shop.warehouse_path) as connection:
+        mapping = read_mapping(folder / f"{name}.mapping.yml")
         naive = now.astimezone(UTC).replace(tzinfo=None)
-        return load_file(connection, folder / f"{name}.parquet", read_mapping(mapping), terms, now=naive)
+        return load_file(connection, folder / f"{name}.parquet", mapping, terms(shop), now=naive)
+
+
+def _packaged(name: str) -> str:
+    return (files("experiments") / "simulator" / "demo" / name).read_text(encoding="utf-8")
 
 
 # --- how close it came -------------------------------------------------------------------------------------
