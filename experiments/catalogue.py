@@ -337,7 +337,8 @@ def _units(metric: Metric) -> tuple[str, ...]:
 
 
 def _dimension(fact: Fact) -> str:
-    return SOURCES[fact.source][fact.measure.sum].kind if isinstance(fact.measure, SumOf) else "count"
+    column = SOURCES[fact.source].get(fact.measure.sum) if isinstance(fact.measure, SumOf) else None
+    return "count" if column is None else column.kind
 
 
 def _maturity_problems(metric: Metric, document: Document, at: Path_) -> Iterator[Problem]:
@@ -393,11 +394,10 @@ def _slice_problems(declared: Slice, before: list[Slice], document: Document, at
     if declared.pre_period is not None:
         where = (*at, "pre_period")
         yield from fact_problems(declared.pre_period, document, where)
-        if not declared.pre_period.binary:
-            message = "a slice is one of a few groups, so the fact is a yes or no per unit"
-            yield document.problem(
-                "not_binary", (*where, "measure"), None, message, next_step="write any or {at_least: …}"
-            )
+        if _dimension(declared.pre_period) not in ("count", "flag"):
+            message = "a slice is one of a few groups, and an amount has too many values"
+            step = "write measure: any, rows or {at_least: …}"
+            yield document.problem("too_many_values", (*where, "measure"), None, message, next_step=step)
         yield from _unripe(declared.pre_period, document, where)
     if declared.pre_period_top is not None and isinstance(declared.pre_period_top.measure, SumOf):
         top = declared.pre_period_top

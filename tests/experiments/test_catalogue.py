@@ -310,8 +310,8 @@ ANY = "{from: order_lines, measure: any}"
         ("{key: D, kind: context, column: platform}", "key_format", "[1].key"),
         ("{key: device, kind: context, column: platform, labels: {0: x}}", "labels", "[1].labels"),
         (
-            "{key: d1, kind: context, pre_period: {from: order_lines, measure: rows}}",
-            "not_binary",
+            "{key: d1, kind: context, pre_period: {from: order_lines, measure: {sum: value}}}",
+            "too_many_values",
             "[1].pre_period.measure",
         ),
         (
@@ -344,6 +344,14 @@ def test_a_slice_that_cannot_be_cut_is_refused(tmp_path: Path, entry: str, code:
     assert (code, path) in [(problem.code, problem.path) for problem in problems]
     assert [declared.key for declared in slices] == ["taken"]
     assert all(problem.line == 2 for problem in problems)
+
+
+def test_a_small_count_before_the_first_exposure_is_a_slice(tmp_path: Path) -> None:
+    file = tmp_path / "slices.yml"
+    file.write_text(
+        "- {key: orders_before, kind: context, pre_period: {from: order_lines, measure: {distinct: order_id}}}\n"
+    )
+    assert read_slices(file)[1] == []
 
 
 def test_slices_are_a_list(shop: Shop) -> None:
