@@ -11,10 +11,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from experiments.errors import StoreError, UsageError
-from experiments.store import Store, engine, tables
+from experiments.store import Snapshot, Store, engine, tables
 from experiments.store.engine import HEAD, connect, reading, writing
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -146,6 +146,25 @@ def test_a_locked_store_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.fail("two writers at once")
     first.dispose()
     second.dispose()
+
+
+def test_a_full_disk_is_said_and_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    full = connect(f"sqlite:///{tmp_path / 'r.sqlite'}")
+
+    @event.listens_for(full, "connect")
+    def _(driver: sqlite3.Connection, _record: object) -> None:
+        driver.execute("pragma max_page_count = 40").close()
+
+    store = Store(full)
+    store.publish(snapshot("before", b"small"))
+    with pytest.raises(StoreError, match="disk is full; make room on the disk and repeat the command"):
+        store.publish(snapshot("big", bytes(10**6)))
+    assert [head.snapshot_id for head in store.snapshots("k")] == ["before"]
+    store.close()
+
+
+def snapshot(name: str, body: bytes) -> Snapshot:
+    return Snapshot(name, "k", 1, NOW, NOW, None, "readout.v1", "SHIP", body, b"m")
 
 
 @pytest.mark.parametrize(
