@@ -1,4 +1,4 @@
-"""`truelift init`, `validate`, `register`, `start`: the words a person reads and the exit codes a script reads."""
+"""`truelift validate`, `register`, `start`: the words a person reads and the exit codes a script reads."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from analysis.cli import definitions, shop
-from experiments.errors import DefinitionError, NotFoundError, TrueliftError, UsageError
-from experiments.shop import Shop, create, open_shop
+from analysis.cli import definitions
+from experiments.errors import NotFoundError, TrueliftError
+from experiments.shop import Shop, create
 from experiments.store import Store
 from tests.helpers.definitions import changed, written
 
@@ -27,7 +27,6 @@ def home(tmp_path: Path) -> Shop:
 
 def run(*words: str | Path) -> Result:
     app = typer.Typer()
-    shop.register(app)
     definitions.register(app)
     return CliRunner().invoke(app, [str(word) for word in words])
 
@@ -36,21 +35,6 @@ def failed(result: Result) -> TrueliftError:
     """The error that `main` turns into words and an exit code."""
     assert isinstance(result.exception, TrueliftError), result.output
     return result.exception
-
-
-def test_init_makes_a_shop_that_opens_and_says_what_comes_next(tmp_path: Path) -> None:
-    result = run("init", tmp_path / "shop", "--currency", "GBP", "--time-zone", "Europe/London")
-    assert result.exit_code == 0, result.output
-    assert "is a shop: GBP with 2 digits, Europe/London" in result.output
-    assert "truelift validate, register, start" in result.output
-    assert open_shop(tmp_path / "shop").settings.currency == "GBP"
-
-
-def test_init_refuses_a_wrong_setting_and_a_shop_that_is_there(home: Shop, tmp_path: Path) -> None:
-    assert isinstance(failed(run("init", home.home)), UsageError)
-    error = failed(run("init", tmp_path / "other", "--currency", "EURO", "--money-digits", "9"))
-    assert isinstance(error, DefinitionError)
-    assert {problem.path for problem in error.problems} == {"currency", "money_digits"}
 
 
 def test_validate_says_ok_with_a_summary_of_each_file(home: Shop) -> None:
