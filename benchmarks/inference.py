@@ -1,4 +1,4 @@
-"""Inference against its peers and the limit, in one run: `python benchmarks/inference.py [--units 100000]`.
+"""Inference against its peers and the limit, in one run: `python -m benchmarks.inference [--units 100000]`.
 
 Ten metrics with CUPED, two arms, everything from one table of unit totals in memory. Best CPU seconds of all
 repeats; only the ratios mean anything on another machine. Peers get what they ask for: tea-tasting one experiment

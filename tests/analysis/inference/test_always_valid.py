@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from analysis.inference.decision import Question, read
+from analysis.inference.designs import critical_value, student
 from analysis.inference.estimators import ESTIMATORS
 from analysis.inference.moments import Moments, pair
 from tests.helpers.units import AOV, CONVERSION, REVENUE, Ints
@@ -100,3 +101,21 @@ def test_at_most_one_healthy_run_in_twenty_is_ever_shipped_or_stopped() -> None:
 def upper_bound(count: int, of: int) -> float:
     """The exact (Clopper–Pearson) one-sided 99.9 % upper bound of a rate."""
     return float(beta.ppf(0.999, count + 1, of - count))
+
+
+def test_a_fixed_design_that_watches_for_harm_spends_its_level_in_two_halves() -> None:
+    """Brownian paths, 27 daily e-process looks and Student's t at the end: spent whole both times it exceeds 5 %."""
+    rng = np.random.default_rng(5)
+    runs = 200_000
+    path, whole, halves = np.zeros(runs), np.zeros(runs, dtype=np.bool_), np.zeros(runs, dtype=np.bool_)
+    for day in range(1, DAYS + 1):
+        path += rng.standard_normal(runs)
+        z = path / np.sqrt(day)
+        ends = [student(1e6, 0.05 / part, sides="one") for part in (1, 2)]
+        looks = [critical_value(day / DAYS, 0.05 / part, sides="one") for part in (1, 2)]
+        k_whole, k_halves = ends if day == DAYS else looks
+        whole |= z < -k_whole
+        halves |= z < -k_halves
+    print(f"stopped: whole {whole.mean():.2%}, halves {halves.mean():.2%}")
+    assert whole.mean() > 0.052
+    assert halves.mean() < 0.03
