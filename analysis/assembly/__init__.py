@@ -134,7 +134,7 @@ def _pre_period(here: Frame, covariates: tuple[str, ...]) -> PrePeriod | Undeter
     arms = {arm: here.overall(arm, None) for arm in (here.control, *here.arms)}
     if not covariates:
         return Undetermined("no_covariates", "no metric of this experiment uses what came before")
-    known = tuple(x for x in covariates if all(x in moments.nonzero for moments in arms.values()))
+    known = tuple(x for x in covariates if all(x in moments.sums for moments in arms.values()))
     units = sum(moments.n for moments in arms.values())
     return pre_period(arms, known, max(units, 1) / here.inputs.phase.planned_units)
 

@@ -126,7 +126,7 @@ def _change(frame: Frame, a: Answer, row: MetricReadout, comparison: Comparison)
     money = comparison.money_per_day
     return words.Change(
         label=row.label,
-        scale="lift" if use_lift else row.value_unit,
+        scale="lift" if use_lift else words.difference_unit(row.value_unit),
         change=(shown.est, shown.lo, shown.hi),
         currency=frame.inputs.currency,
         least=_least(comparison, "relative" if use_lift else "absolute"),
@@ -146,13 +146,15 @@ def _least(comparison: Comparison, scale: str) -> float | None:
 
 def _allowed(frame: Frame, row: MetricReadout) -> str | None:
     if row.margin_abs is not None:
-        return words.amount(float(row.margin_abs), unit=row.value_unit, currency=frame.inputs.currency)
+        return words.amount(
+            float(row.margin_abs), unit=words.difference_unit(row.value_unit), currency=frame.inputs.currency
+        )
     return None if row.margin is None else words.amount(float(row.margin), unit="lift")
 
 
 def _limit(frame: Frame, row: MetricReadout, comparison: Comparison) -> words.Figures:
     """A guardrail's whole range on the scale of its margin, as its row shows it."""
-    scale: words.ValueUnit = "lift" if row.margin_abs is None else row.value_unit
+    scale: words.ValueUnit = "lift" if row.margin_abs is None else words.difference_unit(row.value_unit)
     shown = comparison.relative if row.margin_abs is None else comparison.absolute
     assert isinstance(shown, Interval)
     return words.figures(shown.est, shown.lo, shown.hi, unit=scale, currency=frame.inputs.currency)

@@ -13,11 +13,11 @@ from typing import Literal
 
 MINUS = "\u2212"
 NOT_FOR_READERS = ("significant", "proves", "p-value", "confidence")
-ValueUnit = Literal["lift", "money", "count", "share", "ms"]
+ValueUnit = Literal["lift", "money", "count", "share", "points", "ms"]
 Signs = Literal["always", "minus"]
 Triple = tuple[float, float | None, float | None]
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "BRL": "R$", "ILS": "₪", "TRY": "₺"}
-SUFFIXES: Mapping[ValueUnit, str] = {"lift": "%", "share": "%", "ms": " ms"}
+SUFFIXES: Mapping[ValueUnit, str] = {"lift": "%", "share": "%", "points": " points", "ms": " ms"}
 UNIT_NAMES = {"user": "users", "session": "sessions", "device": "devices"}
 
 
@@ -98,6 +98,11 @@ def amount(value: float, *, unit: ValueUnit, currency: str = "EUR") -> str:
     return Style(unit, currency, places, abs(value)).text(value, "minus")
 
 
+def difference_unit(value_unit: Literal["money", "count", "share", "ms"]) -> ValueUnit:
+    """The unit of a difference: shares differ by points, everything else by its own unit."""
+    return "points" if value_unit == "share" else value_unit
+
+
 def whole(value: int) -> str:
     """A count with thousands separators."""
     return f"{value:,}".replace("-", MINUS)
@@ -109,7 +114,7 @@ def symbol(currency: str) -> str:
 
 
 def _scale(unit: ValueUnit) -> float:
-    return 100.0 if unit in ("lift", "share") else 1.0
+    return 100.0 if unit in ("lift", "share", "points") else 1.0
 
 
 def _precision(est: float, lo: float | None, hi: float | None, unit: ValueUnit) -> int:

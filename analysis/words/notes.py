@@ -105,3 +105,16 @@ def slice_flags(name: str, counted: Mapping[str, int]) -> str:
     }
     said = [f"{n} {forms[flag][0 if n == 1 else 1]}" for flag, n in counted.items() if n]
     return f"{name}: {listed(said)}." if said else f"{name}: no cell yet."
+
+
+# --- method ----------------------------------------------------------------------------------------------
+
+
+def method(design: Literal["always_valid", "fixed"], level: str, mode: Literal["running", "finished"]) -> str:
+    """How the ranges were made, in two sentences."""
+    ranges = f"Ranges hold the truth in about {level} of runs"
+    if design == "fixed" and mode == "finished":
+        ranges += ", for the one reading at the planned end."
+    else:
+        ranges += ", on every day they are looked at."
+    return f"{ranges} Changes compare means that are adjusted for what units did before their first exposure."

@@ -247,7 +247,7 @@ def test_duplicates_are_deduped_and_block_only_when_one_arm_has_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("control", "new", "state"), [(3, 3, "pass"), (12, 12, "warn"), (40, 40, "fail"), (0, 24, "fail")]
+    ("control", "new", "state"), [(3, 3, "pass"), (12, 12, "warn"), (40, 40, "fail"), (0, 40, "fail")]
 )
 def test_units_in_two_arms_block_when_many_or_unequal(control: int, new: int, state: str) -> None:
     rows: list[Row] = [
