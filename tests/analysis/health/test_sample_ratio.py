@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from analysis.health.sample_ratio import chi_square_p, evidence
+from tests.helpers.effort import scaled
 
 SAID = json.loads((Path(__file__).parents[2] / "reference" / "inference.json").read_text())
 
@@ -70,13 +72,14 @@ def test_a_gross_loss_is_found_on_a_small_browser_where_one_concentration_is_bli
 
 
 def test_healthy_runs_looked_at_daily_are_not_withheld() -> None:
+    runs = scaled(250, 2000)
     rng = np.random.default_rng(9)
-    control = rng.binomial(500, 0.5, (600, 28)).cumsum(axis=1)
+    control = rng.binomial(500, 0.5, (runs, 28)).cumsum(axis=1)
     units = 500 * np.arange(1, 29)
     false = sum(
         any(evidence((int(c), int(n - c)), (1, 1)) >= 100 for c, n in zip(row, units, strict=True)) for row in control
     )
-    assert false <= 16  # the 99.9 % point of a binomial with 1 % of 600
+    assert false <= binom.ppf(0.999, runs, 0.01)
 
 
 def test_nobody_seen_is_no_evidence() -> None:
