@@ -1,6 +1,7 @@
 """From a file to a running experiment, and what stays frozen then."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,13 @@ metrics:
     direction: increase
     covariates: [orders_per_unit]
 """
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """In memory: the engines are compared where the store itself is tested."""
+    with Store.open("sqlite://") as opened:
+        yield opened
 
 
 def propose(store: Store, shop: Shop, *replacements: tuple[str, str]) -> Registered:
