@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import (
@@ -24,6 +25,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -43,11 +45,11 @@ _SPACE = " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NAME_PATTERN = f"[^{_CONTROL}{_SPACE}](?:[^{_CONTROL}]*[^{_CONTROL}{_SPACE}])?"
 FREE_PATTERN = r"[^\x00]*"
 CURRENCY_PATTERN = "[A-Z]{3}"
-# Groups: date, time of day, fraction of a second, zone.
+# Groups: day, hour and minute, second, fraction of a second, zone.
 INSTANT_PATTERN = (
     r"([12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))"
-    r"(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?)(?:[.,]([0-9]{1,9}))?"
-    r" ?(Z|UTC|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9]|[+-](?:0[0-9]|1[0-4]))?)?"
+    r"(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
+    r" ?(Z|UTC|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?)?"
 )
 _INSTANT = re.compile(INSTANT_PATTERN)
 
@@ -144,11 +146,11 @@ def instant(value: object) -> datetime:
     if isinstance(value, datetime):
         given = value
     elif isinstance(value, str) and (match := _INSTANT.fullmatch(value)):
-        day, clock, fraction, zone = match.groups()
+        day, minute, second, fraction, zone = match.groups()
         zone = "+00:00" if zone in ("Z", "UTC") else (zone or "")
         zone = f"{zone[:3]}:{zone[-2:]}" if len(zone) == 5 else zone
         try:
-            given = datetime.fromisoformat(f"{day}T{clock or '00:00'}{zone}")
+            given = datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}{zone}")
         except ValueError:
             raise PydanticCustomError("not_time", "not a day of the calendar") from None
         given = given.replace(microsecond=int((fraction or "")[:6].ljust(6, "0")))
@@ -426,6 +428,14 @@ def _kind(annotation: object, metadata: tuple[object, ...]) -> Kind:
     if hasattr(inner, "__metadata__"):
         return _kind(get_args(inner)[0], tuple(inner.__metadata__))
     return _kind(inner, ())
+
+
+@cache
+def adapter(model: type[BaseModel], name: str) -> TypeAdapter[object]:
+    """A validator of one column alone, for constants."""
+    field = model.model_fields[name]
+    marked: type[object] = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation  # type: ignore[assignment]
+    return TypeAdapter(marked)
 
 
 _FAULTS: Mapping[str, str] = {

@@ -135,6 +135,7 @@ create table if not exists loads (
     rows_read bigint not null,
     rows_malformed bigint not null,
     rows_not_emitted bigint not null,
+    not_emitted_example varchar,
     rows_repeated bigint not null,
     rows_repeated_kept bigint not null,
     emitted bigint not null,

@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from analysis.warehouse.contract_sql import SCHEMA_FILE
+from analysis.warehouse.sql_files import first_row
 from experiments.errors import WarehouseBusyError, WarehouseError
 
 _POLL_SECONDS = 0.1
@@ -61,7 +62,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     schema = SCHEMA_FILE.read_text(encoding="utf-8")
     digest = hashlib.sha256(schema.encode()).hexdigest()
     connection.execute("create table if not exists warehouse (schema_digest varchar not null)")
-    found = connection.execute("select schema_digest from warehouse").fetchone()
+    found = first_row(connection, "select schema_digest from warehouse")
     if found is None:
         connection.execute("begin")
         connection.execute(schema)
@@ -69,7 +70,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute("commit")
     elif found[0] != digest:
         raise WarehouseError(
-            f"{path}: made by another version of truelift (tables {found[0][:12]}, wanted {digest[:12]}); "
+            f"{path}: made by another version of truelift (tables {str(found[0])[:12]}, wanted {digest[:12]}); "
             f"move the file away and load the logs again"
         )
 

@@ -6,8 +6,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from sqlglot import exp
+
+from analysis.warehouse.sql_build import NULL, Expr, all_of, any_of, case, literal, sql, text_list
 from experiments.contracts import (
     CONTRACTS,
+    EARLIEST,
+    LATEST,
+    After,
     Closed,
     Flag,
     Json,
@@ -15,11 +21,14 @@ from experiments.contracts import (
     Listed,
     Moment,
     Number,
+    RequiredWhen,
+    Row,
     Text,
     Whole,
     columns,
 )
 
+_NO_TEXT = sql("cast(null as varchar)")
 SCHEMA_FILE = Path(__file__).parents[2] / "sql" / "schema.sql"
 
 TABLES: Mapping[str, str] = {
@@ -82,6 +91,7 @@ create table if not exists loads (
     rows_read bigint not null,
     rows_malformed bigint not null,
     rows_not_emitted bigint not null,
+    not_emitted_example varchar,
     rows_repeated bigint not null,
     rows_repeated_kept bigint not null,
     emitted bigint not null,
@@ -134,6 +144,62 @@ def sql_type(kind: Kind) -> str:
                 f"{column.name} {sql_type(column.kind)}" for column in columns(model) if column.name != "schema_version"
             )
             return f"struct({fields})[]"
+
+
+def bounds_fault(kind: Kind, value: Expr) -> list[tuple[Expr, Expr]]:
+    """(condition, fault) for what the contract refuses of a value of its type, in the order pydantic finds them."""
+    match kind:
+        case Text(pattern=pattern, mismatch=mismatch, longest=longest, may_be_empty=may_be_empty):
+            empty = [] if may_be_empty else [(sql(":v = ''", v=value), literal("empty"))]
+            long = sql("length(:v) > :n", v=value, n=exp.Literal.number(longest))
+            unlike = sql("not regexp_full_match(:v, :p)", v=value, p=literal(pattern))
+            return [*empty, (long, literal("too_long")), (unlike, literal(mismatch))]
+        case Closed(values=values):
+            return [(sql("not list_contains(:l, :v)", l=text_list(values), v=value), literal("unknown"))]
+        case Whole(least=least, most=most):
+            below, above = sql(":v < :n", v=value, n=literal(least)), sql(":v > :n", v=value, n=literal(most))
+            return [(below, literal("negative" if least == 0 else "too_small")), (above, literal("too_large"))]
+        case Number(least=low, most=high):
+            odd = sql("not isfinite(:v)", v=value)
+            below = sql(":v < cast(:n as double)", v=value, n=literal(repr(low)))
+            above = sql(":v > cast(:n as double)", v=value, n=literal(repr(high)))
+            return [(odd, literal("not_number")), (below, literal("negative" if low == 0 else "too_small")),
+                    (above, literal("too_large"))]  # fmt: skip
+        case Moment():
+            first, end = (literal(edge.replace(tzinfo=None).isoformat(sep=" ")) for edge in (EARLIEST, LATEST))
+            outside = sql("not (:v >= cast(:a as timestamp) and :v < cast(:b as timestamp))", v=value, a=first, b=end)
+            return [(outside, literal("out_of_range"))]
+        case Listed(most=most):
+            return [(sql("len(:v) > :n", v=value, n=exp.Literal.number(most)), literal("too_long"))]
+        case _:
+            return []
+
+
+def rule_reasons(model: type[Row], values: Mapping[str, Expr], faults: Mapping[str, Expr]) -> list[Expr]:
+    """The reasons of the contract's rules over several columns, each a text or null; what is not given is null."""
+    subjects = {column.name: column.subject for column in columns(model)}
+    made: list[Expr] = []
+    missing: dict[str, list[Expr]] = {}
+    for rule in model.rules:
+        match rule:
+            case RequiredWhen(given, required):
+                condition = all_of([_is_one_of(values.get(name, NULL), allowed) for name, allowed in given.items()])
+                for name in required:
+                    missing.setdefault(name, []).append(condition)
+            case After(earlier, later):
+                wrong = sql(":l <= :e", l=values.get(later, NULL), e=values.get(earlier, NULL))
+                made.append(case((wrong, literal(f"{later}_not_after_{earlier}")), default=_NO_TEXT))
+    for name, conditions in missing.items():
+        unsaid = sql(":v is null and :f is null", v=values.get(name, NULL), f=faults.get(name, NULL))
+        absent = exp.and_(unsaid, any_of(conditions))
+        made.append(case((absent, literal(f"{subjects[name]}_missing")), default=_NO_TEXT))
+    return made
+
+
+def _is_one_of(value: Expr, allowed: tuple[str, ...]) -> Expr:
+    if not allowed:
+        return sql(":v is not null", v=value)
+    return sql("coalesce(list_contains(:l, :v), false)", l=text_list(allowed), v=value)
 
 
 def _table(name: str) -> str:

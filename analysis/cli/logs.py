@@ -1,0 +1,119 @@
+"""`truelift check` and `truelift load`: log files through a mapping."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from analysis.cli.context import Home
+from analysis.warehouse import sources
+from analysis.warehouse.connection import open_connection
+from analysis.warehouse.load import LoadReport, ShopTerms, check_file, load_file
+from analysis.warehouse.mapping import read_mapping
+from experiments.errors import SourceError, UsageError
+from experiments.shop import Shop, open_shop
+
+Mapping = Annotated[str, typer.Option("--mapping", "-m", help="A mapping file, or the name of a ready mapping.")]
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSON lines, also gzipped.")],
+    mapping: Mapping,
+    home: Home = None,
+) -> None:
+    """Say what a load would accept and reject, and why. Changes nothing; exit 2 when nothing would be accepted."""
+    shop = open_shop(home)
+    with _progress(file.name) as progress:
+        report = check_file(file, read_mapping(mapping), terms(shop), now=_now(), progress=progress)
+    _print(report, "would be accepted")
+    if report.accepted == 0:
+        raise UsageError(f"{file}: none of its rows would be accepted; the reasons above say what to change")
+
+
+def load(
+    files: Annotated[list[Path], typer.Argument(help="Parquet, CSV or JSON lines, also gzipped.")],
+    mapping: Mapping,
+    home: Home = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait while another process uses the warehouse.")] = 0.0,
+) -> None:
+    """Load log files, each whole or not at all; rejected rows are kept with every reason."""
+    shop = open_shop(home)
+    chosen = read_mapping(mapping)
+    failed: list[str] = []
+    with open_connection(shop.warehouse_path, wait_seconds=wait) as connection:
+        for file in files:
+            try:
+                with _progress(file.name) as progress:
+                    report = load_file(connection, file, chosen, terms(shop), now=_now(), progress=progress)
+            except SourceError as error:
+                if len(files) == 1:
+                    raise
+                failed.append(str(error))  # the other files are none the worse
+                continue
+            _print(report, "accepted")
+            if report.accepted + report.duplicates == 0:
+                failed.append(f"{file}: none of its rows was accepted; the reasons above say what to change")
+    if failed:
+        raise UsageError("\n".join(failed))
+
+
+def terms(shop: Shop) -> ShopTerms:
+    """What a load needs of the shop's settings."""
+    return ShopTerms(shop.settings.currency, shop.settings.digits, shop.settings.time_zone)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(check)
+    app.command()(load)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[sources.Progress]:
+    """A bar on a terminal, nothing elsewhere."""
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print(report: LoadReport, accepted: str) -> None:
+    out = Console(highlight=False, soft_wrap=True, markup=False)
+    if report.already_loaded:
+        out.print(f"{report.file}: already loaded under this mapping ({report.load_id}); nothing changed")
+    tables = ", ".join(f"{count:,} {table}" for table, count in report.accepted_by_table.items() if count)
+    out.print(f"{report.file}: {report.rows_read:,} rows read, {report.emitted:,} contract rows made of them")
+    out.print(f"  {accepted}: {report.accepted:,}" + (f" ({tables})" if tables else ""))
+    if report.duplicates:
+        out.print(f"  duplicates of rows already there: {report.duplicates:,}, not counted twice")
+    out.print(f"  rejected: {report.rejected:,}")
+    for reason, count in report.reasons.items():
+        out.print(f"    {reason}: {count:,}")
+        for row in report.examples[reason]:
+            others = [other for other in row.reasons if other != reason]
+            also = f" (also {', '.join(others)})" if others else ""
+            out.print(f"      line {row.line}{also}: {_shortened(row.raw)}")
+    if report.rows_not_emitted:
+        out.print(
+            f"  rows that no emission wanted: {report.rows_not_emitted:,}, for example {report.not_emitted_example}"
+        )
+    if report.rows_repeated:
+        kept = f"{report.rows_repeated_kept:,} kept (a row may be true twice; an event_id of the source would tell)"
+        out.print(f"  exact repeats of an earlier row: {report.rows_repeated:,}, of them {kept}")
+
+
+def _shortened(text: str, width: int = 160) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,278 @@
+"""Load a log file: through its mapping to contract rows, into the raw tables or into `rejected`, in one transaction.
+
+Nothing is lost and nothing is repaired. Every source row is read, malformed, or met by no emission; every
+emitted row is accepted, a duplicate by event_id, or rejected with every reason, its file and its line:
+
+    rows_read = rows_malformed + rows_not_emitted + rows that emitted;  emitted = accepted + duplicates + rejected
+
+`rejected` in the report counts malformed source rows too. Loading a file again under the same mapping changes
+nothing; under a changed mapping, only what was not loaded before comes in.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from analysis.warehouse.connection import first_line, open_memory
+from analysis.warehouse.contract_sql import TABLES, sql_type
+from analysis.warehouse.enrich import enrich
+from analysis.warehouse.mapping import LogMapping
+from analysis.warehouse.mapping_sql import LoadContext, emission_statements, root_columns
+from analysis.warehouse.paths import Staged
+from analysis.warehouse.sources import Progress, file_digest, open_source, stage
+from analysis.warehouse.sql_build import call, column, literal, render
+from analysis.warehouse.sql_files import first_row, number, run_file
+from experiments.contracts import CONTRACTS, INSTANT_PATTERN, columns
+from experiments.errors import MappingError, Problem, SourceError, WarehouseError
+from experiments.spec import digest
+
+_SQL = Path(__file__).parents[2] / "sql" / "load"
+_EXAMPLES = 5
+_STEPS = ("stage", "stage_malformed", "inconsistent_lines", "refused", "added", "emitting", "repeats")
+
+
+@dataclass(frozen=True, slots=True)
+class ShopTerms:
+    """What a load needs of the shop's settings: its currency, money digits and business days' zone."""
+
+    currency: str
+    digits: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """One rejected row, as an example of a reason."""
+
+    line: int
+    emit: int | None
+    reasons: tuple[str, ...]
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What became of every row of one file."""
+
+    file: str
+    load_id: str
+    already_loaded: bool
+    rows_read: int
+    rows_malformed: int
+    rows_not_emitted: int
+    rows_repeated: int  # beyond the first of each group of equal source rows
+    rows_repeated_kept: int  # of those, the ones with an accepted row
+    emitted: int
+    accepted: int
+    duplicates: int
+    rejected: int  # emitted rows and malformed source rows
+    accepted_by_table: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)  # a row with two reasons counts under both
+    examples: Mapping[str, tuple[RejectedRow, ...]] = field(default_factory=dict)  # the first five of each reason
+    not_emitted_example: str | None = None
+
+
+def quiet(done: int, total: int) -> None:
+    """Show no progress."""
+    del done, total
+
+
+def load_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    mapping: LogMapping,
+    terms: ShopTerms,
+    *,
+    now: datetime,
+    progress: Progress = quiet,
+) -> LoadReport:
+    """Load one file. SourceError or MappingError (exit 2) and WarehouseError leave the warehouse as it was.
+
+    `now` is naive UTC. `progress(bytes_read, bytes_in_all)` is called after every batch.
+    """
+    if mapping.money_digits is not None and mapping.money_digits != terms.digits:
+        said = (
+            f"the shop counts money in 10^-{terms.digits} {terms.currency}, the mapping in 10^-{mapping.money_digits}"
+        )
+        raise MappingError(mapping.name, [Problem("money_digits", "money_digits", mapping.money_digits, said, (),
+                                                  "make the two agree (truelift.toml: money_digits)")])  # fmt: skip
+    source = open_source(path, mapping.file)
+    content = file_digest(path)
+    load_id = digest([content, mapping.digest()])[:16]
+    known = _known(connection, load_id)
+    if known is not None:
+        return known
+    with _transaction(connection, path):
+        _prepare(connection)
+        staged = stage(connection, source, root_columns(mapping), progress)
+        context = LoadContext(terms.currency, terms.digits, terms.time_zone, content)
+        for statement in emission_statements(mapping, staged, context):
+            connection.execute(statement)
+        _refuse_times_without_zone(connection, path, mapping)
+        run_file(connection, _SQL / "accept.sql", zone=terms.time_zone)
+        run_file(connection, _SQL / "insert.sql", load_id=load_id)
+        _reject(connection, load_id, path, staged)
+        _record(connection, load_id, path, content, mapping, now, staged)
+        enrich(connection, load_id)
+        _clear(connection)
+    return _report(connection, load_id, already_loaded=False)
+
+
+def check_file(
+    path: Path, mapping: LogMapping, terms: ShopTerms, *, now: datetime, progress: Progress = quiet
+) -> LoadReport:
+    """The report a load into an empty warehouse would give. Changes nothing."""
+    connection = open_memory()
+    try:
+        return load_file(connection, path, mapping, terms, now=now, progress=progress)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """All or nothing; what DuckDB says becomes a WarehouseError with the next step."""
+    try:
+        connection.execute("begin")
+        yield
+        connection.execute("commit")
+    except duckdb.Error as error:
+        _rollback(connection)
+        raise WarehouseError(
+            f"{path.name}: the warehouse could not take it ({first_line(error)}); nothing of this file was loaded: "
+            f"make room on the disk or in memory and load it again"
+        ) from error
+    except BaseException:
+        _rollback(connection)
+        raise
+
+
+def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.execute("rollback")
+    except duckdb.Error:
+        return  # a failed commit has rolled back, and a connection that broke has nothing to undo
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """The macros, and empty tables for what the mapping emits."""
+    pattern = render(literal(f"^(?:{INSTANT_PATTERN})$"))
+    connection.execute((_SQL / "macros.sql").read_text(encoding="utf-8").replace("$instant_pattern", pattern))
+    for name, table in TABLES.items():
+        own = "".join(f"{part.name} {sql_type(part.kind)}, " for part in columns(CONTRACTS[name]))
+        more = "original_value varchar, " if name == "outcome" else ""
+        connection.execute(f"create temp table emitted_{table} "
+                           f"(line bigint, emit bigint, element bigint, {own}{more}reasons varchar[])")  # fmt: skip
+
+
+def _refuse_times_without_zone(connection: duckdb.DuckDBPyConnection, path: Path, mapping: LogMapping) -> None:
+    for table in TABLES.values():
+        found = first_row(
+            connection,
+            f"select line, list_filter(reasons, lambda r: ends_with(r, '_no_zone'))[1] from emitted_{table} "
+            f"where len(list_filter(reasons, lambda r: ends_with(r, '_no_zone'))) > 0 order by line limit 1",
+        )
+        if found is not None:
+            raise SourceError(
+                f"{path}: line {found[0]} has a time without a zone ({str(found[1]).removesuffix('_no_zone')}); "
+                f"say in {mapping.name} which one is meant, for example time_zone: Europe/Berlin; nothing was loaded"
+            )
+
+
+def _reject(connection: duckdb.DuckDBPyConnection, load_id: str, path: Path, staged: Staged) -> None:
+    """Every refused row with its source row as JSON; every malformed source row with its text."""
+    if staged.kind == "jsonl":
+        raw = "cast(stage.raw as varchar)"
+    else:
+        parts = [
+            part for name, (own, _) in staged.columns.items() for part in (literal(name), column(own, table="stage"))
+        ]
+        raw = f"cast({render(call('json_object', *parts))} as varchar)"
+    connection.execute(
+        f"insert into rejected by name select $load_id as load_id, $file as file, refused.line, refused.emit, "
+        f"refused.to_table, refused.reasons, {raw} as raw "
+        f"from refused inner join stage on stage.line = refused.line order by refused.line, refused.emit",
+        {"load_id": load_id, "file": path.name},
+    )
+    connection.execute(
+        "insert into rejected by name select $load_id as load_id, $file as file, line, ['malformed'] as reasons, raw "
+        "from stage_malformed order by line",
+        {"load_id": load_id, "file": path.name},
+    )
+
+
+def _record(
+    connection: duckdb.DuckDBPyConnection,
+    load_id: str,
+    path: Path,
+    content: str,
+    mapping: LogMapping,
+    now: datetime,
+    staged: Staged,
+) -> None:
+    """The load's own row, with what became of every source row."""
+    cells = "raw" if staged.kind == "jsonl" else ", ".join(own for own, _ in staged.columns.values())
+    connection.execute(
+        f"create temp table repeats as select line from stage where hash({cells}) in "
+        f"(select hash({cells}) from stage group by 1 having count(*) > 1) "
+        f"qualify row_number() over (partition by {cells} order by line) > 1"
+    )
+    run_file(connection, _SQL / "record.sql", load_id=load_id, file=path.name, file_digest=content,
+             mapping_name=mapping.name, mapping_digest=mapping.digest(), loaded_at=now.isoformat(sep=" "))  # fmt: skip
+
+
+def _clear(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop the temporary tables: the next file makes its own."""
+    emitted = (f"emitted_{table}" for table in TABLES.values())
+    new = (f"new_{table}" for table in TABLES.values())
+    for table in (*_STEPS, *emitted, *new):
+        connection.execute(f"drop table {table}")
+
+
+def _known(connection: duckdb.DuckDBPyConnection, load_id: str) -> LoadReport | None:
+    found = first_row(connection, "select 1 from loads where load_id = ?", [load_id])
+    return _report(connection, load_id, already_loaded=True) if found is not None else None
+
+
+def _report(connection: duckdb.DuckDBPyConnection, load_id: str, *, already_loaded: bool) -> LoadReport:
+    row = connection.execute(
+        "select file, rows_read, rows_malformed, rows_not_emitted, rows_repeated, rows_repeated_kept, emitted, "
+        "accepted, duplicates, rejected, not_emitted_example from loads where load_id = ?", [load_id],
+    ).fetchall()[0]  # fmt: skip
+    reasons = connection.execute(
+        "select reason, count(*) from (select unnest(reasons) as reason from rejected where load_id = ?) "
+        "group by reason order by count(*) desc, reason", [load_id],
+    ).fetchall()  # fmt: skip
+    examples: dict[str, tuple[RejectedRow, ...]] = {}
+    for reason, _ in reasons:
+        first = connection.execute(
+            "select line, emit, reasons, raw from rejected where load_id = ? and list_contains(reasons, ?) "
+            "order by line, emit limit ?", [load_id, reason, _EXAMPLES],
+        ).fetchall()  # fmt: skip
+        examples[reason] = tuple(RejectedRow(line, emit, tuple(why), raw) for line, emit, why, raw in first)
+    by_table = {}
+    for table in TABLES.values():
+        by_table[table] = number(connection, f"select count(*) from {table} where load_id = ?", [load_id])
+    file, read, malformed, passed_over, repeated, kept, emitted, accepted, duplicates, rejected, example = row
+    return LoadReport(
+        file=file,
+        load_id=load_id,
+        already_loaded=already_loaded,
+        rows_read=read,
+        rows_malformed=malformed,
+        rows_not_emitted=passed_over,
+        rows_repeated=repeated,
+        rows_repeated_kept=kept,
+        emitted=emitted,
+        accepted=accepted,
+        duplicates=duplicates,
+        rejected=rejected,
+        accepted_by_table=by_table,
+        reasons=dict(reasons),
+        examples=examples,
+        not_emitted_example=example,
+    )

@@ -1,0 +1,319 @@
+"""Reading a log file: Parquet, CSV or JSON lines, plain or gzipped, in batches, into the table `stage`.
+
+Nothing of a file is judged here but whether it can be read: a CSV record with too many or too few fields and
+a line that is no JSON object go to `stage_malformed` with their text, everything else to `stage`, both
+numbered by `line`: the place among the file's data rows, from 1 (in JSON lines: the line of the file).
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from analysis.warehouse.mapping import FileFormat
+from analysis.warehouse.paths import Staged
+from analysis.warehouse.sql_build import column, render, sql, text_list
+from analysis.warehouse.sql_files import number
+from experiments.errors import SourceError
+
+Progress = Callable[[int, int], None]  # bytes read, bytes in all
+
+_BATCH_ROWS = 131_072
+_BLOCK_BYTES = 8 << 20
+_SUFFIXES = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file and how it is to be read."""
+
+    path: Path
+    kind: str  # csv, jsonl, parquet
+    gzipped: bool
+    layout: FileFormat
+    size: int  # bytes
+
+
+def open_source(path: Path, layout: FileFormat) -> SourceFile:
+    """The file as the mapping, or else its name, says it is written. SourceError when missing, empty or unknown."""
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file; check the path")
+    size = path.stat().st_size
+    if size == 0:
+        raise SourceError(f"{path}: the file is empty (0 bytes); check the export that wrote it")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    named_gzip = bool(suffixes) and suffixes[-1] in (".gz", ".gzip")
+    gzipped = named_gzip if layout.compression is None else layout.compression == "gzip"
+    inner = suffixes[-2:-1] if named_gzip else suffixes[-1:]
+    kind = layout.format or (_SUFFIXES.get(inner[0]) if inner else None)
+    if kind is None:
+        raise SourceError(
+            f"{path}: the name does not say how the file is written; give the mapping "
+            f"file: {{format: csv}}, jsonl or parquet"
+        )
+    return SourceFile(path, kind, gzipped, layout, size)
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of the file's bytes, 64 hex digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def stage(
+    connection: duckdb.DuckDBPyConnection, source: SourceFile, roots: tuple[str, ...], progress: Progress
+) -> Staged:
+    """Read the whole file into the temporary tables `stage` and `stage_malformed`.
+
+    `roots` are the top-level names wanted of a JSON line; other formats stage every column. SourceError when the
+    file is truncated, is not what it is said to be, or holds no rows.
+    """
+    connection.execute("drop table if exists stage")
+    connection.execute("create or replace temp table stage_malformed (line bigint, raw varchar)")
+    read = {"csv": _stage_csv, "jsonl": _stage_json_lines, "parquet": _stage_parquet}[source.kind]
+    try:
+        names = read(connection, source, roots, progress)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, EOFError, UnicodeError, OSError) as error:
+        if isinstance(error, duckdb.Error):
+            raise
+        raise SourceError(_unreadable(source, error)) from error
+    rows = number(connection, "select count(*) from stage")
+    if rows + number(connection, "select count(*) from stage_malformed") == 0:
+        raise SourceError(f"{source.path}: the file holds no rows; check the export that wrote it")
+    kinds = dict(zip((relation := connection.table("stage")).columns, relation.types, strict=True))
+    columns = {name: (staged, kinds[staged]) for name, staged in names.items()}
+    return Staged(source.path.name, source.kind, columns, rows)
+
+
+def _unreadable(source: SourceFile, error: Exception) -> str:
+    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "utf" in said.lower() or isinstance(error, UnicodeError):
+        return (
+            f"{source.path}: not {source.layout.encoding} text ({said}); give the mapping file: {{encoding: latin-1}}"
+        )
+    if "truncated" in said.lower() or isinstance(error, EOFError):
+        return f"{source.path}: the file is cut off ({said}); write or copy it again"
+    return f"{source.path}: cannot be read as {source.kind} ({said}); it may be cut off: write or copy it again"
+
+
+@contextmanager
+def _bytes(source: SourceFile) -> Iterator[tuple[pa.NativeFile, Callable[[], int]]]:
+    """The file's bytes, unpacked, and how many of the file have been read."""
+    with pa.OSFile(str(source.path), "rb") as raw:
+        yield (pa.CompressedInputStream(raw, "gzip") if source.gzipped else raw), raw.tell
+
+
+# --- Parquet -----------------------------------------------------------------------------------------------------
+
+
+def _stage_parquet(
+    connection: duckdb.DuckDBPyConnection, source: SourceFile, roots: tuple[str, ...], progress: Progress
+) -> dict[str, str]:
+    del roots
+    if source.gzipped:
+        raise SourceError(f"{source.path}: Parquet is compressed inside; unpack the file, or leave out compression:")
+    done = 0
+    with pyarrow.parquet.ParquetFile(source.path) as file:
+        names = _stage_names(source, file.schema_arrow.names)
+        _create(connection, file.schema_arrow.empty_table(), names)
+        total = max(file.metadata.num_rows, 1)
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            lines = np.arange(done + 1, done + batch.num_rows + 1, dtype=np.int64)
+            _insert(connection, pa.Table.from_batches([batch]), names, lines)
+            done += batch.num_rows
+            progress(source.size * done // total, source.size)
+    return names
+
+
+def _stage_names(source: SourceFile, names: list[str]) -> dict[str, str]:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise SourceError(f"{source.path}: {', '.join(sorted(twice))} is the name of several columns; rename them")
+    return {name: f"c{place}" for place, name in enumerate(names, start=1)}
+
+
+def _create(connection: duckdb.DuckDBPyConnection, empty: pa.Table, names: dict[str, str]) -> None:
+    table = empty.rename_columns(list(names.values()))
+    connection.register("source_batch", table)
+    connection.execute(
+        "create temp table stage as select cast(null as bigint) as line, cast(null as varchar) as raw, * "
+        "from source_batch limit 0"
+    )
+    connection.unregister("source_batch")
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    table: pa.Table,
+    names: dict[str, str],
+    lines: np.ndarray[tuple[int], np.dtype[np.int64]],
+) -> None:
+    renamed = table.rename_columns(list(names.values()))
+    connection.register("source_batch", renamed.append_column("line", pa.array(lines)))
+    connection.execute("insert into stage by name select * from source_batch")
+    connection.unregister("source_batch")
+
+
+# --- CSV ---------------------------------------------------------------------------------------------------------
+
+
+def _stage_csv(
+    connection: duckdb.DuckDBPyConnection, source: SourceFile, roots: tuple[str, ...], progress: Progress
+) -> dict[str, str]:
+    del roots
+    layout = source.layout
+    delimiter = "\t" if ".tsv" in source.path.suffixes and layout.delimiter == "," else layout.delimiter
+    header = _header(source, delimiter)
+    names = _stage_names(source, header)
+    malformed: list[tuple[int, str]] = []
+
+    def note(row: pyarrow.csv.InvalidRow) -> str:
+        malformed.append((row.number - 1, row.text))
+        return "skip"
+
+    text = {staged: pa.string() for staged in names.values()}
+    _create(connection, pa.table({name: pa.array([], pa.string()) for name in names}), names)
+    done, noted = 0, 0
+    with _bytes(source) as (stream, position):
+        reader = pyarrow.csv.open_csv(
+            stream,
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False,
+                block_size=_BLOCK_BYTES,
+                column_names=list(text),
+                skip_rows=1,
+                encoding=layout.encoding,
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=delimiter, quote_char=layout.quote, newlines_in_values=True, invalid_row_handler=note
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=text, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
+            ),
+        )
+        for batch in reader:
+            before = np.array([number - 1 - place for place, (number, _) in enumerate(malformed)], dtype=np.int64)
+            index = np.arange(done, done + batch.num_rows, dtype=np.int64)
+            _insert(
+                connection, pa.Table.from_batches([batch]), names, index + 1 + np.searchsorted(before, index, "right")
+            )
+            done += batch.num_rows
+            _note_malformed(connection, malformed[noted:])
+            noted = len(malformed)
+            progress(position(), source.size)
+    _note_malformed(connection, malformed[noted:])
+    return names
+
+
+def _header(source: SourceFile, delimiter: str) -> list[str]:
+    """The names in the first record; a mark of byte order before them is no part of the first."""
+    encoding = (
+        "utf-8-sig" if source.layout.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else source.layout.encoding
+    )
+    with _bytes(source) as (stream, _):
+        lines = io.TextIOWrapper(stream, encoding=encoding, newline="")
+        try:
+            header = next(csv.reader(lines, delimiter=delimiter, quotechar=source.layout.quote), [])
+        except csv.Error as error:
+            raise SourceError(f"{source.path}: the first line is no CSV header ({error})") from error
+        lines.detach()
+    blank = [place for place, name in enumerate(header, start=1) if not name.strip()]
+    if not header or blank or any("\n" in name for name in header):
+        where = f"; column {blank[0]} has no name" if blank else ""
+        raise SourceError(f"{source.path}: the first line must name every column, on one line{where}")
+    return header
+
+
+def _note_malformed(connection: duckdb.DuckDBPyConnection, rows: list[tuple[int, str]]) -> None:
+    if not rows:
+        return
+    lines, texts = zip(*rows, strict=True)
+    connection.register(
+        "source_batch", pa.table({"line": pa.array(lines, pa.int64()), "raw": pa.array(texts, pa.string())})
+    )
+    connection.execute("insert into stage_malformed select line, to_json(raw) from source_batch")
+    connection.unregister("source_batch")
+
+
+# --- JSON lines --------------------------------------------------------------------------------------------------
+
+
+def _stage_json_lines(
+    connection: duckdb.DuckDBPyConnection, source: SourceFile, roots: tuple[str, ...], progress: Progress
+) -> dict[str, str]:
+    names = {name: f"c{place}" for place, name in enumerate(roots, start=1)}
+    made = "".join(f", {staged} json" for staged in names.values())
+    connection.execute(f"create temp table stage (line bigint, raw json{made})")
+    pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in roots]
+    taken = "".join(
+        f", nullif(x[{place}], cast('null' as json)) as {name}" for place, name in enumerate(names.values(), 1)
+    )
+    extract = (
+        render(sql("json_extract(:j, :p)", j=column("j"), p=text_list(tuple(pointers))))
+        if pointers
+        else "cast([] as json[])"
+    )
+    into = (
+        f"insert into stage by name select line, j as raw{taken} from ("
+        f"select line, j, {extract} as x from json_batch where coalesce(json_type(j) = 'OBJECT', false))"
+    )
+    with _bytes(source) as (stream, position):
+        for lines, texts in _lines(stream):
+            connection.register("source_batch", pa.table({"line": pa.array(lines, pa.int64()), "raw": texts}))
+            connection.execute("create or replace temp table json_batch as "
+                               "select line, raw, try_cast(raw as json) as j from source_batch")  # fmt: skip
+            connection.unregister("source_batch")
+            connection.execute(into)
+            connection.execute("insert into stage_malformed select line, to_json(raw) from json_batch "
+                               "where coalesce(json_type(j) <> 'OBJECT', true)")  # fmt: skip
+            progress(position(), source.size)
+    connection.execute("drop table if exists json_batch")
+    return names
+
+
+def _lines(stream: pa.NativeFile) -> Iterator[tuple[list[int], pa.Array]]:
+    """Batches of (line numbers, texts); blank lines are passed over, a mark of byte order is cut off."""
+    rest, number, first = b"", 0, True
+    while True:
+        block = stream.read(_BLOCK_BYTES)
+        if first:
+            block, first = block.removeprefix(b"\xef\xbb\xbf"), False
+        pieces = (rest + block).split(b"\n")
+        rest = pieces.pop() if block else b""
+        kept = [(number + place, line) for place, line in enumerate(pieces, start=1) if line and not line.isspace()]
+        number += len(pieces)
+        if kept:
+            numbers, texts = zip(*kept, strict=True)
+            yield list(numbers), _decoded([text.rstrip(b"\r") for text in texts])
+        if not block:
+            return
+
+
+def _decoded(texts: list[bytes]) -> pa.Array:
+    try:
+        return pa.array(texts, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:  # a line that is not UTF-8 is kept, and is no JSON object
+        return pa.array([_readable(text) for text in texts], pa.string())
+
+
+def _readable(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return "not UTF-8: " + text.decode("utf-8", errors="replace")

@@ -1,0 +1,127 @@
+-- one contract row to be added: emitted without a reason, the first of its event_id, not loaded before
+
+create temp table new_exposures as
+with copies as (
+    select
+        *,
+        row_number() over (partition by event_id order by line, emit, element) as copy,
+    from emitted_exposures
+    where len(reasons) = 0
+)
+select
+    * exclude (copy, reasons),
+    cast((event_ts at time zone 'UTC') at time zone $zone as date) as event_day,
+from copies
+where copy = 1
+    and not exists (select 1 from exposures where exposures.event_id = copies.event_id);
+
+create temp table new_outcomes as
+with copies as (
+    select
+        *,
+        row_number() over (partition by event_id order by line, emit, element) as copy,
+    from emitted_outcomes
+    where len(reasons) = 0
+)
+select
+    * exclude (copy, reasons),
+    cast((event_ts at time zone 'UTC') at time zone $zone as date) as event_day,
+from copies
+where copy = 1
+    and not exists (select 1 from outcomes where outcomes.event_id = copies.event_id);
+
+-- lines of an order share unit and business day; the order is what its first line says, a loaded line before a new one
+create temp table inconsistent_lines as
+with lines as (
+    select order_id, unit_type, unit_id, event_day, event_ts, event_id, 1 as is_new,
+    from new_outcomes
+    where event_name = 'purchase'
+    union all
+    select order_id, unit_type, unit_id, event_day, event_ts, event_id, 0 as is_new,
+    from outcomes
+    where event_name = 'purchase'
+        and order_id in (select order_id from new_outcomes where event_name = 'purchase')
+),
+
+mixed as (
+    select order_id,
+    from lines
+    group by order_id
+    having min(unit_type) <> max(unit_type) or min(unit_id) <> max(unit_id) or min(event_day) <> max(event_day)
+),
+
+ranked as (
+    select
+        lines.*,
+        row_number() over (partition by order_id order by is_new, event_ts, event_id) as place,
+    from lines
+    where order_id in (select order_id from mixed)
+)
+
+select lines.event_id,
+from ranked as lines
+inner join ranked as head
+    on head.order_id = lines.order_id and head.place = 1
+where lines.is_new = 1
+    and (lines.unit_type <> head.unit_type or lines.unit_id <> head.unit_id or lines.event_day <> head.event_day);
+
+create temp table refused as
+select line, emit, 'exposures' as to_table, reasons, from emitted_exposures where len(reasons) > 0
+union all
+select line, emit, 'outcomes' as to_table, reasons, from emitted_outcomes where len(reasons) > 0
+union all
+select line, emit, 'catalogue' as to_table, reasons, from emitted_catalogue where len(reasons) > 0
+union all
+select line, emit, 'identity' as to_table, reasons, from emitted_identity where len(reasons) > 0
+union all
+select line, emit, 'outcomes' as to_table, ['order_inconsistent'] as reasons,
+from new_outcomes
+where event_id in (select event_id from inconsistent_lines);
+
+delete from new_outcomes where event_id in (select event_id from inconsistent_lines);
+
+-- a catalogue row is new unless it says, alone in its file, what already counts for its item and valid_from
+create temp table new_catalogue as
+with said as (
+    select
+        * exclude (reasons, element),
+        count(*) over (partition by item_id, valid_from) as versions,
+    from emitted_catalogue
+    where len(reasons) = 0
+    qualify row_number() over (
+        partition by item_id, valid_from, category, brand, variant_group, price, margin, stock, valid_to, ship_days
+        order by line desc, emit desc, element desc
+    ) = 1
+),
+
+counting as (
+    select catalogue.*,
+    from catalogue
+    inner join loads
+        on loads.load_id = catalogue.load_id
+    qualify row_number() over (partition by item_id, valid_from order by loads.seq desc, catalogue.line desc) = 1
+)
+
+select said.* exclude (versions),
+from said
+left join counting
+    on counting.item_id = said.item_id and counting.valid_from = said.valid_from
+where counting.item_id is null
+    or said.versions > 1
+    or (said.category, said.brand, said.variant_group, said.price, said.margin, said.stock, said.valid_to, said.ship_days)
+        is distinct from
+        (counting.category, counting.brand, counting.variant_group, counting.price, counting.margin, counting.stock,
+        counting.valid_to, counting.ship_days);
+
+create temp table new_identity as
+select * exclude (reasons, element),
+from emitted_identity
+where len(reasons) = 0
+    and not exists (
+        select 1
+        from identity
+        where identity.anonymous_id = emitted_identity.anonymous_id
+            and identity.user_id = emitted_identity.user_id
+            and identity.first_seen = emitted_identity.first_seen
+    )
+qualify row_number() over (partition by anonymous_id, user_id, first_seen order by line, emit, element) = 1;

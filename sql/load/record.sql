@@ -1,0 +1,39 @@
+-- one load: what became of every source row of the file, and of every row emitted from them
+
+create temp table added as
+select line, from new_exposures
+union all
+select line, from new_outcomes
+union all
+select line, from new_catalogue
+union all
+select line, from new_identity;
+
+create temp table emitting as
+select line, from emitted_exposures
+union all
+select line, from emitted_outcomes
+union all
+select line, from emitted_catalogue
+union all
+select line, from emitted_identity;
+
+insert into loads by name
+select
+    $load_id as load_id,
+    (select coalesce(max(seq), 0) + 1 from loads) as seq,
+    $file as file,
+    $file_digest as file_digest,
+    $mapping_name as mapping_name,
+    $mapping_digest as mapping_digest,
+    cast($loaded_at as timestamp) as loaded_at,
+    (select count(*) from stage) + (select count(*) from stage_malformed) as rows_read,
+    (select count(*) from stage_malformed) as rows_malformed,
+    (select count(*) from stage where line not in (select line from emitting)) as rows_not_emitted,
+    (select 'line ' || min(line) from stage where line not in (select line from emitting)) as not_emitted_example,
+    (select count(*) from repeats) as rows_repeated,
+    (select count(*) from repeats where line in (select line from added)) as rows_repeated_kept,
+    (select count(*) from emitting) as emitted,
+    (select count(*) from added) as accepted,
+    (select count(*) from emitting) - (select count(*) from added) - (select count(*) from refused) as duplicates,
+    (select count(*) from refused) + (select count(*) from stage_malformed) as rejected;
