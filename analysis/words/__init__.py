@@ -357,8 +357,8 @@ def differs_without_cause(change: Change, arm: str | None) -> str:
 
 def first_crossing(name: str, when: date, today: Figures | None) -> str:
     """A dated event: the first day on which a range lay on one side of zero."""
-    text = f"The range of {inside(name)} cleared zero on {day(when)}"
-    return f"{text}; today it spans {today.span}." if today is not None else f"{text}."
+    text = f"the range of {inside(name)} cleared zero on {day(when)}"
+    return f"{text}; today it spans {today.span}" if today is not None else text
 
 
 # --- reasons for a verdict -------------------------------------------------------------------------------

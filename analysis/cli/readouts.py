@@ -1,0 +1,88 @@
+"""`truelift refresh` and `truelift readout`: compute and publish, and print what was published."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from analysis.cli.context import Home
+from experiments.errors import UsageError
+from experiments.shop import open_shop
+from experiments.store import Store
+
+
+def refresh(
+    key: Annotated[str | None, typer.Argument(help="An experiment (default: every running one).")] = None,
+    phase: Annotated[int | None, typer.Option(help="A phase (default: the newest).")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="Read it as of this UTC instant instead of now: full days before it count.")
+    ] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait while another process has the warehouse.")] = 0.0,
+    home: Home = None,
+) -> None:
+    """Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new."""
+    from analysis import pipeline
+
+    shop = open_shop(home)
+    out, progress = Console(highlight=False), Console(stderr=True, highlight=False)
+    moment = None if as_of is None else as_of.replace(tzinfo=as_of.tzinfo or UTC)
+    with Store.open(shop.store_url) as store:
+        keys = [key] if key is not None else [known.key for known in store.registered() if known.state == "running"]
+        if not keys:
+            raise UsageError("no experiment is running; `truelift start KEY` starts a registered one")
+        for each in keys:
+            made = pipeline.refresh(
+                shop, store, each, now=datetime.now(UTC), as_of=moment, phase=phase, wait_seconds=wait,
+                say=lambda text: progress.print(text, style="dim"),
+            )  # fmt: skip
+            readout = made.readout
+            state = "published" if made.new else "unchanged, published before"
+            out.print(
+                f"{each}: {readout.verdict.code.replace('_', ' ')} · snapshot {readout.snapshot_id} ({state})",
+                markup=False,
+            )
+            out.print(f"  {readout.verdict.sentence}", markup=False)
+    if key is not None:
+        out.print(f"Next: truelift readout {key}", markup=False)
+
+
+def readout(
+    key: Annotated[str, typer.Argument(help="An experiment.")],
+    snapshot: Annotated[str | None, typer.Option(help="A snapshot's id (default: the latest).")] = None,
+    phase: Annotated[int | None, typer.Option(help="The latest of this phase.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print readout.v1 as JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print every number with its range as CSV.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write one HTML file that works offline.")] = None,
+    home: Home = None,
+) -> None:
+    """Print the published verdict with its reasons and numbers, or hand it on as JSON, CSV or HTML."""
+    from analysis.notebook import published
+
+    if sum((as_json, as_csv, html is not None)) > 1:
+        raise UsageError("--json, --csv and --html exclude each other; give one")
+    shop = open_shop(home)
+    with Store.open(shop.store_url) as store:
+        found = published(store, key, snapshot_id=snapshot, phase=phase)
+    if as_json:
+        typer.echo(found.to_json())
+    elif as_csv:
+        from analysis.exports.csv import to_csv
+
+        typer.echo(to_csv(found), nl=False)
+    elif html is not None:
+        from analysis.exports.html import to_html
+
+        html.write_text(to_html(found), encoding="utf-8")
+        typer.echo(f"{key}: written to {html}")
+    else:
+        from analysis.exports.terminal import for_a_person
+
+        Console(highlight=False).print(for_a_person(found))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(refresh)
+    app.command()(readout)
