@@ -126,7 +126,8 @@ def test_every_row_is_loaded(report: LoadReport) -> None:
     visits, buyers = (sum(row[column] for row in COUNTS.values()) for column in (1, 2))
     assert report.rows_read == 64_000
     assert report.rejected == report.rows_malformed == report.duplicates == 0
-    assert report.accepted_by_table == {"exposures": 64_000, "outcomes": 64_000 + visits + buyers}
+    filled = {table: rows for table, rows in report.accepted_by_table.items() if rows}
+    assert filled == {"exposures": 64_000, "outcomes": 64_000 + visits + buyers}
 
 
 @pytest.mark.parametrize("arm", ARMS)
