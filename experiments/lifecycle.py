@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from experiments.errors import ConflictError, DefinitionError, Problem, TransitionError
+from experiments.errors import ConflictError, DefinitionError, NotFoundError, Problem, TransitionError
 from experiments.loading import Document, Json, Path_, in_order, read_yaml
 from experiments.shop import Shop
 from experiments.spec import Experiment, ExperimentMetrics, Metric, Phase
-from experiments.store import Registered, Store
+from experiments.store import Event, Registered, Store
 from experiments.validate import load_experiment, load_metrics, load_slices
 
 ASSUMED_UNITS = 10_000  # n* of all arms when the definition plans none: STATISTICS 4
@@ -77,6 +77,27 @@ def start(store: Store, shop: Shop, key: str, *, actor: str, reason: str, now: d
     )
     store.save_phase(key, phase, expected_version=current.version, actor=actor, reason=reason, now=now)
     return phase
+
+
+def close_stop(store: Store, key: str, arm: str, *, actor: str, reason: str, now: datetime) -> Event:
+    """Close every stop of a treatment arm that stands: a person has looked into it. A later harm stops it again.
+
+    TransitionError when no stop of the arm stands, or without a reason; NotFoundError for an unknown key or arm.
+    """
+    phase = store.phase(key)
+    arms = [variant.key for variant in phase.experiment.treatments]
+    if arm not in arms:
+        raise NotFoundError(f"{key} has no treatment arm {arm!r}; its arms are {', '.join(arms)}")
+    if not reason.strip():
+        raise TransitionError(f"{key}: closing a stop is written into the audit; say why with --reason")
+    own = [event for event in store.events(key, phase.number) if event.arm == arm]
+    closed = [event.at for event in own if event.kind == "stop_closed"]
+    standing = [event.at for event in own if event.kind == "stop" and all(event.at > at for at in closed)]
+    if not standing:
+        raise TransitionError(f"{key}: no stop of {arm} stands; `truelift readout {key}` shows its verdict")
+    event = Event(key, phase.number, "stop_closed", "", arm, max(standing), now)
+    store.record_event(event, actor=actor, reason=reason)
+    return event
 
 
 def used(experiment: Experiment, catalogue: Mapping[str, Metric]) -> dict[str, Metric]:

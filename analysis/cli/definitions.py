@@ -1,4 +1,4 @@
-"""`truelift validate`, `register` and `start`: from a file to a running experiment."""
+"""`truelift validate`, `register`, `start` and `close-stop`: from a file to a running experiment."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,11 +67,25 @@ def start(
     typer.echo(f"Next: truelift load its logs, then truelift refresh {key}")
 
 
+def close_stop(
+    key: Annotated[str, typer.Argument(help="A running experiment.")],
+    arm: Annotated[str, typer.Argument(help="The treatment arm that was stopped.")],
+    reason: Reason = "",
+    home: Home = None,
+) -> None:
+    """Close the stop of an arm after looking into it; its next refresh is read anew."""
+    with Store.open(open_shop(home).store_url) as store:
+        lifecycle.close_stop(store, key, arm, actor=actor(), reason=reason, now=datetime.now(UTC))
+    typer.echo(f"{key}: the stop of {arm} is closed")
+    typer.echo(f"Next: truelift refresh {key}")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(validate)
     app.command("register")(register_file)
     app.command()(start)
+    app.command("close-stop")(close_stop)
 
 
 def _said(one: Checked) -> str:

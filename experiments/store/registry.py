@@ -240,8 +240,8 @@ class Store:
 
     # --- events -------------------------------------------------------------------------------------------------
 
-    def record_event(self, event: Event) -> bool:
-        """Remember that something happened, once: nothing when it is remembered already; whether it is new."""
+    def record_event(self, event: Event, *, actor: str | None = None, reason: str = "") -> bool:
+        """Remember what happened on a day, once; whether it is new. What a person did (`actor`) goes into the audit."""
         c = tables.events.c
         same = (
             (c.experiment_key == event.experiment_key)
@@ -249,11 +249,15 @@ class Store:
             & (c.kind == event.kind)
             & (c.metric == event.metric)
             & (c.arm == event.arm)
+            & (c.at == event.at)
         )
         with writing(self._engine) as connection:
             if connection.execute(select(c.kind).where(same)).first():
                 return False
             connection.execute(insert(tables.events).values(**asdict(event)))
+            if actor is not None:
+                after = {"phase": event.phase, "arm": event.arm, "metric": event.metric, "at": event.at.isoformat()}
+                _append(connection, event.recorded_at, actor, event.kind, event.experiment_key, reason, None, after)
         return True
 
     def events(self, key: str, phase: int) -> list[Event]:

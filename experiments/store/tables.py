@@ -122,7 +122,7 @@ events = Table(
     Column("kind", String(64), primary_key=True),
     Column("metric", String(64), primary_key=True),
     Column("arm", String(64), primary_key=True),
-    Column("at", Instant, nullable=False),
+    Column("at", Instant, primary_key=True),
     Column("recorded_at", Instant, nullable=False),
     Column("detail", Text, nullable=False),
 )

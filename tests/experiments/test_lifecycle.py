@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from experiments.catalogue import shipped_metrics
 from experiments.errors import ConflictError, DefinitionError, NotFoundError, TransitionError
-from experiments.lifecycle import ASSUMED_UNITS, amended, register, start
+from experiments.lifecycle import ASSUMED_UNITS, amended, close_stop, register, start
 from experiments.shop import Shop
-from experiments.store import Registered, Store
+from experiments.store import Event, Registered, Store
 from tests.helpers.definitions import changed, written
 
 NOW = datetime(2026, 12, 5, 12, tzinfo=UTC)
@@ -198,3 +198,27 @@ def test_a_file_that_is_gone_changes_nothing_that_is_registered(running: Store, 
     assert running.phase("home_als_v2").experiment.name == "Homepage ALS v2"
     with pytest.raises(NotFoundError, match="no such file"):
         register(running, shop, Path("none.yml"), actor="a", reason="", now=NOW)
+
+
+def test_a_stop_stands_until_a_person_closes_it_and_a_later_one_stands_again(store: Store, shop: Shop) -> None:
+    propose(store, shop)
+    start(store, shop, "home_als_v2", actor="ann", reason="", now=NOW)
+    with pytest.raises(TransitionError, match="no stop of als_v2 stands"):
+        close_stop(store, "home_als_v2", "als_v2", actor="ben", reason="looked", now=NOW)
+    for day in range(2):
+        store.record_event(
+            Event("home_als_v2", 1, "stop", "revenue_per_unit", "als_v2", NOW + timedelta(days=day), NOW)
+        )
+    with pytest.raises(TransitionError, match="--reason"):
+        close_stop(store, "home_als_v2", "als_v2", actor="ben", reason=" ", now=NOW)
+    with pytest.raises(NotFoundError, match="no treatment arm 'als'; its arms are als_v2"):
+        close_stop(store, "home_als_v2", "als", actor="ben", reason="looked", now=NOW)
+    closed = close_stop(store, "home_als_v2", "als_v2", actor="ben", reason="a broken price feed", now=NOW)
+    assert closed.at == NOW + timedelta(days=1)
+    last = store.audit()[-1]
+    assert (last.action, last.actor, last.reason) == ("stop_closed", "ben", "a broken price feed")
+    assert store.verify_audit() == ()
+    with pytest.raises(TransitionError, match="no stop of als_v2 stands"):
+        close_stop(store, "home_als_v2", "als_v2", actor="ben", reason="again", now=NOW)
+    store.record_event(Event("home_als_v2", 1, "stop", "revenue_per_unit", "als_v2", NOW + timedelta(days=3), NOW))
+    close_stop(store, "home_als_v2", "als_v2", actor="ben", reason="looked again", now=NOW)

@@ -300,9 +300,9 @@ def test_pruning_keeps_every_cut_of_a_history_computed_on_one_day(store: Store) 
 # --- events ---------------------------------------------------------------------------------------------------
 
 
-def test_an_event_is_remembered_once_with_its_first_date(store: Store) -> None:
+def test_an_event_is_remembered_once_a_day(store: Store) -> None:
     first = Event("home_als_v2", 1, "first_crossing", "revenue_per_unit", "als_v2", NOW, NOW, '{"lo":0.1}')
-    later = Event("home_als_v2", 1, "first_crossing", "revenue_per_unit", "als_v2", NOW + timedelta(days=1), NOW)
+    later = Event("home_als_v2", 1, "first_crossing", "revenue_per_unit", "als_v2", NOW, NOW + timedelta(hours=1))
     stop = Event("home_als_v2", 1, "stop", "", "", NOW - timedelta(days=1), NOW)
     assert store.record_event(first)
     assert not store.record_event(later)

@@ -77,7 +77,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(64), primary_key=True),
         sa.Column("metric", sa.String(64), primary_key=True),
         sa.Column("arm", sa.String(64), primary_key=True),
-        sa.Column("at", Instant, nullable=False),
+        sa.Column("at", Instant, primary_key=True),
         sa.Column("recorded_at", Instant, nullable=False),
         sa.Column("detail", sa.Text, nullable=False),
     )
