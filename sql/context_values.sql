@@ -11,14 +11,14 @@ with
         from first_exposures
         where experiment_key = $experiment_key and phase = $phase and excluded_reason is null
     )
-select 'module' as dimension, module as value, count(*) as units from analysed group by module
+select 'module' as dimension, module as named, count(*) as units from analysed group by module
 union all
-select 'page_category' as dimension, page_category as value, count(*) as units from analysed group by page_category
+select 'page_category' as dimension, page_category as named, count(*) as units from analysed group by page_category
 union all
-select 'platform' as dimension, platform as value, count(*) as units from analysed group by platform
+select 'platform' as dimension, platform as named, count(*) as units from analysed group by platform
 union all
-select 'browser' as dimension, browser as value, count(*) as units from analysed group by browser
+select 'browser' as dimension, browser as named, count(*) as units from analysed group by browser
 union all
-select 'country' as dimension, country as value, count(*) as units from analysed group by country
+select 'country' as dimension, country as named, count(*) as units from analysed group by country
 union all
-select 'app_version' as dimension, app_version as value, count(*) as units from analysed group by app_version
+select 'app_version' as dimension, app_version as named, count(*) as units from analysed group by app_version

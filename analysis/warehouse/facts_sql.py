@@ -1,50 +1,49 @@
 """Metrics to SQL: the fragments that fill the holes of sql/*.sql, built from validated declarations only.
 
-The SQL files are static text. Where a file needs the facts of a request it has a hole, `{facts}` for example, and
-`fill` puts into it the select items made here. A fragment is built with sqlglot from the names in
-`experiments.spec.SOURCES`, never from text a person wrote: values in `where` become escaped literals.
+The files of sql/ are static text. Where a statement needs the facts of a request it has a hole, `{facts}` for example,
+and `fill` puts in the select items made here. A fragment is built with sqlglot from the names in
+`experiments.spec.SOURCES`; values in `where` become escaped literals. Nothing a person wrote is pasted into SQL.
 
-Rows of a source carry `post` (at or after the unit's first exposure; else in its covariate window), `first_ts`,
-`covariate_end` and, where the source knows a module, `in_scope`.
+A statement names its sources by their grain (`slate_rows`, …). Views cannot take parameters, so `statement` puts the
+text of facts/<source>.sql in front of it as a common table expression.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from sqlglot import exp
 
 import sql
 from experiments.errors import WarehouseError, nearest
-from experiments.spec import (
-    SOURCES,
-    AtLeast,
-    Bound,
-    DistinctOf,
-    Fact,
-    FactColumn,
-    Scalar,
-    Source,
-    SumOf,
-)
+from experiments.spec import SOURCES, AtLeast, Bound, DistinctOf, Fact, FactColumn, PrePeriodTop, Scalar, Source, SumOf
 
 Era = Literal["post", "pre"]
+ROWS: Mapping[Source, str] = {
+    "slates": "slate_rows",
+    "interactions": "interaction_rows",
+    "order_lines": "order_line_rows",
+    "sessions": "session_rows",
+}
+ORDER = "order_id"  # orders are counted per unit and business day, so they take a step of their own
 SQL_FOLDER = Path(sql.__file__).parent
-ORDER = "order_id"  # orders are counted per unit and business day, so they have a step of their own
 _HOLE = re.compile(r"\{([a-z_]+)\}")
 _PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
+@cache
 def statement(name: str) -> str:
-    """The text of sql/<name>.sql."""
-    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of sql/<name>.sql, with the sources it names in front of its own common table expressions."""
+    text = _read(name)
+    named = [f"{rows} as (\n{_read(f'facts/{source}')}),\n" for source, rows in ROWS.items() if rows in text]
+    return re.sub(r"^with\n", lambda _: "with\n" + "".join(named), text, count=1, flags=re.MULTILINE) if named else text
 
 
 def fill(text: str, holes: Mapping[str, Sequence[str]]) -> str:
     """The text with each `{hole}` replaced by its select items, a comma after each; KeyError on an unknown hole."""
-    return _HOLE.sub(lambda found: "".join(f"{item},\n    " for item in holes[found.group(1)]).rstrip(), text)
+    return _HOLE.sub(lambda found: "\n    ".join(f"{item}," for item in holes[found.group(1)]), text)
 
 
 def parameters(text: str) -> frozenset[str]:
@@ -52,25 +51,67 @@ def parameters(text: str) -> frozenset[str]:
     return frozenset(_PARAMETER.findall(text))
 
 
-def aggregate(column: FactColumn, era: Era) -> str:
-    """One unit's value of a fact over the rows of its source, as an aggregate: `… as f_0123456789ab`."""
-    return _named(_value(column.fact, rows_of(column, era)), name_of(column, era))
+def identifier(name: str) -> str:
+    """The name itself when it is lower-case letters, digits and underscores; anything else is refused."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]{0,80}", name) is None:
+        raise WarehouseError(f"{name!r} cannot name a column; use lower-case letters, digits and underscores")
+    return name
 
 
-def order_flag(column: FactColumn, era: Era) -> str:
+def product(first: str, second: str, *, wide: bool) -> str:
+    """The sum of a product; `wide` when a single product may leave 64 bits."""
+    return f"sum(cast({first} as hugeint) * {second})" if wide else f"sum({first} * {second})"
+
+
+def unit_total_holes(columns: Iterable[tuple[str, FactColumn, Era]], extra: Sequence[str]) -> dict[str, list[str]]:
+    """The holes of unit_totals.sql; `extra` are the select items of context cells."""
+    holes: dict[str, list[str]] = {name: [] for name in (*SOURCES, "order_flags", "orders", "facts")}
+    for name, column, era in columns:
+        if counts_orders(column.fact):
+            holes["order_flags"].append(order_flag(column, era, name))
+            holes["orders"].append(order_total(column, name))
+        else:
+            holes[column.fact.source].append(aggregate(column, era, name))
+        holes["facts"].append(f"cast(coalesce({name}, 0) as bigint) as {identifier(name)}")
+    holes["facts"].extend(extra)
+    return holes
+
+
+def cell_total_holes(facts: Mapping[str, FactColumn]) -> dict[str, list[str]]:
+    """The holes of cell_totals_post.sql: every fact in every branch, 0 where it is another source's."""
+    return {
+        source: [
+            f"cast({_coalesced(column) if column.fact.source == source else 0} as bigint) as {identifier(name)}"
+            for name, column in facts.items()
+        ]
+        for source in SOURCES
+    }
+
+
+def amount(top: PrePeriodTop) -> str:
+    """What a unit's categories are ranked by: the hole of pre_period_top.sql."""
+    measure = top.measure
+    value = exp.Sum(this=number(top.source, measure.sum)) if isinstance(measure, SumOf) else exp.Count(this=exp.Star())
+    return _named(value, "amount")
+
+
+def aggregate(column: FactColumn, era: Era, name: str) -> str:
+    """One unit's value of a fact over the rows of its source, as an aggregate named `name`."""
+    return _named(_value(column.fact, rows_of(column, era)), name)
+
+
+def order_flag(column: FactColumn, era: Era, name: str) -> str:
     """Whether one order (unit, business day, order_id) has a row of the fact, 0 or 1."""
-    return _named(exp.func("max", _flag(rows_of(column, era))), name_of(column, era))
+    return _named(exp.Max(this=_flag(rows_of(column, era))), name)
 
 
-def order_total(column: FactColumn, era: Era) -> str:
+def order_total(column: FactColumn, name: str) -> str:
     """One unit's orders from the flags of its orders: their number, or whether there are at least n."""
-    name = name_of(column, era)
-    found = exp.func("sum", exp.column(name))
+    found = exp.Sum(this=exp.column(name))
     match column.fact.measure:
         case AtLeast(at_least=count):
             return _named(_flag(exp.GTE(this=found, expression=exp.convert(count.n))), name)
-        case _:
-            return _named(found, name)
+    return _named(found, name)
 
 
 def counts_orders(fact: Fact) -> bool:
@@ -83,32 +124,21 @@ def counts_orders(fact: Fact) -> bool:
     return False
 
 
-def name_of(column: FactColumn, era: Era) -> str:
-    """The column of the unit table: `f_…` after first exposure, `x_…` in the covariate window."""
-    return column.key if era == "post" else column.pre_key
-
-
-def rows_of(column: FactColumn, era: Era) -> exp.Expression:
-    """The condition on a source's rows that belong to the fact in the era (COUNTING, plan of the eras)."""
+def rows_of(column: FactColumn, era: Era) -> exp.Expr:
+    """The condition on a source's rows that belong to the fact: its era, maturity, window, scope and `where`."""
     mature = column.mature_days
-    conditions: list[exp.Expression] = []
+    conditions: list[exp.Expr] = []
     if era == "post":
         conditions.append(exp.column("post"))
-        if mature:
-            conditions.append(
-                exp.LT(
-                    this=_day_after("event_day", mature), expression=exp.cast(exp.Placeholder(this="as_of_day"), "date")
-                )
-            )
+        ripe_before: exp.Expr = exp.cast(exp.Placeholder(this="as_of_day"), "date")
         if column.window_days is not None:
-            window_end = exp.Add(this=exp.column("first_ts"), expression=_days(column.window_days))
-            outcome_end = exp.cast(exp.Placeholder(this="outcome_end"), "timestamp")
-            conditions.append(exp.LT(this=exp.column("event_ts"), expression=window_end))
-            conditions.append(exp.LTE(this=window_end.copy(), expression=outcome_end))
+            conditions.extend(_in_window(column.window_days))
     else:
         conditions.append(exp.not_(exp.column("post")))
-        if mature:
-            conditions.append(exp.LT(this=_day_after("event_day", mature), expression=exp.column("covariate_end")))
+        ripe_before = exp.column("covariate_end")
+    if mature:
+        ripens = exp.Add(this=exp.column("event_day"), expression=exp.convert(mature))
+        conditions.append(exp.LT(this=ripens, expression=ripe_before))
     if column.fact.source == "order_lines":
         conditions.append(exp.column("mature_days").eq(mature))
     if column.scope == "module":
@@ -117,19 +147,25 @@ def rows_of(column: FactColumn, era: Era) -> exp.Expression:
     return exp.and_(*conditions)
 
 
-def literal(value: date | datetime | int | str) -> str:
-    """An escaped SQL literal."""
-    return exp.convert(value).sql(dialect="duckdb")
+def _in_window(days: int) -> tuple[exp.Expr, exp.Expr]:
+    """Within `days` days of first exposure, by a unit that has had them all at the data cut."""
+    length = exp.Interval(this=exp.Literal.string(str(days)), unit=exp.var("day"))
+    window_end = exp.Add(this=exp.column("first_ts"), expression=length)
+    outcome_end = exp.cast(exp.Placeholder(this="outcome_end"), "timestamp")
+    return (
+        exp.LT(this=exp.column("event_ts"), expression=window_end),
+        exp.LTE(this=window_end.copy(), expression=outcome_end),
+    )
 
 
-def _value(fact: Fact, rows: exp.Expression) -> exp.Expression:
+def _value(fact: Fact, rows: exp.Expr) -> exp.Expr:
     match fact.measure:
         case "rows":
             return _filtered(exp.Count(this=exp.Star()), rows)
         case "any":
-            return exp.func("max", _flag(rows))
+            return exp.Max(this=_flag(rows))
         case SumOf(sum=name):
-            return _filtered(exp.Sum(this=_number(fact.source, name)), rows)
+            return _filtered(exp.Sum(this=number(fact.source, name)), rows)
         case DistinctOf(distinct=name):
             return _filtered(_distinct(fact.source, name), rows)
         case AtLeast(at_least=count):
@@ -137,60 +173,54 @@ def _value(fact: Fact, rows: exp.Expression) -> exp.Expression:
             return _flag(exp.GTE(this=found, expression=exp.convert(count.n)))
 
 
-def _condition(source: Source, name: str, wanted: Scalar | list[Scalar] | Bound) -> exp.Expression:
-    column = exp.column(_known(source, name))
+def _condition(source: Source, name: str, wanted: Scalar | list[Scalar] | Bound) -> exp.Expr:
+    column = exp.column(known(source, name))
     match wanted:
         case Bound():
-            given = {
-                exp.GTE: wanted.gte, exp.LTE: wanted.lte, exp.GT: wanted.gt, exp.LT: wanted.lt,
-            }  # fmt: skip
-            return exp.and_(
-                *(kind(this=column.copy(), expression=exp.convert(n)) for kind, n in given.items() if n is not None)
-            )
+            bounds = ((exp.GTE, wanted.gte), (exp.LTE, wanted.lte), (exp.GT, wanted.gt), (exp.LT, wanted.lt))
+            given = [kind(this=column.copy(), expression=exp.convert(n)) for kind, n in bounds if n is not None]
+            return exp.and_(*given) if given else exp.true()
         case list():
             return column.isin(*(exp.convert(value) for value in wanted))
         case _:
             return column.eq(exp.convert(wanted))
 
 
-def _number(source: Source, name: str) -> exp.Expression:
-    column = exp.column(_known(source, name))
+def number(source: Source, name: str) -> exp.Expr:
+    """A column as a number: flags are 0 or 1."""
+    column = exp.column(known(source, name))
     return exp.cast(column, "bigint") if SOURCES[source][name].kind == "flag" else column
 
 
-def _distinct(source: Source, name: str) -> exp.Count:
-    return exp.Count(this=exp.Distinct(expressions=[exp.column(_known(source, name))]))
+def _distinct(source: Source, name: str) -> exp.Expr:
+    return exp.Count(this=exp.Distinct(expressions=[exp.column(known(source, name))]))
 
 
-def _known(source: Source, name: str) -> str:
+def known(source: Source, name: str) -> str:
+    """The name itself when the source has such a column."""
     if name not in SOURCES[source]:
-        near = ", ".join(nearest(name, SOURCES[source])) or ", ".join(SOURCES[source])
+        near = ", ".join(nearest(name, SOURCES[source]) or SOURCES[source])
         raise WarehouseError(f"{source} has no column {name!r} (nearest: {near}); mend the metric that asks for it")
     return name
 
 
-def _filtered(aggregated: exp.Expression, rows: exp.Expression) -> exp.Expression:
+def _filtered(aggregated: exp.Expr, rows: exp.Expr) -> exp.Expr:
     return exp.Filter(this=aggregated, expression=exp.Where(this=rows))
 
 
-def _flag(condition: exp.Expression) -> exp.Expression:
+def _coalesced(column: FactColumn) -> str:
+    return exp.Coalesce(this=_value(column.fact, rows_of(column, "post")), expressions=[exp.convert(0)]).sql(
+        dialect="duckdb"
+    )
+
+
+def _flag(condition: exp.Expr) -> exp.Expr:
     return exp.Case().when(condition, exp.convert(1)).else_(exp.convert(0))
 
 
-def _day_after(name: str, days: int) -> exp.Expression:
-    return exp.Add(this=exp.column(name), expression=exp.convert(days))
+def _named(value: exp.Expr, name: str) -> str:
+    return f"{value.sql(dialect='duckdb')} as {identifier(name)}"
 
 
-def _days(days: int) -> exp.Expression:
-    return exp.Interval(this=exp.Literal.string(str(days)), unit=exp.var("day"))
-
-
-def _named(value: exp.Expression, name: str) -> str:
-    return f"{value.sql(dialect='duckdb')} as {cast(str, identifier(name))}"
-
-
-def identifier(name: str) -> str:
-    """The name itself when it is lower-case letters, digits and underscores; anything else is refused."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]{0,80}", name) is None:
-        raise WarehouseError(f"{name!r} cannot name a column; use lower-case letters, digits and underscores")
-    return name
+def _read(name: str) -> str:
+    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")

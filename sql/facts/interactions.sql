@@ -1,13 +1,31 @@
--- one row per view, click, add_to_cart, open or unsubscribe of any unit
+-- one row per view, click, add_to_cart, open or unsubscribe of an analysed unit, post or in its covariate window
 select
-    unit,
-    event_ts,
-    event_day,
-    coalesce(module, '(none)') as module,
-    coalesce(item_category, '(none)') as item_category,
-    event_name,
-    item_out_of_stock,
-    dwell_ms,
-    quantity,
-from outcomes
-where event_name in ('view', 'click', 'add_to_cart', 'open', 'unsubscribe')
+    s.unit,
+    s.event_ts,
+    s.event_day,
+    e.first_ts,
+    e.any_phase_first_day as covariate_end,
+    s.event_ts >= e.first_ts as post,
+    coalesce(list_contains($modules, s.module), false) as in_scope,
+    coalesce(s.module, '(none)') as module,
+    coalesce(s.item_category, '(none)') as item_category,
+    s.event_name,
+    s.item_out_of_stock,
+    s.dwell_ms,
+    s.quantity,
+from outcomes as s
+inner join first_exposures as e
+    on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+where
+    s.event_name in ('view', 'click', 'add_to_cart', 'open', 'unsubscribe')
+    and s.unit >= $unit_from
+    and s.unit < $unit_to
+    and s.event_day >= $since_day
+    and s.event_ts < $outcome_end
+    and (
+        s.event_ts >= e.first_ts
+        or (
+            s.event_day < e.any_phase_first_day
+            and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
+        )
+    )

@@ -1,68 +1,83 @@
--- one row per purchased line of any unit and per maturity: what came back of it within mature_days business days
-with
-    matured_returns as (
-        select
-            r.event_id,
-            m.mature_days,
-            cast(sum(case when r.event_name = 'refund' then r.amount else 0 end) as bigint) as refunded,
-            cast(sum(case when r.event_name = 'cancel' then r.amount else 0 end) as bigint) as cancelled,
-            max(case when r.event_name = 'refund' then 1 else 0 end) = 1 as is_returned,
-            max(case when r.event_name = 'cancel' then 1 else 0 end) = 1 as is_cancelled,
-        from returns as r
-        inner join maturities as m on r.days_after <= m.mature_days
-        group by r.event_id, m.mature_days
-    ),
-    lines as (
-        select
-            l.unit,
-            l.event_ts,
-            l.event_day,
-            l.event_id,
-            m.mature_days,
-            coalesce(l.item_category, '(none)') as item_category,
-            l.order_id,
-            l.quantity,
-            l.value,
-            l.value - coalesce(r.refunded, 0) - coalesce(r.cancelled, 0) as net_value,
-            l.margin,
-            l.discount,
-            coalesce(r.refunded, 0) as returned_value,
-            coalesce(r.is_returned, false) as is_returned,
-            coalesce(r.is_cancelled, false) as is_cancelled,
-            cast(abs(l.margin) as hugeint) * (l.value - coalesce(r.refunded, 0) - coalesce(r.cancelled, 0)) as scaled,
-        from outcomes as l
-        cross join maturities as m
-        left join matured_returns as r on r.event_id = l.event_id and r.mature_days = m.mature_days
-        where l.event_name = 'purchase'
-    )
+-- one row per purchased line of an analysed unit and maturity, with what came back of it within mature_days business days
 select
-    unit,
-    event_ts,
-    event_day,
-    event_id,
-    mature_days,
-    item_category,
-    order_id,
-    quantity,
-    value,
-    net_value,
-    margin,
+    s.unit,
+    s.event_ts,
+    s.event_day,
+    s.first_ts,
+    s.covariate_end,
+    s.post,
+    s.mature_days,
+    s.item_category,
+    s.order_id,
+    s.quantity,
+    s.value,
+    s.value - s.refunded - s.cancelled as net_value,
+    s.margin,
     case
-        when value > 0 then cast(
-            sign(margin) * (
-                scaled // value
+        when s.value > 0 then cast(
+            sign(s.margin) * (
+                s.kept_margin // s.value
                 + case
-                    when 2 * (scaled % value) > value then 1
-                    when 2 * (scaled % value) = value then (scaled // value) % 2
+                    when 2 * (s.kept_margin % s.value) > s.value then 1
+                    when 2 * (s.kept_margin % s.value) = s.value then (s.kept_margin // s.value) % 2
                     else 0
                 end
             ) as bigint
         )
-        when is_returned or is_cancelled then case when margin is not null then 0 end
-        else margin
+        when s.is_returned or s.is_cancelled then 0 * s.margin
+        else s.margin
     end as net_margin,
-    discount,
-    returned_value,
-    is_returned,
-    is_cancelled,
-from lines
+    s.discount,
+    s.refunded as returned_value,
+    s.is_returned,
+    s.is_cancelled,
+from (
+    select
+        l.unit,
+        l.event_ts,
+        l.event_day,
+        e.first_ts,
+        e.any_phase_first_day as covariate_end,
+        l.event_ts >= e.first_ts as post,
+        m.mature_days,
+        coalesce(l.item_category, '(none)') as item_category,
+        l.order_id,
+        l.quantity,
+        l.value,
+        l.margin,
+        l.discount,
+        coalesce(r.refunded, 0) as refunded,
+        coalesce(r.cancelled, 0) as cancelled,
+        coalesce(r.is_returned, false) as is_returned,
+        coalesce(r.is_cancelled, false) as is_cancelled,
+        cast(abs(l.margin) as hugeint) * (l.value - coalesce(r.refunded, 0) - coalesce(r.cancelled, 0)) as kept_margin,
+    from outcomes as l
+    inner join first_exposures as e
+        on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = l.unit
+    cross join (select unnest($mature_days) as mature_days) as m
+    left join (
+        select
+            t.event_id,
+            d.mature_days,
+            cast(sum(case when t.event_name = 'refund' then t.amount else 0 end) as bigint) as refunded,
+            cast(sum(case when t.event_name = 'cancel' then t.amount else 0 end) as bigint) as cancelled,
+            max(case when t.event_name = 'refund' then 1 else 0 end) = 1 as is_returned,
+            max(case when t.event_name = 'cancel' then 1 else 0 end) = 1 as is_cancelled,
+        from returns as t
+        inner join (select unnest($mature_days) as mature_days) as d on t.days_after <= d.mature_days
+        group by t.event_id, d.mature_days
+    ) as r on r.event_id = l.event_id and r.mature_days = m.mature_days
+    where
+        l.event_name = 'purchase'
+        and l.unit >= $unit_from
+        and l.unit < $unit_to
+        and l.event_day >= $since_day
+        and l.event_ts < $outcome_end
+        and (
+            l.event_ts >= e.first_ts
+            or (
+                l.event_day < e.any_phase_first_day
+                and l.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
+            )
+        )
+) as s

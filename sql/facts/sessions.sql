@@ -1,10 +1,27 @@
--- one row per session of any unit
+-- one row per session of an analysed unit, after its first exposure (post) or in its covariate window
 select
-    unit,
-    session_ts as event_ts,
-    event_day,
-    entry_module as module,
-    has_click,
-    has_add_to_cart,
-    has_order,
-from sessions
+    s.unit,
+    s.session_ts as event_ts,
+    s.event_day,
+    e.first_ts,
+    e.any_phase_first_day as covariate_end,
+    s.session_ts >= e.first_ts as post,
+    s.entry_module as module,
+    s.has_click,
+    s.has_add_to_cart,
+    s.has_order,
+from sessions as s
+inner join first_exposures as e
+    on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+where
+    s.unit >= $unit_from
+    and s.unit < $unit_to
+    and s.event_day >= $since_day
+    and s.session_ts < $outcome_end
+    and (
+        s.session_ts >= e.first_ts
+        or (
+            s.event_day < e.any_phase_first_day
+            and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
+        )
+    )

@@ -1,15 +1,33 @@
--- one row per shown slot (slate) of any unit, whatever experiment it was logged for
+-- one row per shown slot (slate) of an analysed unit, after its first exposure (post) or in its covariate window
 select
-    unit,
-    event_ts,
-    event_day,
-    module,
-    coalesce(page_category, '(none)') as page_category,
-    items_shown,
-    items_stock_known,
-    items_out_of_stock,
-    clicked,
-    latency_ms,
-    fallback as is_fallback,
-    cost_micros,
-from exposures
+    s.unit,
+    s.event_ts,
+    s.event_day,
+    e.first_ts,
+    e.any_phase_first_day as covariate_end,
+    s.event_ts >= e.first_ts as post,
+    list_contains($modules, s.module) as in_scope,
+    s.module,
+    coalesce(s.page_category, '(none)') as page_category,
+    s.items_shown,
+    s.items_stock_known,
+    s.items_out_of_stock,
+    s.clicked,
+    s.latency_ms,
+    s.fallback as is_fallback,
+    s.cost_micros,
+from exposures as s
+inner join first_exposures as e
+    on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+where
+    s.unit >= $unit_from
+    and s.unit < $unit_to
+    and s.event_day >= $since_day
+    and s.event_ts < $outcome_end
+    and (
+        s.event_ts >= e.first_ts
+        or (
+            s.event_day < e.any_phase_first_day
+            and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
+        )
+    )
