@@ -46,6 +46,7 @@ def refresh(
     `now` and `as_of` are aware; without `as_of` it is `now`. Immutable and idempotent: the same logs,
     definition and settings give the same snapshot id, and publishing it again changes nothing. UsageError
     when no day of the experiment is over yet; WarehouseBusyError when another process has the warehouse.
+    Snapshots that DATA 5 does not keep are deleted here.
     """
     registered = store.definition(key)
     frozen = amended(store.phase(key, phase), registered)
@@ -98,6 +99,7 @@ def refresh(
             moments=zlib.compress(made.moments.encode()),
         )
     )
+    store.prune(now, shop.settings.time_zone)
     return Published(readout if new else read(store.snapshot(readout.snapshot_id)), new)
 
 
