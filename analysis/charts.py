@@ -29,6 +29,7 @@ from analysis.drawing import (
     vega_day,
 )
 from analysis.readout import Comparison, Interval, MetricReadout, Readout, SliceCell, SliceReadout
+from analysis.words import pages as say
 from experiments.errors import ReadoutError
 
 Datum = dict[str, str | float | bool | None]
@@ -223,6 +224,10 @@ class Grid:
         """The range as printed."""
         return words.figures(shown.est, shown.lo, shown.hi, unit=self.unit, currency=self.currency)
 
+    def noise(self, shown: Interval) -> str:
+        """The width of a range that is noise, as printed."""
+        return say.noise(shown.est, shown.lo, shown.hi, unit=self.unit, currency=self.currency)
+
 
 def _grid(readout: Readout, slice_key: str, metric: str, arm: str) -> Grid:
     _check(readout, arm)
@@ -253,16 +258,10 @@ def _square(grid: Grid, cell: SliceCell, x: str, y: str) -> dict[str, str]:
         return base | {"text": "no\nreading", "range": MISSING, "fill": "#FFFFFF", "ink": MUTED}
     text = grid.figures(shown)
     if cell.flag == "noise":
-        return base | {"text": f"~ {width(grid, shown)}", "range": text.span, "fill": NOISE, "ink": NOISE_INK}
+        return base | {"text": grid.noise(shown), "range": grid.noise(shown), "fill": NOISE, "ink": NOISE_INK}
     coloured = cell.flag in DECIDED or cell.shrunk is not None
     fill, ink = shade(shown.est / grid.reach if coloured else 0.0)
     return base | {"text": f"{look.glyph} {_lines(text)}", "range": text.span, "fill": fill, "ink": ink}
-
-
-def width(grid: Grid, shown: Interval) -> str:
-    """`±€900`: half the range, without the point in its middle."""
-    lo, hi = (shown.est if bound is None else bound for bound in (shown.lo, shown.hi))
-    return "±" + words.figures((hi - lo) / 2, None, None, unit=grid.unit, currency=grid.currency, signs="minus").est
 
 
 def _lines(text: words.Figures) -> str:

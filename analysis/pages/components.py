@@ -269,12 +269,13 @@ def _check(line: views.CheckLine) -> str:
     )
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> None:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "", kind: str = "plain") -> None:
     """A plain table with ready texts; wide ones scroll inside themselves."""
+    told = f"<caption>{escape(caption)}</caption>" if caption else ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in headings)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     st.html(
-        f'<div class="wide"><table class="plain"><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f'<div class="wide"><table class="{kind}">{told}<thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -372,7 +373,7 @@ def fine_print(reading: Readout, arm: str) -> None:
         if not reading.withheld:
             numbers(reading, arm)
         for title, rows in views.fine_print(reading, arm):
-            table((title, ""), rows, caption="")
+            table((title, ""), rows, kind="plain named")
         for name, text in views.check_sql(reading.checks):
             st.caption(name)
             st.code(text, language="sql")

@@ -2,9 +2,9 @@
 
 CSS = """
 .stMainBlockContainer { max-width: 1240px; padding: 3.25rem 3rem 4rem; }
-.stMainBlockContainer h1 { font-size: 1.9rem; padding: 0.25rem 0 0; }
+.stMainBlockContainer h1 { font-size: 1.9rem; padding: 0.25rem 0 0.5rem; }
 .stMainBlockContainer h2 { font-size: 1.3rem; }
-.stMainBlockContainer h3 { font-size: 1.1rem; padding: 0.75rem 0 0; }
+.stMainBlockContainer h3 { font-size: 1.1rem; padding: 0.75rem 0 0.25rem; }
 .st-key-filters { align-items: flex-end; }
 
 dl.facts { display: flex; flex-wrap: wrap; gap: 0.15rem 1.4rem; margin: 0; padding: 0; color: #595959;
@@ -30,10 +30,10 @@ dl.facts dd { color: #262730; overflow-wrap: anywhere; }
 
 .stale { border: 1px dashed #767676; border-radius: 6px; padding: 0.5rem 0.9rem; margin: 0; color: #4A4A4A; }
 
-[data-testid="stMetric"] { padding: 0.9rem 1rem; }
-[data-testid="stMetricValue"] { font-size: 1.6rem; }
-[data-testid="stMetricLabel"] *, [data-testid="stMetricValue"] *, [data-testid="stMetricDelta"] * {
-  white-space: normal; overflow: visible; text-overflow: clip; }
+.stMainBlockContainer [data-testid="stMetric"] { padding: 0; }
+.stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.6rem; }
+.stMainBlockContainer [data-testid="stMetric"] p { white-space: normal; overflow: visible; }
+.stMainBlockContainer [data-testid="stMetricLabel"] p { line-height: 1.35; }
 
 .check { display: flex; gap: 0.9rem; padding: 0.5rem 0; border-top: 1px solid #ECECEC; font-size: 0.95rem; }
 .check .state { flex: 0 0 8.2rem; color: #4A4A4A; }
@@ -48,6 +48,9 @@ table.plain th { text-align: left; font-weight: 600; white-space: nowrap; }
 table.plain th, table.plain td { padding: 0.45rem 0.9rem 0.45rem 0; border-bottom: 1px solid #ECECEC;
   vertical-align: top; }
 table.plain td:nth-child(n+3):nth-child(-n+6) { white-space: nowrap; font-variant-numeric: tabular-nums; }
+
+table.named { table-layout: fixed; }
+table.named th:first-child { width: min(16rem, 45%); }
 
 table.overview { margin-top: 0.75rem; border-collapse: collapse; width: 100%; }
 table.overview th { text-align: left; font-size: 0.8rem; font-weight: 600; color: #595959; padding: 0 1rem 0.4rem 0;
@@ -75,7 +78,7 @@ table.overview tr.old .chip { filter: grayscale(1); }
 @media (max-width: 760px) {
   .stMainBlockContainer { padding: 4.25rem 1rem 4rem; }
   .st-key-cards [data-testid="stColumn"] { flex: 1 1 calc(50% - 1rem); min-width: calc(50% - 1rem); }
-  [data-testid="stMetricValue"] { font-size: 1.35rem; }
+  .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.3rem; }
   .stMainBlockContainer h1 { font-size: 1.55rem; }
   .banner p { font-size: 1.08rem; }
   .check { flex-direction: column; gap: 0.1rem; }

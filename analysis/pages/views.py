@@ -228,7 +228,9 @@ def header(reading: Readout, published: datetime) -> Header:
         f"finished, {say.day_of(day.n, day.planned)}" if finished else f"running, {say.day_of(day.n, day.planned)}"
     )
     seen = None if reading.data_as_of is None else instant(reading.data_as_of)
-    arms = words.listed([f"{arm.key} ({arm.strategy})" if arm.strategy else arm.key for arm in reading.arms])
+    units = words.units(reading.experiment.unit_type)
+    named = [f"{arm.key} ({arm.strategy})" if arm.strategy else arm.key for arm in reading.arms]
+    arms = [f"{name} {words.whole(arm.units)} {units}" for name, arm in zip(named, reading.arms, strict=True)]
     return Header(
         reading.experiment.name,
         (
@@ -237,7 +239,7 @@ def header(reading: Readout, published: datetime) -> Header:
             ("State", running),
             ("Data", say.data_as_of(seen)),
             ("Design", design),
-            ("Arms", arms),
+            ("Arms", words.listed(arms)),
             ("Owner", reading.experiment.owner),
             ("Snapshot", f"{reading.snapshot_id}, published {published:%Y-%m-%d %H:%M} UTC"),
         ),
@@ -279,7 +281,7 @@ def numbers(reading: Readout, arm: str) -> tuple[NumberRow, ...]:
                 span(comparison.absolute, unit=metric.value_unit, currency=currency),
                 span(comparison.relative),
                 LOOKS[comparison.status].word,
-                "; ".join(_notes(metric, comparison)),
+                words.sentence_case("; ".join(_notes(metric, comparison))),
             )
         )
     return tuple(rows)
@@ -302,8 +304,8 @@ def _notes(metric: MetricReadout, comparison: Comparison) -> list[str]:
         notes.append("the smaller arm borrows the larger arm's spread")
     if metric.mature_until is not None:
         notes.append(f"counts what is older than {metric.mature_days} days")
-    if comparison.adjustment is not None:
-        notes.append(comparison.adjustment.words)
+    if comparison.adjustment is not None and comparison.adjustment.variance_reduction is not None:
+        notes.append(f"variance cut by {words.amount(comparison.adjustment.variance_reduction, unit='share')}")
     return notes
 
 
@@ -335,7 +337,9 @@ def check_lines(checks: Sequence[Check]) -> tuple[CheckLine, ...]:
 def _groups(check: Check) -> tuple[tuple[str, ...], ...]:
     if check.state not in ("fail", "warn") or not check.groups:
         return ()
-    names = tuple(dict.fromkeys(name for group in check.groups for name in group))
+    seen = dict.fromkeys(name for group in check.groups for name in group)
+    texts = {name for group in check.groups for name, value in group.items() if isinstance(value, str)}
+    names = sorted(seen, key=lambda name: name not in texts)  # what a group is called, then its figures
     rows = [tuple(_figure(group.get(name)) for name in names) for group in check.groups[:SHOWN_GROUPS]]
     return (tuple(pretty(name) for name in names), *rows)
 
@@ -387,7 +391,9 @@ def fine_print(reading: Readout, arm: str) -> tuple[tuple[str, tuple[tuple[str, 
         for each in reading.arms
         for cause, count in each.units_excluded.items()
     ]
-    excluded += [(pretty(cause), words.whole(count)) for cause, count in reading.exclusions.items()]
+    excluded += [
+        (f"all arms: {pretty(cause).lower()}", words.whole(count)) for cause, count in reading.exclusions.items()
+    ]
     source = [
         ("Definition", f"version {origin.definition_version}, {origin.definition_digest[:12]}"),
         ("Counted with", f"{origin.engine}, the files in sql/"),
@@ -395,7 +401,7 @@ def fine_print(reading: Readout, arm: str) -> tuple[tuple[str, tuple[tuple[str, 
         ("Moments", origin.moments_digest[:12]),
         ("Snapshot", reading.snapshot_id),
     ]
-    warnings = [("", warning) for warning in reading.warnings]
+    warnings = [(f"{at}.", warning) for at, warning in enumerate(reading.warnings, 1)]
     tables = (("Method", method), ("Left out", excluded), ("Warnings", warnings), ("Where it comes from", source))
     return tuple((title, tuple(rows)) for title, rows in tables if rows)
 
@@ -474,8 +480,8 @@ def extremes(reading: Readout, part: SliceReadout, metric: str, arm: str) -> str
     cells = cells_of(part, metric, arm)
     gains = [cell for cell in cells if cell.flag == "gain"]
     losses = [cell for cell in cells if cell.flag == "loss"]
-    best = [_extreme("Best", max(gains, key=_size), reading)] if gains else []
-    worst = [_extreme("Worst", min(losses, key=_size), reading)] if losses else []
+    best = [_extreme("Best", max(gains, key=_size), part, reading)] if gains else []
+    worst = [_extreme("Worst", min(losses, key=_size), part, reading)] if losses else []
     return " ".join(best + worst)
 
 
@@ -487,18 +493,26 @@ def cell_rows(reading: Readout, part: SliceReadout, metric: str, arm: str) -> tu
     currency = reading.currency.code
     rows = []
     for cell in cells_of(part, metric, arm):
-        shown = _shown(cell)
-        money = cell.money_per_day is not None
         unit = reading.metric(metric).value_unit
         totals = [
             "–" if total is None else words.amount(total, unit=unit, currency=currency)
             for total in (cell.control_total, cell.treatment_total)
         ]
-        text = say.NOT_MEASURED if shown is None else span(shown, unit="money" if money else "lift", currency=currency)
+        text = _cell_text(cell, currency)
         wait = "–" if not cell.days_to_decide else words.whole(cell.days_to_decide)
-        name = ", ".join(pretty(value) for value in cell.values.values())
+        name = ", ".join(pretty(cell.values[dimension]) for dimension in part.dimensions)
         rows.append((name, LOOKS[cell.flag].word, text, *totals, words.whole(cell.units), wait))
     return tuple(rows)
+
+
+def _cell_text(cell: SliceCell, currency: str) -> str:
+    shown = _shown(cell)
+    unit: words.ValueUnit = "money" if _in_money(cell) else "lift"
+    if shown is None:
+        return say.NOT_MEASURED
+    if cell.flag == "noise":
+        return say.noise(shown.est, shown.lo, shown.hi, unit=unit, currency=currency)
+    return span(shown, unit=unit, currency=currency)
 
 
 def any_material(part: SliceReadout, metric: str, arm: str) -> bool:
@@ -521,11 +535,13 @@ def _shown(cell: SliceCell) -> Interval | None:
     return value if isinstance(value, Interval) else None
 
 
-def _extreme(word: str, cell: SliceCell, reading: Readout) -> str:
-    names = [pretty(name) for name in cell.values.values()]
-    money, shown = cell.money_per_day is not None, _shown(cell)
-    text = "" if shown is None else span(shown, unit="money" if money else "lift", currency=reading.currency.code)
-    return say.extreme(word, ", ".join(names), text, per_day=money)
+def _extreme(word: str, cell: SliceCell, part: SliceReadout, reading: Readout) -> str:
+    names = [words.inside(pretty(cell.values[name])) for name in reversed(part.dimensions)]
+    return say.extreme(word, " on ".join(names), _cell_text(cell, reading.currency.code), per_day=_in_money(cell))
+
+
+def _in_money(cell: SliceCell) -> bool:
+    return cell.money_per_day is not None
 
 
 # --- shared ----------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ ROWS_KEY = "Bar: the likely range, for all rows at once. A grey bar without a ma
 
 def waiting(decisions: int, blocked: int, running: int, unread: int) -> str:
     """`2 decisions waiting · 3 still running · 1 blocked`; what is zero is left out, but for the decisions."""
-    first = f"{decisions or 'No'} decision{'' if decisions == 1 else 's'} waiting"
+    first = f"{decisions or 'No'} decision{'s' if decisions > 1 else ''} waiting"
     rest = ((running, "still running"), (blocked, "blocked"), (unread, "without a reading yet"))
     return " · ".join([first, *(f"{count} {name}" for count, name in rest if count)])
 
@@ -117,3 +117,9 @@ def extreme(word: str, where: str, span: str, *, per_day: bool) -> str:
 def next_reading(day: str) -> str:
     """When the verdict is read next; `day` is an ISO date."""
     return f"Next reading on {words.day(date.fromisoformat(day))}."
+
+
+def noise(est: float, lo: float | None, hi: float | None, *, unit: words.ValueUnit, currency: str) -> str:
+    """`~ ±€900`: how wide a noise cell's range is, without the point in its middle."""
+    low, high = (est if bound is None else bound for bound in (lo, hi))
+    return f"~ ±{words.figures((high - low) / 2, None, None, unit=unit, currency=currency, signs='minus').est}"
