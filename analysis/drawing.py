@@ -85,7 +85,7 @@ def axis_numbers(unit: words.ValueUnit, currency: str) -> str:
     """A Vega expression that prints an axis value with its sign and unit, U+2212 for minus."""
     sign = f"(datum.value > 0 ? '+' : datum.value < 0 ? '{words.MINUS}' : '')"
     if unit == "money":
-        return f"{sign} + {json.dumps(words.symbol(currency))} + format(abs(datum.value), ',~s')"
+        return f"{sign} + {json.dumps(words.symbol(currency), ensure_ascii=False)} + format(abs(datum.value), ',~s')"
     return f"{sign} + format(abs(datum.value), ',~r') + '%'"
 
 
@@ -107,8 +107,9 @@ def calm(layers: Sequence[alt.Chart], *, height: float, description: str) -> alt
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")  # axes and titles add to the height
     chart = alt.layer(*layers, height=height, width="container", autosize=fit, description=description)
     chart = chart.configure(font=FONT, background="#FFFFFF").configure_view(stroke=None)
+    chart = chart.configure_mark(aria=False)  # the description tells it; marks would read out pixels
     done: alt.LayerChart = chart.configure_axis(
-        labelColor=INK, labelFontSize=12, labelLineHeight=15, titleColor=MUTED, titleFontSize=12,
+        aria=False, labelColor=INK, labelFontSize=12, labelLineHeight=15, titleColor=MUTED, titleFontSize=12,
         titleFontWeight="normal", titlePadding=10, gridColor=GRID, domain=False, ticks=False, labelPadding=6,
     )  # fmt: skip
     return done
