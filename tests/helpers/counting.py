@@ -60,7 +60,12 @@ RETURNS = Metric.model_validate(
         "value_unit": "share", "direction": "decrease", "guardrail_margin": "0.10",
     }
 )  # fmt: skip
-METRICS = {m.key: m for m in (REVENUE, CONVERSION, OOS, RETURNS)}
+MARGIN = Metric(
+    key="margin_per_unit", label="Margin per {unit}", kind="mean",
+    numerator=Fact.model_validate({"from": "order_lines", "measure": {"sum": "margin"}}),
+    value_unit="money", direction="increase",
+)  # fmt: skip
+METRICS = {m.key: m for m in (REVENUE, CONVERSION, OOS, RETURNS, MARGIN)}
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ def definition(
     days: int = 28,
     success: tuple[str, ...] = ("revenue_per_unit",),
     guardrails: tuple[str, ...] = ("oos_shown_rate",),
+    secondary: tuple[str, ...] = ("conversion",),
     strategies: Sequence[str] | None = None,
     **analysis: object,
 ) -> Experiment:
@@ -122,7 +128,7 @@ def definition(
         ),
         schedule=Schedule(start_at=START, end_at=START + timedelta(days=days)),
         metrics=ExperimentMetrics(
-            success=success, guardrails=tuple(Guardrail(metric=key) for key in guardrails), secondary=("conversion",)
+            success=success, guardrails=tuple(Guardrail(metric=key) for key in guardrails), secondary=secondary
         ),
         analysis=Analysis.model_validate(settings),
     )  # fmt: skip
@@ -192,6 +198,7 @@ UTC_ZONE = ZoneInfo("UTC")
 _VALUE, _ANY = REVENUE.facts(None)[0], CONVERSION.facts(None)[0]
 _OUT, _KNOWN = OOS.facts(None)
 _BACK, _SOLD = RETURNS.facts(None)
+(_KEPT,) = MARGIN.facts(None)
 
 
 def _arm(truth: Truth, arm: str, rng: np.random.Generator) -> _People:
@@ -211,6 +218,7 @@ def _arm(truth: Truth, arm: str, rng: np.random.Generator) -> _People:
         _KNOWN.key: known, _KNOWN.pre_key: np.zeros(n, np.int64),
         _BACK.key: value // 12, _BACK.pre_key: before // 12,
         _SOLD.key: value, _SOLD.pre_key: before,
+        _KEPT.key: value // 4, _KEPT.pre_key: before // 4,
         SEEN_BEFORE: (before > 0).astype(np.int64),
     }  # fmt: skip
     return _People(facts, money, rng.integers(0, truth.days, n), rng.integers(0, len(DEVICES), n))

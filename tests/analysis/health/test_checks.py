@@ -15,7 +15,7 @@ from analysis.inference.result import Undetermined
 from analysis.readout import Check
 from analysis.warehouse.base import CellValue, CheckRows, Counts
 from experiments.spec import Fact, Metric
-from tests.helpers.counting import METRICS, REVENUE, Truth, clean_checks, definition
+from tests.helpers.counting import METRICS, Truth, clean_checks, definition
 
 Row = dict[str, CellValue]
 ALIKE = PrePeriod(0.4, 1.0, 1.0, 2, ("x_1",), (), {"control": {"x_1": 0.0}, "new": {"x_1": 0.01}})
@@ -32,12 +32,6 @@ CLICKS = CART.model_copy(
         ),
     }
 )
-MARGIN = REVENUE.model_copy(
-    update={
-        "key": "margin_per_unit",
-        "numerator": Fact.model_validate({"from": "order_lines", "measure": {"sum": "margin"}}),
-    }
-)
 
 
 def _evidence(units: Mapping[str, int] | None = None, **queries: list[Row]) -> Evidence:
@@ -45,7 +39,7 @@ def _evidence(units: Mapping[str, int] | None = None, **queries: list[Row]) -> E
     rows = {**clean_checks(Truth()), **{name: CheckRows(name, tuple(found)) for name, found in queries.items()}}
     counts = Counts({}, {}, units or {"control": 3000, "new": 3000}, {}, 14, None, ())
     return Evidence(
-        definition(), {**METRICS, "margin_per_unit": MARGIN, CART.key: CART, CLICKS.key: CLICKS}, counts, rows, ALIKE,
+        definition(), {**METRICS, CART.key: CART, CLICKS.key: CLICKS}, counts, rows, ALIKE,
         finished_import=False, covariate_names={},
     )  # fmt: skip
 
