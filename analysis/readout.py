@@ -22,7 +22,7 @@ WITHHOLDABLE = ("metrics", "slices", "series", "questions")
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")  # so that to_json refuses them
 
 
 class Interval(Part):
@@ -263,7 +263,7 @@ class Readout(Part):
     warnings: tuple[str, ...]
     provenance: Provenance
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="constants")
 
     @property
     def withheld(self) -> bool:

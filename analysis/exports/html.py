@@ -1,5 +1,6 @@
 """A readout as one HTML file that works offline: charts are drawings in the file, nothing is fetched."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -11,6 +12,7 @@ from analysis.drawing import LOOKS
 from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, SliceReadout
 from analysis.words import notes
 from analysis.words import pages as said
+from experiments.spec import digest
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.split(".")[:2])  # the version the charts are written in
 WIDTH = 720  # pixels of a drawing
@@ -176,8 +178,16 @@ def _figure(chart: alt.LayerChart, caption: str) -> str:
     """A drawing with its description as the accessible name."""
     spec = chart.properties(width=WIDTH).to_dict()
     name = escape(str(spec.get("description", caption)))
-    drawing = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, allowed_base_urls=[])
+    drawing = _settled(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, allowed_base_urls=[]), digest(spec)[:8])
     return f'<figure role="img" aria-label="{name}">{drawing}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _settled(drawing: str, name: str) -> str:
+    """The ids inside a drawing numbered from 1 under its own name: the same file every time, no clash with the next."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r"\b(clip|gradient|pattern)_?\d+\b", lambda m: f"{name}-{numbers.setdefault(m[0], len(numbers) + 1)}", drawing
+    )
 
 
 # --- arms, checks, method --------------------------------------------------------------------------------
