@@ -1,0 +1,82 @@
+"""`truelift readout` and `truelift refresh` as a person types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from analysis.cli import readouts
+from analysis.readout import Readout
+from experiments.errors import NotFoundError, UsageError
+from tests.helpers.published import shop
+from tests.helpers.readouts import example
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shop(tmp_path_factory.mktemp("shop") / "shop", [example("SHIP"), example("WITHHELD")])
+
+
+def _run(home: Path, *words: str) -> str:
+    """What is printed; errors of ours come out as they are, `main` turns them into exit codes."""
+    app = typer.Typer()
+    readouts.register(app)
+    done = CliRunner().invoke(app, [*words, "--home", str(home)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_it_prints_the_verdict_first(home: Path) -> None:
+    text = _run(home, "readout", "home_als_v2")
+    assert text.index("Ship als_v2:") < text.index("Metrics")
+    assert example("SHIP").snapshot_id in text
+
+
+def test_json_is_the_readout_itself(home: Path) -> None:
+    text = _run(home, "readout", "home_als_v2", "--json")
+    assert Readout.from_json(text) == example("SHIP")
+    assert json.loads(text)["schema"] == "readout.v1"
+
+
+def test_csv_has_a_header_and_only_rows(home: Path) -> None:
+    lines = _run(home, "readout", "home_als_v2", "--csv").splitlines()
+    assert lines[0].startswith("experiment,phase,snapshot_id")
+    assert all(line.startswith("home_als_v2,1,") for line in lines[1:])
+
+
+def test_html_is_written_to_the_file(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "readout.html"
+    assert str(file) in _run(home, "readout", "home_als_v2", "--html", str(file)).replace("\n", "")
+    assert "Ship als_v2" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+def test_withheld_has_no_number_of_a_metric_in_any_form(home: Path, form: tuple[str, ...]) -> None:
+    text = _run(home, "readout", "email_top_picks", *form)
+    assert "find the lost exposures" in " ".join(text.replace("│", " ").split())
+    assert "revenue_per_unit" not in text
+    assert "€" not in text
+
+
+def test_a_snapshot_is_named_by_its_id(home: Path) -> None:
+    wanted = example("SHIP").snapshot_id
+    assert json.loads(_run(home, "readout", "home_als_v2", "--snapshot", wanted, "--json"))["snapshot_id"] == wanted
+
+
+def test_one_form_at_a_time(home: Path) -> None:
+    with pytest.raises(UsageError, match="--json, --csv and --html exclude each other"):
+        _run(home, "readout", "home_als_v2", "--json", "--csv")
+
+
+def test_an_unknown_experiment_names_the_nearest(home: Path) -> None:
+    with pytest.raises(NotFoundError, match="home_als_v2"):
+        _run(home, "readout", "home_als")
+    with pytest.raises(NotFoundError, match="home_als"):
+        _run(home, "refresh", "home_als")
+
+
+def test_refreshing_nothing_says_how_to_start(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="truelift start KEY"):
+        _run(shop(tmp_path / "shop"), "refresh")
