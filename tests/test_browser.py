@@ -1,0 +1,199 @@
+"""The app in a real headless browser: it says the verdict, draws, keeps filters in the address, and fits a phone."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.helpers import published
+from tests.helpers.readouts import example, examples
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[1]
+CHROMIUM = Path(os.environ.get("TRUELIFT_CHROMIUM", "/usr/bin/chromium"))
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit looks beneath a deep link's own path first: 404
+SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}: install chromium, or name one in TRUELIFT_CHROMIUM")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def app(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `truelift app` on a shop with every example; only where there is a browser to open it."""
+    assert browser.is_connected()
+    folder = tmp_path_factory.mktemp("browser")
+    home = published.shop(folder / "shop", examples().values())
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    with (folder / "app.log").open("w") as log:
+        arguments = [sys.executable, "-m", "analysis.cli", "app", "--home", str(home), "--port", str(port)]
+        served = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait_until_up(f"http://localhost:{port}/_stcore/health", served, folder / "app.log")
+            yield f"http://localhost:{port}"
+        finally:
+            served.terminate()
+            served.wait(timeout=20)
+
+
+def _wait_until_up(url: str, served: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and served.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.2)
+    pytest.fail(f"the app did not come up: {log.read_text()}")
+
+
+class Visit:
+    """One tab, with everything that went wrong in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        page.set_default_timeout(SECONDS * 1000)
+        page.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
+        page.on("console", lambda told: self._console(told.type, told.text, str(told.location.get("url", ""))))
+        page.on("request", lambda request: self._outside(request.url))
+
+    def _console(self, kind: str, text: str, url: str) -> None:
+        if kind == "error" and not url.endswith(PROBES):
+            self.wrong.append(f"console: {text} {url}")
+
+    def _outside(self, url: str) -> None:
+        if not url.startswith(("http://localhost:", "ws://localhost:", "data:", "blob:")):
+            self.wrong.append(f"asked another machine: {url}")
+
+    def settle(self) -> None:
+        """Wait until the script has run and nothing on the page is from the run before."""
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_selector(SETTLED)
+        expect(self.page.locator('[data-stale="true"]')).to_have_count(0, timeout=SECONDS * 1000)
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+        self.settle()
+
+    def charts(self, count: int) -> None:
+        """Wait until so many charts are drawn."""
+        expect(self.page.locator(DRAWN)).to_have_count(count, timeout=SECONDS * 1000)
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    page = browser.new_page(viewport={"width": 1440, "height": 1500})
+    found = Visit(page)
+    yield found
+    page.close()
+    assert found.wrong == []
+
+
+def test_from_the_overview_to_a_verdict_and_its_charts(app: str, visit: Visit, tmp_path: Path) -> None:
+    reading = example("SHIP")
+    visit.open(app)
+    expect(visit.page.locator("h1")).to_have_text("4 decisions waiting · 3 still running · 1 blocked")
+    visit.page.get_by_role("link", name=reading.experiment.name).click()
+    expect(visit.page.locator(".banner p")).to_have_text(reading.verdict.sentence)
+    visit.settle()
+    visit.charts(2)
+    name = visit.page.locator('[role="graphics-document"]').first.get_attribute("aria-label")
+    assert name is not None
+    assert name.startswith("Change of als_v2 against control, 95% ranges. Revenue per user: between +2.4% and +11.8%")
+    picture = tmp_path / "readout.png"
+    visit.page.screenshot(path=picture)
+    assert picture.stat().st_size > 20_000
+
+
+def test_filters_are_in_the_address_and_stay_over_pages_and_reloads(app: str, visit: Visit) -> None:
+    visit.open(f"{app}/readout?experiment=email_subject")
+    expect(visit.page.locator(".banner p")).to_contain_text("Ship mens")
+    visit.page.get_by_text("womens", exact=True).click()
+    expect(visit.page.locator(".banner p")).not_to_contain_text("Ship mens")
+    visit.settle()
+    assert "arm=womens" in visit.page.url
+    visit.page.get_by_role("link", name="Where", exact=True).click()
+    visit.page.get_by_text("Groups of users", exact=True).click()
+    expect(visit.page.get_by_text("Devices are likely alike")).to_be_visible()
+    visit.settle()
+    link = visit.page.url
+    assert "/where?" in link
+    for part in ("experiment=email_subject", "arm=womens", "kind=Groups+of+users"):
+        assert part in link
+    visit.open(link)
+    expect(visit.page.get_by_text("Devices are likely alike")).to_be_visible()
+    visit.charts(1)
+    assert visit.page.url == link
+
+
+def test_default_view_is_a_link_too(app: str, visit: Visit) -> None:
+    visit.open(f"{app}/readout")
+    visit.charts(2)
+    assert visit.page.url.endswith("/readout?experiment=cart_bundles")  # the most money at stake
+
+
+def test_withheld_reading_has_no_chart_and_no_metric(app: str, visit: Visit) -> None:
+    reading = example("WITHHELD")
+    visit.open(f"{app}/readout?experiment={reading.experiment.key}")
+    expect(visit.page.locator(".banner p")).to_have_text(reading.verdict.sentence)
+    expect(visit.page.locator('[data-testid="stVegaLiteChart"], [data-testid="stMetric"]')).to_have_count(0)
+
+
+@pytest.mark.parametrize("code", ["SHIP", "WITHHELD"])
+def test_exports_are_saved_under_their_snapshot(app: str, visit: Visit, tmp_path: Path, code: str) -> None:
+    reading = example(code)
+    visit.open(f"{app}/readout?experiment={reading.experiment.key}")
+    visit.page.get_by_test_id("stPopoverButton").click()
+    for name in ("CSV", "JSON", "HTML"):
+        with visit.page.expect_download() as offered:
+            visit.page.get_by_role("button", name=name, exact=True).click()
+        assert offered.value.suggested_filename == (f"{reading.experiment.key}-{reading.snapshot_id}.{name.lower()}")
+        offered.value.save_as(tmp_path / name)
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert reading.snapshot_id in text
+        assert ("revenue_per_unit" in text or "Revenue per user" in text) == (code == "SHIP")
+
+
+@pytest.mark.parametrize("page", ["", "readout?experiment=pdp_similar_v3", "where?experiment=pdp_similar_v3"])
+def test_a_phone_shows_everything_without_scrolling_sideways(
+    app: str, browser: Browser, tmp_path: Path, page: str
+) -> None:
+    tab = browser.new_page(viewport={"width": 400, "height": 900})
+    phone = Visit(tab)
+    phone.open(f"{app}/{page}")
+    if page:
+        phone.charts(2 if page.startswith("readout") else 1)
+    wide = tab.evaluate(
+        """() => [...document.querySelectorAll('[data-testid="stMainBlockContainer"] *')]
+            .filter(e => !e.closest('.wide, details, [role=tooltip]') && e.getBoundingClientRect().right > 401)
+            .map(e => e.tagName + ' ' + e.className + ' ' + (e.textContent || '').slice(0, 40))"""
+    )
+    tab.screenshot(path=tmp_path / "phone.png", full_page=True)
+    tab.close()
+    assert wide == []
+    assert phone.wrong == []
