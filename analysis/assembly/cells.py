@@ -7,7 +7,7 @@ from typing import Literal
 from analysis.assembly.frame import Frame, is_money_per_unit
 from analysis.assembly.rows import ESTIMATOR, Answer
 from analysis.inference.estimators import ESTIMATORS
-from analysis.inference.moments import ArmMoments, CellKey, Moments, pair
+from analysis.inference.moments import ArmMoments, Moments, pair
 from analysis.inference.result import Bounds, Undetermined
 from analysis.inference.segments import Cell, CellReading, Setting, read_slice
 from analysis.readout import Estimate, Interval, NotDetermined, Reason, SliceCell, SliceReadout
@@ -212,8 +212,3 @@ def _summary(frame: Frame, part: Part, cells: Sequence[SliceCell]) -> str:
     counted = {flag: sum(cell.flag == flag for cell in own) for flag in notes.FLAGS}
     method = notes.slice_method(part.kind, shrunk=any(cell.shrunk is not None for cell in own))
     return f"{notes.slice_flags(frame.label(lead), counted)} {method}"
-
-
-def overall_key(key: CellKey) -> bool:
-    """Whether a cell is a whole population rather than a slice of it."""
-    return key.slice == ""
