@@ -49,4 +49,4 @@ def test_unknown_fields_and_codes_are_refused_and_values_cannot_be_changed() -> 
     with pytest.raises(ValidationError, match="Extra inputs"):
         Verdict.model_validate({**example("SHIP").verdict.model_dump(), "mood": "good"})
     with pytest.raises(ValidationError, match="frozen"):
-        example("SHIP").verdict.sentence = "Ship it"
+        example("SHIP").verdict.sentence = "Ship it"  # type: ignore[misc]
