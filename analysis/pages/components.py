@@ -13,21 +13,24 @@ from urllib.parse import urlencode, urlsplit
 import altair as alt
 import streamlit as st
 
-from analysis.pages import views
 from analysis.pages.style import CSS
+from analysis.pages.views import listing, places, result, shared
 from analysis.readout import Readout, SliceReadout, Verdict
 from analysis.words import pages as say
 from experiments.errors import NotFoundError, TrueliftError, nearest
 from experiments.shop import open_shop
 from experiments.store import Registered, Snapshot, Store
 
-FIRST_STEPS = """\
-truelift init shop                                   # a folder for definitions, logs and results
-truelift validate shop/definitions/my_test.yml       # every problem at once
-truelift register shop/definitions/my_test.yml
+REGISTER = """\
+truelift validate my_test.yml       # every problem at once
+truelift register my_test.yml
 truelift start my_test
-truelift load logs.parquet --mapping my.mapping.yml  # your own logs, as they are
-truelift refresh my_test                             # a verdict, published here"""
+"""
+READ = """\
+truelift load logs.parquet --mapping my.mapping.yml   # your own logs, as they are
+truelift refresh my_test                              # a verdict, published here
+"""
+NO_SHOP = "./run demo                          # a small made-up shop, loaded and read\ntruelift init shop\n"
 
 
 # --- reading ---------------------------------------------------------------------------------------------
@@ -54,7 +57,7 @@ def begin() -> Store:
     try:
         return _store(open_shop(None).store_url)
     except NotFoundError as error:
-        empty("No shop yet", f"{error}", "./run demo    # a small made-up shop, loaded and read\n" + FIRST_STEPS)
+        empty("No shop yet", f"{error}", NO_SHOP + REGISTER + READ)
     except TrueliftError as error:
         empty("This shop cannot be opened", f"{error}", None)
     raise AssertionError("st.stop ends the page")
@@ -70,10 +73,15 @@ def empty(title: str, told: str, commands: str | None) -> None:
     st.stop()
 
 
-def readings(store: Store) -> tuple[views.Registration, ...]:
+def no_experiments() -> None:
+    """A shop without an experiment. Ends the page."""
+    empty("No experiment is registered yet", "Describe one in a YAML file and register it.", REGISTER + READ)
+
+
+def readings(store: Store) -> tuple[listing.Registration, ...]:
     """Every registered experiment with its newest reading."""
     return tuple(
-        views.Registration(
+        listing.Registration(
             each.key, each.experiment.name, each.experiment.owner, tuple(each.experiment.modules), newest(store, each)
         )
         for each in store.registered()
@@ -107,17 +115,17 @@ def asked(store: Store) -> Asked:
     """The reading and arm the address names, and the widgets that change them. Ends the page where there is none."""
     keys = [each.key for each in store.registered()]
     if not keys:
-        empty("No experiment is registered yet", "Describe one in a YAML file and register it.", FIRST_STEPS)
+        no_experiments()
     named = st.query_params.get("experiment")
     if named is not None and named not in keys:
         _unknown_experiment(named, keys)
     with st.container(horizontal=True, key="filters"):
-        first = None if named is not None else views.overview(readings(store), now()).rows[0].key
+        first = None if named is not None else listing.overview(readings(store), now()).rows[0].key
         key = choose("Experiment", "experiment", {key: key for key in keys}, prefer=first, widget=selectbox, pin=True)
         snapshot = _snapshot(store, key)
         reading = decode(snapshot)
         arm = choose(
-            "Arm", "arm", {arm: arm for arm in views.treatments(reading)}, prefer=reading.verdict.arm, pin=True
+            "Arm", "arm", {arm: arm for arm in shared.treatments(reading)}, prefer=reading.verdict.arm, pin=True
         )
     return Asked(reading, snapshot.published_at, arm)
 
@@ -202,8 +210,8 @@ def choose(
 
 def head(store: Store, asked: Asked) -> Verdict:
     """The head of every page on one reading: its name, the arm's verdict (returned too), and the facts beneath."""
-    reading, verdict = asked.reading, views.verdict_of(asked.reading, asked.arm)
-    shown = views.header(reading, asked.published)
+    reading, verdict = asked.reading, result.verdict_of(asked.reading, asked.arm)
+    shown = result.header(reading, asked.published)
     st.title(shown.title, anchor=False)
     notices(store, reading, asked.published)
     banner(verdict)
@@ -218,14 +226,14 @@ def notices(store: Store, reading: Readout, published: datetime) -> None:
     if latest is not None and latest.snapshot_id != reading.snapshot_id:
         st.info(say.older_reading(published))
         return
-    age = views.stale_days(reading, now())
+    age = shared.stale_days(reading, now())
     if age is not None:
         st.html(f'<p class="stale" role="status">{escape(say.stale_notice(age, reading.experiment.key))}</p>')
 
 
 def banner(verdict: Verdict) -> None:
     """The verdict: its name, and its sentence in the same size for good and bad news. Green only for SHIP."""
-    name, glyph = views.VERDICT_NAMES[verdict.code], views.VERDICT_GLYPHS[verdict.code]
+    name, glyph = shared.VERDICT_NAMES[verdict.code], shared.VERDICT_GLYPHS[verdict.code]
     st.html(
         f'<section class="banner {verdict.code.lower()}" role="status"><h2><span aria-hidden="true">{glyph}</span> '
         f"{escape(name)}</h2><p>{escape(verdict.sentence)}</p></section>"
@@ -234,7 +242,7 @@ def banner(verdict: Verdict) -> None:
 
 def cards(reading: Readout, arm: str) -> None:
     """The four numbers with their ranges. No arrow and no colour: noise would get a green one."""
-    shown = views.cards(reading, arm)
+    shown = result.cards(reading, arm)
     columns = st.container(key="cards").columns(len(shown), gap="small")
     for column, card in zip(columns, shown, strict=True):
         column.metric(
@@ -250,10 +258,10 @@ def chart(drawn: alt.LayerChart) -> None:
 
 def checks(reading: Readout) -> None:
     """Every signal check: glyph and word, what it found, who looks after it, and beneath it the offending groups."""
-    st.html('<div class="checks">' + "".join(_check(line) for line in views.check_lines(reading.checks)) + "</div>")
+    st.html('<div class="checks">' + "".join(_check(line) for line in result.check_lines(reading.checks)) + "</div>")
 
 
-def _check(line: views.CheckLine) -> str:
+def _check(line: result.CheckLine) -> str:
     blocks = " <b>Blocks the results.</b>" if line.check.blocking and line.check.state == "fail" else ""
     groups = ""
     if line.groups:
@@ -282,8 +290,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, caption: st
 
 def numbers(reading: Readout, arm: str) -> None:
     """The metrics of one arm as a table."""
-    rows = [astuple(row) for row in views.numbers(reading, arm)]
-    table(views.NumberRow.HEADINGS, rows, caption=f"{arm} against control")
+    rows = [astuple(row) for row in result.numbers(reading, arm)]
+    table(result.NumberRow.HEADINGS, rows, caption=f"{arm} against control")
 
 
 def link(page: str, reading: Readout, arm: str | None, **more: str) -> str:
@@ -321,7 +329,7 @@ def _html(reading: Readout) -> str:
 # --- overview --------------------------------------------------------------------------------------------
 
 
-def overview(shown: views.Overview) -> None:
+def overview(shown: listing.Overview) -> None:
     """The experiments as a table, each name a link to its readout; on a narrow screen one block a row."""
     names = ("Experiment", "Verdict", "Lift", "Worth", "Progress", "Signals", "Owner")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
@@ -329,7 +337,7 @@ def overview(shown: views.Overview) -> None:
     st.html(f'<table class="overview"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
-def _overview_row(row: views.OverviewRow) -> str:
+def _overview_row(row: listing.OverviewRow) -> str:
     address = f"readout?{urlencode({'experiment': row.key})}"
     small = f"<small>{escape(row.modules)}</small>"
     if row.verdict is None:
@@ -338,7 +346,7 @@ def _overview_row(row: views.OverviewRow) -> str:
             small + f"<small>{escape(say.no_reading(row.key))}</small>",
         )
     else:
-        glyph, name = views.VERDICT_GLYPHS[row.verdict], views.VERDICT_NAMES[row.verdict]
+        glyph, name = shared.VERDICT_GLYPHS[row.verdict], shared.VERDICT_NAMES[row.verdict]
         chip = f'<span class="chip {row.verdict.lower()}"><span aria-hidden="true">{glyph}</span> {escape(name)}</span>'
     old = f"<small>{escape(row.stale)}</small>" if row.stale else ""
     track = "" if row.done is None else f'<span class="track"><span style="width:{row.done:.0%}"></span></span>'
@@ -363,7 +371,7 @@ def _overview_row(row: views.OverviewRow) -> str:
 
 def reasons(verdict: Verdict) -> None:
     """Why this verdict, and when the next reading is."""
-    lines = [*views.reasons(verdict), *([say.next_reading(verdict.next_reading)] if verdict.next_reading else [])]
+    lines = [*result.reasons(verdict), *([say.next_reading(verdict.next_reading)] if verdict.next_reading else [])]
     st.html("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
 
 
@@ -372,9 +380,9 @@ def fine_print(reading: Readout, arm: str) -> None:
     with st.expander("Numbers, method and exclusions"):
         if not reading.withheld:
             numbers(reading, arm)
-        for title, rows in views.fine_print(reading, arm):
+        for title, rows in result.fine_print(reading, arm):
             table((title, ""), rows, kind="plain named")
-        for name, text in views.check_sql(reading.checks):
+        for name, text in result.check_sql(reading.checks):
             st.caption(name)
             st.code(text, language="sql")
 
@@ -386,4 +394,4 @@ def cells(reading: Readout, part: SliceReadout, metric: str, arm: str) -> None:
     """Every cell of a slice as a table."""
     with st.expander("Every cell as a table"):
         told = "Money is per day." if any(cell.money_per_day is not None for cell in part.cells) else ""
-        table(views.CELL_HEADINGS, views.cell_rows(reading, part, metric, arm), caption=told)
+        table(places.CELL_HEADINGS, places.cell_rows(reading, part, metric, arm), caption=told)

@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from analysis.pages import components, views
+from analysis.pages import components
+from analysis.pages.views import listing
 
 store = components.begin()
-shown = views.overview(components.readings(store), components.now())
+shown = listing.overview(components.readings(store), components.now())
 if not shown.rows:
-    components.empty(
-        "No experiment is registered yet", "Describe one in a YAML file and register it.", components.FIRST_STEPS
-    )
+    components.no_experiments()
 st.title(shown.headline, anchor=False)
 components.overview(shown)

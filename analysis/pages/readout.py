@@ -3,7 +3,8 @@
 import streamlit as st
 
 from analysis import charts
-from analysis.pages import components, views
+from analysis.pages import components
+from analysis.pages.views import result
 from analysis.words import pages as say
 
 store = components.begin()
@@ -20,7 +21,7 @@ if not reading.withheld:
         st.caption(say.FOREST_KEY)
     with right:
         st.subheader("Added up, day by day", anchor=False)
-        bands = views.series_metrics(reading, arm)
+        bands = result.series_metrics(reading, arm)
         if bands:
             metric = components.choose("Metric", "metric", bands, widget=components.selectbox)
             components.chart(charts.band(reading, metric, arm))

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from analysis import charts
-from analysis.pages import components, views
+from analysis.pages import components
+from analysis.pages.views import places
 from analysis.words import pages as say
 
 store = components.begin()
@@ -17,24 +18,24 @@ if reading.withheld:
     components.share("where", reading, arm)
     st.stop()
 
-kinds = views.kinds(reading)
+kinds = places.kinds(reading)
 if not kinds:
     st.write(say.NO_SLICES)
     st.stop()
 with st.container(horizontal=True, key="cuts"):
     kind = components.choose("Cut by", "kind", kinds)
-    metrics = views.sliced_metrics(reading, kind, arm)
+    metrics = places.sliced_metrics(reading, kind, arm)
     metric = components.choose("Metric", "metric", metrics, widget=components.selectbox)
-    slices = views.slices(reading, kind, metric, arm)
+    slices = places.slices(reading, kind, metric, arm)
     chosen = components.choose("Slice", "slice", slices, widget=components.selectbox)
-part = views.slice_of(reading, chosen)
+part = places.slice_of(reading, chosen)
 
-st.subheader(views.where_headline(part, metric, arm), anchor=False)
-st.write(views.extremes(reading, part, metric, arm))
-st.caption(views.kind_note(reading, kind))
+st.subheader(places.where_headline(part, metric, arm), anchor=False)
+st.write(places.extremes(reading, part, metric, arm))
+st.caption(places.kind_note(reading, kind))
 if len(part.dimensions) == 2:
     show = components.choose("Show", "show", {"all": "All", "material": "Material only"})
-    if show == "material" and not views.any_material(part, metric, arm):
+    if show == "material" and not places.any_material(part, metric, arm):
         st.write(say.NO_CELL)
     else:
         components.chart(charts.heat_map(reading, chosen, metric, arm, material_only=show == "material"))

@@ -1,0 +1,292 @@
+"""One reading of one arm: header, cards, reasons, checks, numbers and the fine print."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from importlib.resources import files as packaged
+
+from analysis import words
+from analysis.drawing import LOOKS, pretty
+from analysis.pages.views.shared import comparison_of, instant, primary, span
+from analysis.readout import Check, Comparison, Estimate, Figure, Interval, MetricReadout, Readout, Verdict
+from analysis.words import pages as say
+
+SHOWN_GROUPS = 10  # offending groups listed under a check
+STATE_GLYPHS = {"pass": "●", "warn": "▲", "fail": "⊘", "unknown": "?", "not_applicable": "–"}
+STATE_WORDS = {
+    "pass": "passes", "warn": "to look at", "fail": "fails", "unknown": "unknown", "not_applicable": "not applicable"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One number with its range, large enough to read across a table."""
+
+    label: str
+    value: str
+    detail: str
+    help: str | None = None
+
+
+def cards(reading: Readout, arm: str) -> tuple[Card, ...]:
+    """Lift, money if shipped, what would have happened anyway, units and days. Empty when withheld."""
+    if reading.withheld:
+        return ()
+    metric = primary(reading)
+    comparison = comparison_of(metric, arm)
+    anyway = (reading.questions or {}).get("anyway")
+    money, units = comparison.money_per_day, sum(each.units for each in reading.arms)
+    found = [_estimate_card(metric.label, comparison.relative, "lift", "", _lift_help(comparison))]
+    if money is not None:
+        basis = money.basis if isinstance(money, Interval) else None
+        found.append(_estimate_card("Worth, if shipped", money, "money", reading.currency.code, basis, per="a day"))
+    if anyway is not None and isinstance(anyway.answer, Interval):
+        found.append(_estimate_card("Would have happened anyway", anyway.answer, "share", "", anyway.words))
+    else:
+        told = anyway.words if anyway is not None else None
+        found.append(Card("Would have happened anyway", "Cannot answer", _first_step(told), told))
+    name = words.sentence_case(words.units(reading.experiment.unit_type))
+    found.append(Card(name, words.whole(units), say.day_of(reading.day.n, reading.day.planned), _arms(reading)))
+    return tuple(found)
+
+
+def _estimate_card(
+    label: str, estimate: Estimate, unit: words.ValueUnit, currency: str, told: str | None, *, per: str = ""
+) -> Card:
+    if not isinstance(estimate, Interval):
+        return Card(label, "Not measured", "", words.sentence_case(estimate.not_determined.words))
+    text = words.figures(estimate.est, estimate.lo, estimate.hi, unit=unit, currency=currency)
+    return Card(label, f"{text.est} {per}".strip(), text.span, told)
+
+
+def _lift_help(comparison: Comparison) -> str | None:
+    return None if comparison.adjustment is None else f"{words.sentence_case(comparison.adjustment.words)}."
+
+
+def _first_step(told: str | None) -> str:
+    """The last sentence of a refusal is what to do: it fits on the card."""
+    steps = [part.strip() for part in (told or "").rstrip(".").split(". ")]
+    return words.inside(steps[-1]) if len(steps) > 1 else ""
+
+
+def _arms(reading: Readout) -> str:
+    return ", ".join(f"{arm.key}: {words.whole(arm.units)}" for arm in reading.arms)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The facts that every page states under its title."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]  # name, value
+
+
+def header(reading: Readout, published: datetime) -> Header:
+    """Experiment, dates, data as of, mode, design, snapshot."""
+    day = reading.day
+    ends = None if day.ends_on is None else date.fromisoformat(day.ends_on)
+    finished = reading.mode == "finished"
+    design = "always-valid ranges" if reading.design.name == "always_valid" else "fixed: one look at the planned end"
+    running = (
+        f"finished, {say.day_of(day.n, day.planned)}" if finished else f"running, {say.day_of(day.n, day.planned)}"
+    )
+    seen = None if reading.data_as_of is None else instant(reading.data_as_of)
+    units = words.units(reading.experiment.unit_type)
+    named = [f"{arm.key} ({arm.strategy})" if arm.strategy else arm.key for arm in reading.arms]
+    arms = [f"{name} {words.whole(arm.units)} {units}" for name, arm in zip(named, reading.arms, strict=True)]
+    return Header(
+        reading.experiment.name,
+        (
+            ("Experiment", f"{reading.experiment.key}, phase {reading.phase}"),
+            ("Dates", say.dates(date.fromisoformat(day.started_on), ends, finished=finished)),
+            ("State", running),
+            ("Data", say.data_as_of(seen)),
+            ("Design", design),
+            ("Arms", words.listed(arms)),
+            ("Owner", reading.experiment.owner),
+            ("Snapshot", f"{reading.snapshot_id}, published {published:%Y-%m-%d %H:%M} UTC"),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRow:
+    """One metric of one arm as a table's row."""
+
+    metric: str
+    role: str
+    control: str
+    treatment: str
+    change: str
+    lift: str
+    reading: str
+    note: str
+
+    HEADINGS = ("Metric", "Role", "Control", "Treatment", "Difference", "Lift", "Reading", "Note")
+
+
+def numbers(reading: Readout, arm: str) -> tuple[NumberRow, ...]:
+    """Every metric's numbers for one arm; empty when withheld."""
+    currency = reading.currency.code
+    rows = []
+    for metric in reading.metrics or ():
+        comparison = comparison_of(metric, arm)
+        control, treatment = (
+            "–" if value.mean is None else words.amount(value.mean, unit=metric.value_unit, currency=currency)
+            for value in (comparison.control, comparison.treatment)
+        )
+        rows.append(
+            NumberRow(
+                metric.label,
+                say.ROLES[metric.role],
+                control,
+                treatment,
+                span(comparison.absolute, unit=metric.value_unit, currency=currency),
+                span(comparison.relative),
+                LOOKS[comparison.status].word,
+                words.sentence_case("; ".join(_notes(metric, comparison))),
+            )
+        )
+    return tuple(rows)
+
+
+def _notes(metric: MetricReadout, comparison: Comparison) -> list[str]:
+    notes = []
+    if comparison.not_determined is not None:
+        notes.append(comparison.not_determined.words)
+    if metric.margin is not None:
+        notes.append(f"limit {words.amount(float(metric.margin), unit='lift')}")
+    if metric.margin_abs is not None:
+        notes.append(f"limit {words.amount(float(metric.margin_abs), unit=metric.value_unit)}")
+    if isinstance(comparison.guardrail, Interval):
+        scale: words.ValueUnit = "lift" if metric.margin_abs is None else metric.value_unit
+        notes.append(f"towards its limit {span(comparison.guardrail, unit=scale)}")
+    if not comparison.gate:
+        notes.append("too few units did anything to read it")
+    if comparison.floored:
+        notes.append("the smaller arm borrows the larger arm's spread")
+    if metric.mature_until is not None:
+        notes.append(f"counts what is older than {metric.mature_days} days")
+    if comparison.adjustment is not None and comparison.adjustment.variance_reduction is not None:
+        notes.append(f"variance cut by {words.amount(comparison.adjustment.variance_reduction, unit='share')}")
+    return notes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One signal check as a line: glyph, name, what it found, who looks after it."""
+
+    glyph: str
+    label: str
+    state: str
+    sentence: str
+    owner: str
+    groups: tuple[tuple[str, ...], ...]  # headings, then the offending groups; empty where all is well
+    check: Check
+
+
+def check_lines(checks: Sequence[Check]) -> tuple[CheckLine, ...]:
+    """The checks, those that fail first, those without an object last."""
+    order = ("fail", "warn", "unknown", "pass", "not_applicable")
+    return tuple(
+        CheckLine(
+            STATE_GLYPHS[check.state], check.label, STATE_WORDS[check.state], check.sentence, check.owner,
+            _groups(check), check,
+        )
+        for check in sorted(checks, key=lambda check: (order.index(check.state), check.id))
+    )  # fmt: skip
+
+
+def _groups(check: Check) -> tuple[tuple[str, ...], ...]:
+    if check.state not in ("fail", "warn") or not check.groups:
+        return ()
+    seen = dict.fromkeys(name for group in check.groups for name in group)
+    texts = {name for group in check.groups for name, value in group.items() if isinstance(value, str)}
+    names = sorted(seen, key=lambda name: name not in texts)  # what a group is called, then its figures
+    rows = [tuple(_figure(group.get(name)) for name in names) for group in check.groups[:SHOWN_GROUPS]]
+    return (tuple(pretty(name) for name in names), *rows)
+
+
+def _figure(value: Figure) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return words.whole(value)
+        case float():
+            return words.amount(value, unit="count")
+    return value
+
+
+def reasons(verdict: Verdict) -> tuple[str, ...]:
+    """Why this verdict, one sentence each."""
+    return tuple(f"{words.sentence_case(because.words).rstrip('.')}." for because in verdict.because)
+
+
+def verdict_of(reading: Readout, arm: str) -> Verdict:
+    """The arm's own verdict; the experiment's where it has none of its own."""
+    return next((each.verdict for each in reading.verdicts if each.arm == arm), reading.verdict)
+
+
+def fine_print(reading: Readout, arm: str) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Tables of name and value: method, who was left out, what was said, where it comes from."""
+    design, origin = reading.design, reading.provenance
+    assumed = " (assumed)" if design.planned_units_assumed else ""
+    method = [
+        (
+            "Design",
+            "always-valid: may be read every day" if design.name == "always_valid" else "fixed: one planned look",
+        ),
+        ("Risk of a false verdict", words.amount(float(design.alpha), unit="share")),
+        ("Planned units", words.whole(design.planned_units) + assumed),
+        ("Hypothesis", reading.experiment.hypothesis or "none was written down"),
+        ("Assigned by", reading.experiment.assigned_by or "truelift"),
+        ("Method version", f"{reading.method_version}, verdict rule {reading.verdict_rule}"),
+        ("Business days", reading.time_zone),
+    ]
+    if not reading.withheld:
+        adjustment = comparison_of(primary(reading), arm).adjustment
+        method.append(("Variance reduction", adjustment.words if adjustment is not None else "none: no adjustment"))
+    excluded = [
+        (f"{each.key}: {pretty(cause).lower()}", words.whole(count))
+        for each in reading.arms
+        for cause, count in each.units_excluded.items()
+    ]
+    excluded += [
+        (f"all arms: {pretty(cause).lower()}", words.whole(count)) for cause, count in reading.exclusions.items()
+    ]
+    source = [
+        ("Definition", f"version {origin.definition_version}, {origin.definition_digest[:12]}"),
+        ("Counted with", f"{origin.engine}, the files in sql/"),
+        ("Loads", words.whole(len(origin.loads))),
+        ("Moments", origin.moments_digest[:12]),
+        ("Snapshot", reading.snapshot_id),
+    ]
+    warnings = [(f"{at}.", warning) for at, warning in enumerate(reading.warnings, 1)]
+    tables = (("Method", method), ("Left out", excluded), ("Warnings", warnings), ("Where it comes from", source))
+    return tuple((title, tuple(rows)) for title, rows in tables if rows)
+
+
+def check_sql(checks: Sequence[Check]) -> tuple[tuple[str, str], ...]:
+    """The SQL behind each check, by its path, once; the path alone where the file is not shipped."""
+    paths = dict.fromkeys(check.sql for check in checks if check.sql is not None)
+    return tuple((path, _sql(path)) for path in paths)
+
+
+def _sql(path: str) -> str:
+    if not path.startswith("sql/"):
+        return path
+    file = packaged("sql").joinpath(path.removeprefix("sql/"))
+    return file.read_text(encoding="utf-8") if file.is_file() else path
+
+
+def series_metrics(reading: Readout, arm: str) -> dict[str, str]:
+    """The metrics with a cumulative band for the arm: keys and labels, in the readout's order."""
+    bands = reading.series or {}
+    return {
+        metric.key: metric.label
+        for metric in reading.metrics or ()
+        if any(point[1] is not None and point[2] is not None for point in bands.get(metric.key, {}).get(arm, ()))
+    }
