@@ -24,6 +24,7 @@ from analysis.readout import (
     Day,
     Design,
     ExperimentHead,
+    Provenance,
     Question,
     Readout,
 )
@@ -62,16 +63,22 @@ def assemble(inputs: Inputs) -> Assembled:
             "series": series(here, answered),
             "questions": _questions(here),
         }
-    readout = _readout(here, health, decision, answered, body)
+    moments = moments_json(inputs.counts)
+    made_of = provenance(here, decision.events, moments)
+    readout = _readout(here, health, decision, answered, body, made_of)
     new = tuple(event for event in decision.events if event not in inputs.events)
-    return Assembled(readout, new, moments_json(inputs.counts))
+    return Assembled(readout, new, moments)
 
 
 def _readout(
-    here: Frame, health: Health, decision: Decision, answered: tuple[Answer, ...], body: dict[str, object]
+    here: Frame,
+    health: Health,
+    decision: Decision,
+    answered: tuple[Answer, ...],
+    body: dict[str, object],
+    made_of: Provenance,
 ) -> Readout:
     inputs, experiment = here.inputs, here.experiment
-    made_of = provenance(here, decision.events)
     fields = {
         "snapshot_id": snapshot_id(here, made_of),
         "experiment": ExperimentHead(
