@@ -203,14 +203,14 @@ def _too_early(case: ArmCase, run: Run) -> Verdict | None:
 def _missing(case: ArmCase, run: Run) -> list[Because]:
     """What a first reading still lacks; at the end the same things say why nothing can be told."""
     because = []
-    if not any(r.gate for r in case.of("success")):
-        because.append(Because(rule="gate", words=words.gate_not_met(run.unit_type)))
-    if run.full_days < run.min_days:
-        because.append(Because(rule="min_days", words=words.short_of_days(run.full_days, run.min_days)))
     if case.units < run.min_units:
         because.append(
             Because(rule="min_units_per_arm", words=words.short_of_units(case.units, run.min_units, run.unit_type))
         )
+    if run.full_days < run.min_days:
+        because.append(Because(rule="min_days", words=words.short_of_days(run.full_days, run.min_days)))
+    if not any(r.gate for r in case.of("success")):
+        because.append(Because(rule="gate", words=words.gate_not_met(run.unit_type)))
     if run.design == "fixed" and not run.finished:
         because.append(Because(rule="planned_end", words=words.READ_AT_THE_END))
     return because
