@@ -38,7 +38,7 @@ def decide(frame: Frame, answered: Sequence[Answer], rows: Sequence[MetricReadou
     cases = tuple(_case(frame, arm, answered, rows, events) for arm in frame.arms)
     verdicts = tuple(arm_verdict(case, frame.run) for case in cases)
     stops = tuple(
-        Event("stop", case.arm, next(r.metric for r in case.readings if r.gate and r.harmed), frame.last_day)
+        Event("stop", case.arm, next(r.metric for r in case.readings if r.gate and r.harmed), frame.read_day)
         for case in cases
         if case.latch is None and any(r.gate and r.harmed for r in case.readings)
     )
@@ -70,7 +70,7 @@ def _latch(frame: Frame, arm: str) -> Latch | None:
     """The first stop of the arm on an earlier day that nobody has closed since; today's stands on today's data."""
     own = [event for event in frame.inputs.events if event.arm == arm]
     closed = max((event.day for event in own if event.kind == "stop_closed"), default=date.min)
-    open_ones = [e for e in own if e.kind == "stop" and closed < e.day < frame.last_day]
+    open_ones = [e for e in own if e.kind == "stop" and closed < e.day < frame.read_day]
     first = min(open_ones, key=lambda e: (e.day, e.metric), default=None)
     return None if first is None else Latch(arm, first.metric, first.day)
 

@@ -26,13 +26,13 @@ class Event:
 
     `first_crossing`: the range of a success metric lay on one side of zero for the first time.
     `stop`: the verdict was STOP because of `metric`. `stop_closed`: a person closed every stop of the
-    arm up to that day.
+    arm up to that day. A crossing is dated by the last day in the data, a stop by the day it was read.
     """
 
     kind: Literal["first_crossing", "stop", "stop_closed"]
     arm: str
     metric: str  # '' for stop_closed
-    day: date  # the last business day whose data were in
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,13 @@ class Frame:
 
     @property
     def last_day(self) -> date:
-        """The last business day whose data are in."""
+        """The last business day whose outcomes count."""
+        last_moment = self.inputs.cut.outcome_end.replace(tzinfo=UTC) - timedelta(microseconds=1)
+        return business_day(last_moment, ZoneInfo(self.inputs.time_zone))
+
+    @property
+    def read_day(self) -> date:
+        """The last full day before the cut: `last_day` while it runs, later once it has ended and only ripens."""
         return self.inputs.cut.as_of_day - timedelta(days=1)
 
     @property

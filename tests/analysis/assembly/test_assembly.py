@@ -453,6 +453,16 @@ def test_a_crossing_is_stored_once_and_dated_by_the_last_day_in_the_data() -> No
     assert any("cleared zero on 14 March 2026" in because.words for because in second.readout.verdict.because)
 
 
+def test_a_finished_import_is_dated_by_its_own_last_day_not_by_the_day_it_was_read() -> None:
+    long_ago = assemble(inputs(Truth(days=400, lift={"new": 0.4})))
+    assert long_ago.new_events == (Event("first_crossing", "new", "revenue_per_unit", date(2026, 3, 29)),)
+    harmed = assemble(inputs(Truth(days=400, lift={"new": -0.4})))
+    stop = next(event for event in harmed.new_events if event.kind == "stop")
+    assert stop.day == date(2027, 4, 5)
+    ripened = replace(inputs(Truth(days=401)), events=(stop,))
+    assert assemble(ripened).readout.verdict.code == "STOP"
+
+
 # --- little data -----------------------------------------------------------------------------------------
 
 
