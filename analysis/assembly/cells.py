@@ -204,11 +204,15 @@ def _estimate(found: Bounds | Undetermined, factor: float) -> Estimate:
 
 
 def _summary(frame: Frame, part: Part, cells: Sequence[SliceCell]) -> str:
-    """The first success metric's cells of the first arm, counted by flag."""
+    """The first success metric's cells counted by flag, arm by arm, and how they are to be read."""
     lead = frame.metrics[0]
-    own = [cell for cell in cells if cell.metric == lead.key and cell.arm == frame.arms[0]]
-    if not own:
-        return notes.slice_method(part.kind, shrunk=False)
-    counted = {flag: sum(cell.flag == flag for cell in own) for flag in notes.FLAGS}
+    own = [cell for cell in cells if cell.metric == lead.key]
     method = notes.slice_method(part.kind, shrunk=any(cell.shrunk is not None for cell in own))
-    return f"{notes.slice_flags(frame.label(lead), counted)} {method}"
+    if not own:
+        return method
+    said = []
+    for arm in frame.arms:
+        counted = {flag: sum(cell.flag == flag for cell in own if cell.arm == arm) for flag in notes.FLAGS}
+        name = frame.label(lead) + (f", {arm}" if len(frame.arms) > 1 else "")
+        said.append(notes.slice_flags(name, counted))
+    return " ".join([*said, method])

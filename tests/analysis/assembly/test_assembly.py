@@ -132,6 +132,16 @@ def test_parts_of_a_decomposition_add_up_to_the_adjusted_total_in_the_metric_and
     )
 
 
+def test_a_slices_sentence_counts_the_cells_of_every_arm() -> None:
+    (one,) = (part for part in made(LIFTED).slices or () if part.key == "module_item_category")
+    gains = sum(cell.flag == "gain" for cell in one.cells)
+    assert one.words.startswith("Revenue per user: ")
+    assert (f"{gains} gain" in one.words) == (gains > 0)
+    two = Truth(arms=("control", "aa", "bb"), lift={"aa": 0.4}, units=6000)
+    (devices,) = (part for part in made(two).slices or () if part.key == "device")
+    assert devices.words.startswith("Revenue per user, aa: 7 gain. Revenue per user, bb: ")
+
+
 def test_context_cells_partition_the_units() -> None:
     readout = made(LIFTED)
     (devices,) = (part for part in readout.slices or () if part.key == "device")
