@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from sqlglot import exp
 
 from analysis.warehouse.sql_build import NULL, Expr, all_of, any_of, case, literal, sql, text_list
+from analysis.warehouse.sql_files import SQL_FOLDER
 from experiments.contracts import (
     CONTRACTS,
     EARLIEST,
@@ -29,7 +29,7 @@ from experiments.contracts import (
 )
 
 _NO_TEXT = sql("cast(null as varchar)")
-SCHEMA_FILE = Path(__file__).parents[2] / "sql" / "schema.sql"
+SCHEMA_FILE = SQL_FOLDER / "schema.sql"
 
 TABLES: Mapping[str, str] = {
     "exposure": "exposures",

@@ -266,7 +266,7 @@ class Counter:
                 cursor, f"create or replace temp table attribution as {facts_sql.statement('attribution')}", given
             )
         else:
-            cursor.execute("create or replace temp table attribution (unit bigint, event_ts timestamp, owner integer)")
+            cursor.execute("create or replace temp table attribution (unit bigint, bought_ts timestamp, owner integer)")
         text = facts_sql.fill(facts_sql.statement("cell_totals_post"), facts_sql.cell_total_holes(facts))
         more = {**given, "sources": list[str](sorted(sources))}
         self._run(cursor, f"insert into {self.state}.cell_totals_post {text}", more)

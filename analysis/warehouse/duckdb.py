@@ -159,7 +159,9 @@ def _part_cells(
 def _daily(request: CountRequest, recount: Recount) -> dict[date, ArmMoments]:
     """Cumulative moments at the end of every business day from the first entry on."""
     layout, cut = recount.layout, request.cut
-    changed = [day for groups in (recount.entries, recount.days) for _, _, day in groups]
+    changed = [
+        day for groups in (recount.entries, recount.days) for (_, _, day), grown in groups.items() if grown.any()
+    ]
     if not changed:
         return {}
     last = (cut.as_of_day - EPOCH).days - 1 if cut.outcome_end == cut.as_of else max(changed)

@@ -1,16 +1,18 @@
-"""What a load computes for the rows it touches (sql/enrich/*.sql): stock, margin, category, clicks, sessions."""
+"""What a load computes for the rows it adds and the earlier rows it touches: stock, margin, category, clicks, sessions.
 
-from pathlib import Path
+Everything is computed again from raw rows (sql/enrich/*.sql, one temporary table each), never added up, so that
+files give the same tables in whatever order they are loaded.
+"""
 
 import duckdb
 
-from analysis.warehouse.sql_files import run_file
+from analysis.warehouse.sql_files import SQL_FOLDER, run_file
 
-ENRICH_FOLDER = Path(__file__).parents[2] / "sql" / "enrich"
-STEPS: tuple[str, ...] = ()
+STEPS = ("catalogue_counting", "outcomes_at_event", "slates_at_event", "slates_clicked", "new_sessions")
+TABLES = (*STEPS, "touched_items", "touched_days")
 
 
-def enrich(connection: duckdb.DuckDBPyConnection, load_id: str) -> None:
-    """Run every step for the rows of this load and the earlier rows it changes."""
+def enrich(connection: duckdb.DuckDBPyConnection) -> None:
+    """Compute every step from the warehouse and the load's own new rows; writes nothing but temporary tables."""
     for step in STEPS:
-        run_file(connection, ENRICH_FOLDER / step, load_id=load_id)
+        run_file(connection, SQL_FOLDER / "enrich" / f"{step}.sql")

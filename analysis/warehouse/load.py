@@ -10,7 +10,7 @@ nothing; under a changed mapping, only what was not loaded before comes in.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,20 +19,24 @@ import duckdb
 
 from analysis.warehouse.connection import first_line, open_memory
 from analysis.warehouse.contract_sql import TABLES, sql_type
+from analysis.warehouse.enrich import TABLES as enrich_tables
 from analysis.warehouse.enrich import enrich
 from analysis.warehouse.mapping import LogMapping
 from analysis.warehouse.mapping_sql import LoadContext, emission_statements, root_columns
 from analysis.warehouse.paths import Staged
-from analysis.warehouse.sources import Progress, file_digest, open_source, stage
+from analysis.warehouse.sources import Progress, SourceFile, file_digest, open_source, stage
 from analysis.warehouse.sql_build import call, column, literal, render
-from analysis.warehouse.sql_files import first_row, number, run_file
+from analysis.warehouse.sql_files import SQL_FOLDER, first_row, number, run_file
 from experiments.contracts import CONTRACTS, INSTANT_PATTERN, columns
 from experiments.errors import MappingError, Problem, SourceError, WarehouseError
 from experiments.spec import digest
 
-_SQL = Path(__file__).parents[2] / "sql" / "load"
+_SQL = SQL_FOLDER / "load"
 _EXAMPLES = 5
-_STEPS = ("stage", "stage_malformed", "inconsistent_lines", "refused", "added", "emitting", "repeats")
+_STEPS = (
+    "stage", "stage_malformed", "inconsistent_lines", "refused", "refused_rows", "unit_keys", "added", "emitting",
+    "repeats", "new_load", "new_rejected",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +110,20 @@ def load_file(
     known = _known(connection, load_id)
     if known is not None:
         return known
-    with _transaction(connection, path):
-        _prepare(connection)
-        staged = stage(connection, source, root_columns(mapping), progress)
-        context = LoadContext(terms.currency, terms.digits, terms.time_zone, content)
-        for statement in emission_statements(mapping, staged, context):
-            connection.execute(statement)
-        _refuse_times_without_zone(connection, path, mapping)
-        run_file(connection, _SQL / "accept.sql", zone=terms.time_zone)
-        run_file(connection, _SQL / "insert.sql", load_id=load_id)
-        _reject(connection, load_id, path, staged)
-        _record(connection, load_id, path, content, mapping, now, staged)
-        enrich(connection, load_id)
-        _clear(connection)
+    with _warehouse_errors(path):
+        try:
+            _compute(
+                connection,
+                source,
+                mapping,
+                LoadContext(terms.currency, terms.digits, terms.time_zone, content),
+                progress,
+            )
+            _account(connection, load_id, path, content, mapping, now)
+            with _transaction(connection):
+                run_file(connection, _SQL / "insert.sql", load_id=load_id)
+        finally:
+            _clear(connection)
     return _report(connection, load_id, already_loaded=False)
 
 
@@ -134,28 +139,46 @@ def check_file(
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
-    """All or nothing; what DuckDB says becomes a WarehouseError with the next step."""
+def _warehouse_errors(path: Path) -> Iterator[None]:
+    """What DuckDB says becomes a WarehouseError with the next step."""
     try:
-        connection.execute("begin")
         yield
-        connection.execute("commit")
     except duckdb.Error as error:
-        _rollback(connection)
         raise WarehouseError(
             f"{path.name}: the warehouse could not take it ({first_line(error)}); nothing of this file was loaded: "
             f"make room on the disk or in memory and load it again"
         ) from error
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("begin")
+    try:
+        yield
+        connection.execute("commit")
     except BaseException:
-        _rollback(connection)
+        with suppress(duckdb.Error):  # a failed commit has rolled back already
+            connection.execute("rollback")
         raise
 
 
-def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
-    try:
-        connection.execute("rollback")
-    except duckdb.Error:
-        return  # a failed commit has rolled back, and a connection that broke has nothing to undo
+def _compute(
+    connection: duckdb.DuckDBPyConnection,
+    source: SourceFile,
+    mapping: LogMapping,
+    context: LoadContext,
+    progress: Progress,
+) -> None:
+    """Everything but the writing, in temporary tables: what is new, what is refused, what earlier rows become."""
+    _prepare(connection)
+    staged = stage(connection, source, root_columns(mapping), progress)
+    for statement in emission_statements(mapping, staged, context):
+        connection.execute(statement)
+    _refuse_times_without_zone(connection, source.path, mapping)
+    run_file(connection, _SQL / "accept.sql", zone=context.time_zone)
+    _find_repeats(connection, staged)
+    _find_rejected(connection, staged)
+    enrich(connection)
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
@@ -165,7 +188,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     for name, table in TABLES.items():
         own = "".join(f"{part.name} {sql_type(part.kind)}, " for part in columns(CONTRACTS[name]))
         more = "original_value varchar, " if name == "outcome" else ""
-        connection.execute(f"create temp table emitted_{table} "
+        connection.execute(f"create or replace temp table emitted_{table} "
                            f"(line bigint, emit bigint, element bigint, {own}{more}reasons varchar[])")  # fmt: skip
 
 
@@ -183,54 +206,54 @@ def _refuse_times_without_zone(connection: duckdb.DuckDBPyConnection, path: Path
             )
 
 
-def _reject(connection: duckdb.DuckDBPyConnection, load_id: str, path: Path, staged: Staged) -> None:
+def _find_rejected(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Every refused row with its source row as JSON; every malformed source row with its text."""
     if staged.kind == "jsonl":
-        raw = "cast(stage.raw as varchar)"
+        raw = "stage.raw"
     else:
-        parts = [
+        parts = (
             part for name, (own, _) in staged.columns.items() for part in (literal(name), column(own, table="stage"))
-        ]
-        raw = f"cast({render(call('json_object', *parts))} as varchar)"
+        )
+        raw = render(call("json_object", *parts))
     connection.execute(
-        f"insert into rejected by name select $load_id as load_id, $file as file, refused.line, refused.emit, "
-        f"refused.to_table, refused.reasons, {raw} as raw "
-        f"from refused inner join stage on stage.line = refused.line order by refused.line, refused.emit",
-        {"load_id": load_id, "file": path.name},
-    )
-    connection.execute(
-        "insert into rejected by name select $load_id as load_id, $file as file, line, ['malformed'] as reasons, raw "
-        "from stage_malformed order by line",
-        {"load_id": load_id, "file": path.name},
+        f"create or replace temp table refused_rows as "
+        f"select refused.line, refused.emit, refused.to_table, refused.reasons, cast({raw} as varchar) as raw "
+        f"from refused inner join stage on stage.line = refused.line "
+        f"union all select line, null, null, ['malformed'], raw from stage_malformed"
     )
 
 
-def _record(
-    connection: duckdb.DuckDBPyConnection,
-    load_id: str,
-    path: Path,
-    content: str,
-    mapping: LogMapping,
-    now: datetime,
-    staged: Staged,
-) -> None:
-    """The load's own row, with what became of every source row."""
+def _find_repeats(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    """The source rows equal to an earlier one, cell by cell (the hash only says where to look)."""
     cells = "raw" if staged.kind == "jsonl" else ", ".join(own for own, _ in staged.columns.values())
     connection.execute(
-        f"create temp table repeats as select line from stage where hash({cells}) in "
+        f"create or replace temp table repeats as select line from stage where hash({cells}) in "
         f"(select hash({cells}) from stage group by 1 having count(*) > 1) "
         f"qualify row_number() over (partition by {cells} order by line) > 1"
     )
-    run_file(connection, _SQL / "record.sql", load_id=load_id, file=path.name, file_digest=content,
-             mapping_name=mapping.name, mapping_digest=mapping.digest(), loaded_at=now.isoformat(sep=" "))  # fmt: skip
+
+
+def _account(
+    connection: duckdb.DuckDBPyConnection, load_id: str, path: Path, content: str, mapping: LogMapping, now: datetime
+) -> None:
+    run_file(
+        connection,
+        _SQL / "account.sql",
+        load_id=load_id,
+        file=path.name,
+        file_digest=content,
+        mapping_name=mapping.name,
+        mapping_digest=mapping.digest(),
+        loaded_at=now.isoformat(sep=" "),
+    )
 
 
 def _clear(connection: duckdb.DuckDBPyConnection) -> None:
-    """Drop the temporary tables: the next file makes its own."""
-    emitted = (f"emitted_{table}" for table in TABLES.values())
-    new = (f"new_{table}" for table in TABLES.values())
-    for table in (*_STEPS, *emitted, *new):
-        connection.execute(f"drop table {table}")
+    """Drop what the load made for itself."""
+    made = (f"{prefix}_{table}" for table in TABLES.values() for prefix in ("emitted", "new"))
+    for table in (*_STEPS, *made, *enrich_tables):
+        with suppress(duckdb.Error):
+            connection.execute(f"drop table if exists {table}")
 
 
 def _known(connection: duckdb.DuckDBPyConnection, load_id: str) -> LoadReport | None:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import duckdb
 
+import sql
+
+SQL_FOLDER = Path(sql.__file__).parent
+
 
 def run_file(connection: duckdb.DuckDBPyConnection, path: Path, **parameters: str) -> None:
     """Run all statements of the file; `$name` in it is a parameter."""

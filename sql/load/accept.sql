@@ -1,6 +1,6 @@
 -- one contract row to be added: emitted without a reason, the first of its event_id, not loaded before
 
-create temp table new_exposures as
+create or replace temp table new_exposures as
 with copies as (
     select
         *,
@@ -15,7 +15,7 @@ from copies
 where copy = 1
     and not exists (select 1 from exposures where exposures.event_id = copies.event_id);
 
-create temp table new_outcomes as
+create or replace temp table new_outcomes as
 with copies as (
     select
         *,
@@ -31,7 +31,7 @@ where copy = 1
     and not exists (select 1 from outcomes where outcomes.event_id = copies.event_id);
 
 -- lines of an order share unit and business day; the order is what its first line says, a loaded line before a new one
-create temp table inconsistent_lines as
+create or replace temp table inconsistent_lines as
 with lines as (
     select order_id, unit_type, unit_id, event_day, event_ts, event_id, 1 as is_new,
     from new_outcomes
@@ -65,7 +65,7 @@ inner join ranked as head
 where lines.is_new = 1
     and (lines.unit_type <> head.unit_type or lines.unit_id <> head.unit_id or lines.event_day <> head.event_day);
 
-create temp table refused as
+create or replace temp table refused as
 select line, emit, 'exposures' as to_table, reasons, from emitted_exposures where len(reasons) > 0
 union all
 select line, emit, 'outcomes' as to_table, reasons, from emitted_outcomes where len(reasons) > 0
@@ -81,7 +81,7 @@ where event_id in (select event_id from inconsistent_lines);
 delete from new_outcomes where event_id in (select event_id from inconsistent_lines);
 
 -- a catalogue row is new unless it says, alone in its file, what already counts for its item and valid_from
-create temp table new_catalogue as
+create or replace temp table new_catalogue as
 with said as (
     select
         * exclude (reasons, element),
@@ -113,7 +113,7 @@ where counting.item_id is null
         (counting.category, counting.brand, counting.variant_group, counting.price, counting.margin, counting.stock,
         counting.valid_to, counting.ship_days);
 
-create temp table new_identity as
+create or replace temp table new_identity as
 select * exclude (reasons, element),
 from emitted_identity
 where len(reasons) = 0
@@ -125,3 +125,30 @@ where len(reasons) = 0
             and identity.first_seen = emitted_identity.first_seen
     )
 qualify row_number() over (partition by anonymous_id, user_id, first_seen order by line, emit, element) = 1;
+
+-- the dense key of every unit in the file: its own, or the next ones in order of first appearance
+create or replace temp table unit_keys as
+with seen as (
+    select unit_type, unit_id, line, from new_exposures
+    union all
+    select unit_type, unit_id, line, from new_outcomes
+),
+
+named as (
+    select unit_type, unit_id, min(line) as first_line,
+    from seen
+    group by unit_type, unit_id
+)
+
+select
+    named.unit_type,
+    named.unit_id,
+    coalesce(
+        units.unit,
+        (select coalesce(max(unit), 0) from units)
+        + row_number() over (partition by units.unit is null order by named.first_line, named.unit_type, named.unit_id)
+    ) as unit,
+    units.unit is null as is_new,
+from named
+left join units
+    on units.unit_type = named.unit_type and units.unit_id = named.unit_id;

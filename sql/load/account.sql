@@ -1,6 +1,6 @@
 -- one load: what became of every source row of the file, and of every row emitted from them
 
-create temp table added as
+create or replace temp table added as
 select line, from new_exposures
 union all
 select line, from new_outcomes
@@ -9,7 +9,7 @@ select line, from new_catalogue
 union all
 select line, from new_identity;
 
-create temp table emitting as
+create or replace temp table emitting as
 select line, from emitted_exposures
 union all
 select line, from emitted_outcomes
@@ -18,7 +18,7 @@ select line, from emitted_catalogue
 union all
 select line, from emitted_identity;
 
-insert into loads by name
+create or replace temp table new_load as
 select
     $load_id as load_id,
     (select coalesce(max(seq), 0) + 1 from loads) as seq,
@@ -37,3 +37,14 @@ select
     (select count(*) from added) as accepted,
     (select count(*) from emitting) - (select count(*) from added) - (select count(*) from refused) as duplicates,
     (select count(*) from refused) + (select count(*) from stage_malformed) as rejected;
+
+create or replace temp table new_rejected as
+select
+    $load_id as load_id,
+    $file as file,
+    line,
+    emit,
+    to_table,
+    reasons,
+    raw,
+from refused_rows;
