@@ -3,6 +3,7 @@
 Everything a reader types or a shop names is escaped before it becomes HTML.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -246,9 +247,14 @@ def cards(reading: Readout, arm: str) -> None:
     columns = st.container(key="cards").columns(len(shown), gap="small")
     for column, card in zip(columns, shown, strict=True):
         column.metric(
-            card.label, card.value, card.detail or None, delta_color="off", delta_arrow="off", border=True,
+            card.label, _whole(card.value), _whole(card.detail) or None, delta_color="off", delta_arrow="off", border=True,
             help=card.help, height="stretch",
         )  # fmt: skip
+
+
+def _whole(text: str) -> str:
+    """The text with no line break between a sign and its currency."""
+    return re.sub(r"([+\u2212])(?=\D)", "\\1\u2060", text)
 
 
 def chart(drawn: alt.LayerChart) -> None:

@@ -20,10 +20,10 @@ if not reading.withheld:
         components.chart(charts.forest(reading, arm))
         st.caption(say.FOREST_KEY)
     with right:
-        st.subheader("Added up, day by day", anchor=False)
-        bands = result.series_metrics(reading, arm)
+        heading, bands = st.container(), result.series_metrics(reading, arm)
         if bands:
             metric = components.choose("Metric", "metric", bands, widget=components.selectbox)
+            heading.subheader(say.day_by_day(bands[metric]), anchor=False)
             components.chart(charts.band(reading, metric, arm))
         st.caption(say.BAND_KEY if bands else say.NO_BAND)
 

@@ -31,7 +31,7 @@ dl.facts dd { color: #262730; overflow-wrap: anywhere; }
 .stale { border: 1px dashed #767676; border-radius: 6px; padding: 0.5rem 0.9rem; margin: 0; color: #4A4A4A; }
 
 .stMainBlockContainer [data-testid="stMetric"] { padding: 0; }
-.stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.6rem; }
+.stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.4rem; line-height: 1.3; }
 .stMainBlockContainer [data-testid="stMetric"] p { white-space: normal; overflow: visible; }
 .stMainBlockContainer [data-testid="stMetricLabel"] p { line-height: 1.35; }
 
@@ -78,7 +78,7 @@ table.overview tr.old .chip { filter: grayscale(1); }
 @media (max-width: 760px) {
   .stMainBlockContainer { padding: 4.25rem 1rem 4rem; }
   .st-key-cards [data-testid="stColumn"] { flex: 1 1 calc(50% - 1rem); min-width: calc(50% - 1rem); }
-  .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.3rem; }
+  .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.2rem; }
   .stMainBlockContainer h1 { font-size: 1.55rem; }
   .banner p { font-size: 1.08rem; }
   .check { flex-direction: column; gap: 0.1rem; }

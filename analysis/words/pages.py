@@ -114,6 +114,11 @@ def extreme(word: str, where: str, span: str, *, per_day: bool) -> str:
     return f"{word}: {where}, {span}{' a day' if per_day else ''}."
 
 
+def day_by_day(label: str) -> str:
+    """The heading of a cumulative band."""
+    return f"{label}, day by day"
+
+
 def next_reading(day: str) -> str:
     """When the verdict is read next; `day` is an ISO date."""
     return f"Next reading on {words.day(date.fromisoformat(day))}."

@@ -8,7 +8,7 @@ from importlib.resources import files as packaged
 from analysis import words
 from analysis.drawing import LOOKS, pretty
 from analysis.pages.views.shared import comparison_of, instant, primary, span
-from analysis.readout import Check, Comparison, Estimate, Figure, Interval, MetricReadout, Readout, Verdict
+from analysis.readout import Check, Comparison, Estimate, Figure, Interval, MetricReadout, Readout, Status, Verdict
 from analysis.words import pages as say
 
 SHOWN_GROUPS = 10  # offending groups listed under a check
@@ -36,12 +36,14 @@ def cards(reading: Readout, arm: str) -> tuple[Card, ...]:
     comparison = comparison_of(metric, arm)
     anyway = (reading.questions or {}).get("anyway")
     money, units = comparison.money_per_day, sum(each.units for each in reading.arms)
-    found = [_estimate_card(metric.label, comparison.relative, "lift", "", _lift_help(comparison))]
+    status = comparison.status
+    found = [_change_card(metric.label, comparison.relative, status, "lift", "", "", _lift_help(comparison))]
     if money is not None:
         basis = money.basis if isinstance(money, Interval) else None
-        found.append(_estimate_card("Worth, if shipped", money, "money", reading.currency.code, basis, per="a day"))
+        found.append(_change_card("Worth, if shipped", money, status, "money", reading.currency.code, " a day", basis))
     if anyway is not None and isinstance(anyway.answer, Interval):
-        found.append(_estimate_card("Would have happened anyway", anyway.answer, "share", "", anyway.words))
+        text = words.figures(anyway.answer.est, anyway.answer.lo, anyway.answer.hi, unit="share", signs="minus")
+        found.append(Card("Would have happened anyway", text.est, text.span, anyway.words))
     else:
         told = anyway.words if anyway is not None else None
         found.append(Card("Would have happened anyway", "Cannot answer", _first_step(told), told))
@@ -50,13 +52,16 @@ def cards(reading: Readout, arm: str) -> tuple[Card, ...]:
     return tuple(found)
 
 
-def _estimate_card(
-    label: str, estimate: Estimate, unit: words.ValueUnit, currency: str, told: str | None, *, per: str = ""
+def _change_card(
+    label: str, estimate: Estimate, status: Status, unit: words.ValueUnit, currency: str, per: str, told: str | None
 ) -> Card:
+    """The estimate above its range; where nothing is decided the range itself, because 0% would read as no effect."""
     if not isinstance(estimate, Interval):
         return Card(label, "Not measured", "", words.sentence_case(estimate.not_determined.words))
     text = words.figures(estimate.est, estimate.lo, estimate.hi, unit=unit, currency=currency)
-    return Card(label, f"{text.est} {per}".strip(), text.span, told)
+    if status in ("better", "worse"):
+        return Card(label, f"{text.est}{per}", text.span, told)
+    return Card(label, f"{text.span}{per}", words.inside(LOOKS[status].word), told)
 
 
 def _lift_help(comparison: Comparison) -> str | None:

@@ -68,9 +68,16 @@ def said(client: AppTest) -> str:
     """Everything the page says, in order of kind, without markup and style sheets."""
     kinds = (client.title, client.subheader, client.markdown, client.caption, client.info, client.code, client.html)
     texts = [str(element.value) for kind in kinds for element in kind]
-    texts += [f"{card.label} {card.value} {card.delta}" for card in client.metric]
+    texts += [" ".join(card) for card in cards(client)]
     bare = [unescape(re.sub(r"<[^>]+>", " ", text)) for text in texts if not text.startswith("<style>")]
     return re.sub(r"\s+", " ", " ".join(bare))
+
+
+def cards(client: AppTest) -> list[tuple[str, str, str]]:
+    """Label, value and detail of each card, without the joiners that keep a sign on its number's line."""
+    return [
+        (card.label, *(str(text).replace("\u2060", "") for text in (card.value, card.delta))) for card in client.metric
+    ]
 
 
 @dataclass(frozen=True)

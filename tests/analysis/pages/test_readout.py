@@ -9,9 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis import words
+from analysis.drawing import LOOKS
 from analysis.readout import Interval, Readout
 from experiments.store import Store
-from tests.analysis.pages.conftest import OpenPage, charts, said
+from tests.analysis.pages.conftest import OpenPage, cards, charts, said
 from tests.helpers import published
 from tests.helpers.readouts import CASES, example
 
@@ -49,7 +50,9 @@ def test_last_point_of_the_band_is_the_card_the_table_and_the_sentence(open_page
     comparison = reading.metrics[0].comparisons[0]
     assert isinstance(comparison.relative, Interval)
     text = words.figures(comparison.relative.est, comparison.relative.lo, comparison.relative.hi, unit="lift")
-    assert (client.metric[0].value, client.metric[0].delta) == (text.est, text.span)
+    decided = comparison.status in ("better", "worse")
+    shown = (text.est, text.span) if decided else (text.span, words.inside(LOOKS[comparison.status].word))
+    assert cards(client)[0] == ("Revenue per user", *shown)
     assert f"{reading.metrics[0].label} To be improved" in said(client)
     assert text.span in said(client)
     _, band = charts(client)
@@ -60,14 +63,22 @@ def test_last_point_of_the_band_is_the_card_the_table_and_the_sentence(open_page
 
 def test_cards_have_ranges_no_arrow_and_no_colour(open_page: OpenPage) -> None:
     client = open_page("readout", [example("SHIP")])
-    labels = [card.label for card in client.metric]
-    assert labels == ["Revenue per user", "Worth, if shipped", "Would have happened anyway", "Users"]
-    assert client.metric[1].value == "+€6,300 a day"
-    assert client.metric[1].delta == "+€2,100 to +€10,400"
-    assert (client.metric[2].value, client.metric[2].delta) == ("Cannot answer", "create a 5% holdout")
-    assert (client.metric[3].value, client.metric[3].delta) == ("300,037", "day 14 of 28")
+    assert cards(client) == [
+        ("Revenue per user", "+7.1%", "+2.4% to +11.8%"),
+        ("Worth, if shipped", "+€6,300 a day", "+€2,100 to +€10,400"),
+        ("Would have happened anyway", "Cannot answer", "create a 5% holdout"),
+        ("Users", "300,037", "day 14 of 28"),
+    ]
     for card in client.metric:
         assert card.proto.color == card.proto.MetricColor.GRAY
+
+
+def test_undecided_card_shows_the_range_and_never_a_zero_in_large_type(open_page: OpenPage) -> None:
+    client = open_page("readout", [example("TOO_EARLY")])
+    assert cards(client)[:2] == [
+        ("Revenue per user", "−20% to +21%", "not clear yet"),
+        ("Worth, if shipped", "−€4,400 to +€4,600 a day", "not clear yet"),
+    ]
 
 
 def test_header_says_dates_data_mode_design_and_snapshot(open_page: OpenPage) -> None:
