@@ -246,9 +246,10 @@ def cards(reading: Readout, arm: str) -> None:
     shown = result.cards(reading, arm)
     columns = st.container(key="cards").columns(len(shown), gap="small")
     for column, card in zip(columns, shown, strict=True):
+        detail = _whole(card.detail) or None
         column.metric(
-            card.label, _whole(card.value), _whole(card.detail) or None, delta_color="off", delta_arrow="off", border=True,
-            help=card.help, height="stretch",
+            card.label, _whole(card.value), detail, delta_color="off", delta_arrow="off", border=True, help=card.help,
+            height="stretch",
         )  # fmt: skip
 
 
