@@ -76,7 +76,8 @@ def said(client: AppTest) -> str:
 def cards(client: AppTest) -> list[tuple[str, str, str]]:
     """Label, value and detail of each card, without the joiners that keep a sign on its number's line."""
     return [
-        (card.label, *(str(text).replace("\u2060", "") for text in (card.value, card.delta))) for card in client.metric
+        (card.label, str(card.value).replace("\u2060", ""), str(card.delta).replace("\u2060", ""))
+        for card in client.metric
     ]
 
 
