@@ -31,14 +31,9 @@ from experiments.simulator.play import TrueEffect
 from experiments.store import Store
 
 UNITS = 30_000
-SEED = 2026
-LIFTS = {
-    "decor": 0.8,
-    "bedding": -0.5,
-    "garden": 0.2,
-    "kitchen": 0.2,
-    "lighting": 0.2,
-}  # of orders through the homepage
+SEED = 1
+# Orders that come through the homepage, by what the visitor came for.
+LIFTS = {"decor": 0.9, "bedding": -0.9, "garden": 0.2, "kitchen": 0.2, "lighting": 0.2}
 PLAYS = (Play("home_als_v2", "homepage", "als_v2", LIFTS, click_lift=0.2), Play("pdp_aa", "pdp", "again"))
 LOGS = ("catalogue", "exposures", "outcomes")
 Result = TypeVar("Result")
@@ -192,9 +187,12 @@ def _packaged(name: str) -> str:
 
 
 def _compared(played: Played) -> Table:
-    table = Table("What the change did", "injected", "estimated", "between", "inside", title_justify="left")
+    table = Table("", "injected", "estimated", "between", "inside", title="What was injected, and what was found")
     for readout in played.readouts:
+        table.add_section()
+        table.add_row(f"[bold]{readout.experiment.key}[/bold]")
         if readout.withheld:
+            table.add_row("withheld")
             continue
         for name, true, found in comparisons(readout, played.truth[readout.experiment.key]):
             if not isinstance(found, Interval):
@@ -207,13 +205,12 @@ def _compared(played: Played) -> Table:
 
 def comparisons(readout: Readout, truth: TrueEffect) -> list[tuple[str, float, Estimate]]:
     """(what, the injected lift, the estimated one), for the totals and, where there is any effect, each category."""
-    key = readout.experiment.key
-    found = [
-        (f"{key}: revenue per user", truth.revenue_per_unit, _lift(readout, "revenue_per_unit")),
-        (f"{key}: orders per user", truth.orders_per_unit, _lift(readout, "orders_per_unit")),
+    totals: list[tuple[str, float, Estimate]] = [
+        ("revenue per user", truth.revenue_per_unit, _lift(readout, "revenue_per_unit")),
+        ("orders per user", truth.orders_per_unit, _lift(readout, "orders_per_unit")),
     ]
     if truth.revenue_per_unit == 0:
-        return found
+        return totals
     cells = {
         cell.values["item_category"]: cell.raw
         for part in readout.slices or ()
@@ -221,8 +218,8 @@ def comparisons(readout: Readout, truth: TrueEffect) -> list[tuple[str, float, E
         for cell in part.cells
         if cell.metric == "revenue_per_unit" and cell.arm == truth.treatment
     }
-    parts = [(f"{key}: revenue, {name}", true, cells[name]) for name, true in truth.revenue_by_category.items()]
-    return [*found, *parts]
+    parts = truth.revenue_by_category.items()
+    return [*totals, *((f"revenue, {name}", true, cells[name]) for name, true in parts if name in cells)]
 
 
 def covers(found: Interval, true: float) -> bool:
