@@ -149,13 +149,13 @@ def _stage_names(source: SourceFile, names: list[str]) -> dict[str, str]:
 
 
 def _create(connection: duckdb.DuckDBPyConnection, empty: pa.Table, names: dict[str, str]) -> None:
-    table = empty.rename_columns(list(names.values()))
-    connection.register("source_batch", table)
-    connection.execute(
-        "create temp table stage as select cast(null as bigint) as line, cast(null as varchar) as raw, * "
-        "from source_batch limit 0"
-    )
+    """The table `stage`, by its columns and never from an empty query: in DuckDB 2.0.0 a table made by a query without
+    rows keeps empty statistics for the rest of its transaction, so that a filter finds none of the rows put in later."""
+    connection.register("source_batch", empty.rename_columns(list(names.values())))
+    kinds = connection.table("source_batch").types
     connection.unregister("source_batch")
+    columns = ", ".join(f"{name} {kind}" for name, kind in zip(names.values(), kinds, strict=True))
+    connection.execute(f"create temp table stage (line bigint, raw varchar, {columns})")
 
 
 def _insert(
