@@ -1,5 +1,6 @@
 -- one outcome that names an item, new or touched by a new catalogue row: the item's stock, margin and category at its time
 -- The item's latest row that had begun counts, until its valid_to.
+-- In the order of the rows it updates: DuckDB updates in random order 70 times slower.
 
 create or replace temp table outcomes_at_event as
 with asked as (
@@ -44,4 +45,5 @@ select
         case when is_valid then nullif(split_part(category, '/', 1), '') end,
         own_item_category
     ) as item_category,
-from found;
+from found
+order by row_id;

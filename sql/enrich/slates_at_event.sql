@@ -1,4 +1,5 @@
 -- one slate with items, new or touched by a new catalogue row: how many have a known stock, and how many of those none left
+-- In the order of the rows it updates: DuckDB updates in random order 70 times slower.
 
 create or replace temp table slates_at_event as
 with shown as (
@@ -37,4 +38,5 @@ select
     count(stock) as items_stock_known,
     count(*) filter (where stock <= 0) as items_out_of_stock,
 from stocked
-group by row_id, event_id;
+group by row_id, event_id
+order by row_id;

@@ -1,5 +1,6 @@
 -- one slate whose clicked is new or changes
 -- A click belongs to its unit's latest slate of the same module in the 24 hours up to it, of the same request where both say one.
+-- In the order of the rows it updates: DuckDB updates in random order 70 times slower.
 
 create or replace temp table slates_clicked as
 with touched_units as (
@@ -71,4 +72,5 @@ select
 from slates
 left join owners
     on owners.event_id = slates.event_id
-where slates.clicked <> (owners.event_id is not null);
+where slates.clicked <> (owners.event_id is not null)
+order by row_id;
