@@ -11,7 +11,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {
     *(".ci", ".gitignore", ".streamlit", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "analysis"),
-    *("app.py", "assignment", "benchmarks", "constraints.txt", "docs", "experiments", "pyproject.toml", "run", "sql", "tests"),
+    *(
+        "app.py",
+        "assignment",
+        "benchmarks",
+        "constraints.txt",
+        "docs",
+        "experiments",
+        "pyproject.toml",
+        "run",
+        "sql",
+        "tests",
+    ),
 }
 PACKAGES = ("experiments", "assignment", "analysis", "sql")
 
@@ -53,7 +64,18 @@ def test_every_python_file_reads_in_one_sitting() -> None:
 
 def test_the_wheel_holds_the_packages_and_what_they_read(tmp_path: Path) -> None:
     built = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            str(tmp_path),
+            str(ROOT),
+        ],
         capture_output=True,
         text=True,
         check=False,
