@@ -18,6 +18,7 @@ INK, MUTED, GRID = "#262730", "#595959", "#E8E8E8"
 BETTER, WORSE, WITHIN, UNCLEAR, NOISE, NOISE_INK = "#0072B2", "#D55E00", "#56B4E9", "#767676", "#EEEEEE", "#333333"
 LOSING, NOTHING, EARNING = "#B35806", "#F7F7F7", "#2166AC"
 FONT = '"Source Sans", "Source Sans 3", "Liberation Sans", Arial, sans-serif'
+NONE = "(none)"  # a dimension without a value
 STEPS = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -76,7 +77,9 @@ def contrast(one: str, other: str) -> float:
 
 
 def pretty(name: str) -> str:
-    """A key as a reader sees it: `product_page` is Product page, `(direct)` is Direct."""
+    """A key as a reader sees it: `product_page` is Product page, `(direct)` is Direct, `(none)` is None given."""
+    if name == NONE:
+        return "None given"
     text = name.strip("()").replace("_", " ")
     return words.sentence_case(text) if text.islower() else text
 

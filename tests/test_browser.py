@@ -154,7 +154,18 @@ def test_filters_are_in_the_address_and_stay_over_pages_and_reloads(app: str, vi
 def test_default_view_is_a_link_too(app: str, visit: Visit) -> None:
     visit.open(f"{app}/readout")
     visit.charts(2)
-    assert visit.page.url.endswith("/readout?experiment=cart_bundles")  # the most money at stake
+    assert "experiment=cart_bundles" in visit.page.url  # the most money at stake
+    assert "arm=als_v2" in visit.page.url
+
+
+def test_another_experiment_leaves_no_filter_of_the_last_one(app: str, visit: Visit) -> None:
+    visit.open(f"{app}/readout?experiment=email_subject&arm=womens")
+    visit.page.locator('[data-testid="stSelectbox"] input').first.click()
+    visit.page.get_by_text("home_als_v2", exact=True).last.click()
+    expect(visit.page.locator("h1")).to_have_text("Homepage ALS v2")
+    visit.settle()
+    assert "womens" not in visit.page.url
+    expect(visit.page.get_by_text("The address asks for")).to_have_count(0)
 
 
 def test_withheld_reading_has_no_chart_and_no_metric(app: str, visit: Visit) -> None:

@@ -6,6 +6,7 @@ Everything a reader types or a shop names is escaped before it becomes HTML.
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -13,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import altair as alt
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from analysis.pages.style import CSS
 from analysis.pages.views import listing, places, result, shared
@@ -191,19 +193,36 @@ def choose(
     """
     values = {name: value for value, name in options.items()}
     default = next(iter(options)) if prefer is None or prefer not in options else prefer
+    shown: dict[str, str] = st.session_state.setdefault("shown", {})
     wanted = st.query_params.get(key)
     if wanted is not None and wanted not in values and wanted not in options:
-        st.info(say.no_option(label.lower(), wanted, options[default]))
+        if wanted != shown.get(key):  # not left over from another experiment or slice this reader looked at
+            st.info(say.no_option(label.lower(), wanted, options[default]))
+        wanted = None
     if len(options) == 1:
+        _address(key, options[default] if pin else None)
+        shown[key] = options[default]
         return default
+    held = st.session_state.get(key)
     if pin and wanted is None:
-        held = st.session_state.get(key)
-        st.query_params[key] = wanted = held if held in values else options[default]
-    if st.session_state.get(key) not in values:
+        _address(key, held if held in values else options[default])
+    if held not in values:
         value = default if wanted is None else values.get(wanted, wanted)
-        st.session_state[key] = options.get(value, options[default])
-    chosen = widget(label, list(values), key)
-    return default if chosen is None else values.get(chosen, default)
+        st.session_state[key] = options[value]
+    chosen = widget(label, list(values), key) or options[default]
+    shown[key] = chosen
+    return values.get(chosen, default)
+
+
+def _address(key: str, value: str | None) -> None:
+    """Write a filter without a widget into the address, or take it out; left alone while a widget is bound to it."""
+    if st.query_params.get(key) == value:
+        return
+    with suppress(StreamlitAPIException):
+        if value is None:
+            del st.query_params[key]
+        else:
+            st.query_params[key] = value
 
 
 # --- parts of a page -------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ with st.container(horizontal=True, key="cuts"):
     chosen = components.choose("Slice", "slice", slices, widget=components.selectbox)
 part = places.slice_of(reading, chosen)
 
-st.subheader(places.where_headline(part, metric, arm), anchor=False)
+st.subheader(places.where_headline(reading, part, metric, arm), anchor=False)
 st.write(places.extremes(reading, part, metric, arm))
 st.caption(places.kind_note(reading, kind))
 if len(part.dimensions) == 2:

@@ -103,8 +103,8 @@ def test_axis_numbers_carry_the_true_minus_and_the_unit() -> None:
 
 
 def test_keys_become_names() -> None:
-    assert [pretty(key) for key in ("product_page", "(direct)", "GROCERY", "email")] == [
-        "Product page", "Direct", "GROCERY", "Email"
+    assert [pretty(key) for key in ("product_page", "(direct)", "(none)", "GROCERY")] == [
+        "Product page", "Direct", "None given", "GROCERY"
     ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The slices of a reading: which kinds, which cover a metric, what their cells say."""
 
 from analysis import words
-from analysis.drawing import LOOKS, pretty
+from analysis.drawing import LOOKS, NONE, pretty
 from analysis.pages.views.shared import span
 from analysis.readout import Interval, Readout, SliceCell, SliceReadout
 from analysis.words import pages as say
@@ -53,11 +53,12 @@ def slice_of(reading: Readout, key: str) -> SliceReadout:
     return next(part for part in reading.slices or () if part.key == key)
 
 
-def where_headline(part: SliceReadout, metric: str, arm: str) -> str:
-    """How many cells are better and how many worse."""
+def where_headline(reading: Readout, part: SliceReadout, metric: str, arm: str) -> str:
+    """In how many cells the metric is better and in how many worse."""
     flags = [cell.flag for cell in cells_of(part, metric, arm)]
     gains, losses, noise = (flags.count(flag) for flag in ("gain", "loss", "noise"))
-    return say.cells(gains, losses, noise, len(flags) - gains - losses - noise)
+    told = say.cells(gains, losses, noise, len(flags) - gains - losses - noise)
+    return f"{reading.metric(metric).label}: {words.inside(told)}"
 
 
 def extremes(reading: Readout, part: SliceReadout, metric: str, arm: str) -> str:
@@ -121,7 +122,8 @@ def _shown(cell: SliceCell) -> Interval | None:
 
 
 def _extreme(word: str, cell: SliceCell, part: SliceReadout, reading: Readout) -> str:
-    names = [words.inside(pretty(cell.values[name])) for name in reversed(part.dimensions)]
+    values = [cell.values[name] for name in reversed(part.dimensions)]
+    names = [words.inside(pretty(value)) for value in values if value != NONE] or [words.inside(pretty(NONE))]
     return say.extreme(word, " on ".join(names), _cell_text(cell, reading.currency.code), per_day=_in_money(cell))
 
 

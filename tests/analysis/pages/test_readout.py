@@ -139,6 +139,11 @@ def test_default_view_writes_itself_into_the_address(open_page: OpenPage) -> Non
     assert client.query_params == {"experiment": "email_subject", "arm": "mens"}  # the most money at stake
 
 
+def test_address_names_the_only_experiment_and_arm_too(open_page: OpenPage) -> None:
+    client = open_page("readout", [example("TOO_EARLY")])
+    assert client.query_params == {"experiment": "pdp_bandit", "arm": "als_v2"}  # a link for when there are more
+
+
 def test_unknown_experiment_names_the_nearest(open_page: OpenPage) -> None:
     client = open_page("readout", [example("SHIP"), example("STOP")], address={"experiment": "home_als_v3"})
     assert client.title[0].value == "No such experiment"

@@ -26,7 +26,7 @@ def test_headline_counts_cells_and_names_the_best_and_the_worst_as_ranges(open_p
     headline = client.subheader[0].value
     cells = reading.slices[0].cells if reading.slices else ()
     gains, losses = (sum(cell.flag == flag for cell in cells) for flag in ("gain", "loss"))
-    assert headline.startswith(f"{gains} of 20 cells are better, {losses} are worse")
+    assert headline.startswith(f"Revenue per user: {gains} of 20 cells are better, {losses} are worse")
     assert re.search(r"Best: \w+ on homepage, \+€[\d,]+ to \+€[\d,]+ a day\.", said(client))
     assert re.search(r"Worst: \w+ on [\w ]+, −€[\d,]+ to −€[\d,]+ a day\.", said(client))
 
