@@ -12,6 +12,8 @@ from experiments.errors import UsageError
 from experiments.shop import open_shop
 from experiments.store import Store
 
+PIPED_WIDTH = 120  # characters, where there is no terminal to ask
+
 
 def refresh(
     key: Annotated[str | None, typer.Argument(help="An experiment (default: every running one).")] = None,
@@ -79,7 +81,9 @@ def readout(
     else:
         from analysis.exports.terminal import for_a_person
 
-        Console(highlight=False).print(for_a_person(found))
+        console = Console(highlight=False)
+        console.width = console.width if console.is_terminal else max(console.width, PIPED_WIDTH)
+        console.print(for_a_person(found))
 
 
 def register(app: typer.Typer) -> None:

@@ -64,8 +64,9 @@ def _numbers(readout: Readout) -> Iterator[RenderableType]:
 
 
 def _metrics(readout: Readout) -> Table:
+    several = _several(readout)
     table = Table(title="Metrics", title_justify="left", box=None, pad_edge=False)
-    for name in ("", "arm", "control", "treatment", "change", "a day", "limit", "reading"):
+    for name in ("", *(["arm"] if several else []), "control", "treatment", "change", "a day", "reading"):
         table.add_column(name, justify="right" if name in ("control", "treatment") else "left")
     role = None
     for metric in readout.metrics or ():
@@ -73,8 +74,13 @@ def _metrics(readout: Readout) -> Table:
             role = metric.role
             table.add_row(Text(said.ROLES[role], style="bold"))
         for comparison in metric.comparisons:
-            table.add_row(*_metric(readout, metric, comparison))
+            label = metric.label + ("" if metric.registered else " (exploratory)")
+            table.add_row(label, *([comparison.arm] if several else []), *_metric(readout, metric, comparison))
     return table
+
+
+def _several(readout: Readout) -> bool:
+    return len(readout.verdicts) > 1
 
 
 def _metric(readout: Readout, metric: MetricReadout, c: Comparison) -> tuple[str, ...]:
@@ -85,15 +91,15 @@ def _metric(readout: Readout, metric: MetricReadout, c: Comparison) -> tuple[str
     ]
     shown = c.relative if isinstance(c.relative, Interval) or c.not_determined is not None else c.absolute
     unit: words.ValueUnit = "lift" if shown is c.relative else words.difference_unit(metric.value_unit)
-    look = LOOKS[c.status]
+    look, allowed = LOOKS[c.status], _limit(readout, metric)
+    limit = f" ({allowed})" if allowed else ""
     return (
-        metric.label + ("" if metric.registered else " (exploratory)"),
-        c.arm,
         *means,
         _range(shown, unit, currency),
         _range(c.money_per_day, "money", currency),
-        _limit(readout, metric),
-        "not determined" if c.not_determined is not None else f"{look.glyph} {look.word}",
+        "not determined"
+        if c.not_determined is not None
+        else f"{look.glyph} {look.word}{f' ({limit})' if limit else ''}",
     )
 
 
@@ -123,15 +129,19 @@ def _adjustments(readout: Readout) -> Iterator[str]:
 
 
 def _slice(readout: Readout, part: SliceReadout) -> Iterator[RenderableType]:
-    """The slice in a sentence, and its cells that gain or lose, largest first."""
+    """The slice in a sentence, and the success metrics' cells that gain or lose, largest first."""
+    if part.cells and len({tuple(cell.values.values()) for cell in part.cells}) < 2:
+        return  # a slice of one cell says what the row above says
+    success = {metric.key for metric in readout.metrics or () if metric.role == "success"}
+    if part.cells and not success & {cell.metric for cell in part.cells}:
+        return
     yield Text.assemble((f"{part.label}: ", "bold"), part.words)
-    several = sum(not arm.is_control for arm in readout.arms) > 1
-    decided = [cell for cell in part.cells if cell.flag in DECIDED]
+    decided = [cell for cell in part.cells if cell.flag in DECIDED and cell.metric in success]
     for cell in sorted(decided, key=_size, reverse=True)[:LISTED_CELLS]:
-        where = ", ".join((*([cell.arm] if several else []), *cell.values.values()))
+        where = ", ".join((*([cell.arm] if _several(readout) else []), *cell.values.values()))
         money = isinstance(cell.money_per_day, Interval)
-        estimate, unit = (cell.money_per_day, "money") if money else (cell.shrunk or cell.raw, "lift")
-        found = _range(estimate, "money" if unit == "money" else "lift", readout.currency.code)
+        estimate = cell.money_per_day if money else cell.shrunk or cell.raw
+        found = _range(estimate, "money" if money else "lift", readout.currency.code)
         name = readout.metric(cell.metric).label
         yield Text(f"  {LOOKS[cell.flag].glyph} {where}: {words.inside(name)} {found}{' a day' if money else ''}")
 

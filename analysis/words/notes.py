@@ -95,7 +95,7 @@ def slice_method(kind: Literal["context", "decomposition"], *, shrunk: bool) -> 
 
 
 def slice_flags(name: str, counted: Mapping[str, int]) -> str:
-    """'Revenue per user: 2 gain, 1 loses, 12 are noise, 5 need more data.'"""
+    """'Revenue per user: of 20 cells 2 gain, 1 loses, 12 are noise and 5 need more data.'"""
     forms = {
         "gain": ("gains", "gain"),
         "loss": ("loses", "lose"),
@@ -104,7 +104,8 @@ def slice_flags(name: str, counted: Mapping[str, int]) -> str:
         "more_data": ("needs more data", "need more data"),
     }
     said = [f"{n} {forms[flag][0 if n == 1 else 1]}" for flag, n in counted.items() if n]
-    return f"{name}: {listed(said)}." if said else f"{name}: no cell yet."
+    total = sum(counted.values())
+    return f"{name}: of {total} cell{'' if total == 1 else 's'} {listed(said)}." if said else f"{name}: no cell yet."
 
 
 # --- method ----------------------------------------------------------------------------------------------

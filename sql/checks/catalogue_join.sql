@@ -24,24 +24,43 @@ with
     judged as (
         select
             event_name,
+            normalised,
+            event_ts,
             exists (
                 select 1
                 from offered as c
                 where c.item_id = n.item_id and c.valid_from <= n.event_ts and n.event_ts < c.valid_to
             ) as is_found,
-            exists (
+        from named as n
+    ),
+    spelled_otherwise as (
+        select
+            m.event_name,
+            count(*) as items,
+        from judged as m
+        where
+            not m.is_found
+            and exists (
                 select 1
                 from offered as c
-                where c.normalised = n.normalised and c.valid_from <= n.event_ts and n.event_ts < c.valid_to
-            ) as is_found_normalised,
-        from named as n
+                where c.normalised = m.normalised and c.valid_from <= m.event_ts and m.event_ts < c.valid_to
+            )
+        group by m.event_name
+    ),
+    counted as (
+        select
+            event_name,
+            count(*) as items,
+            count(*) filter (where is_found) as found,
+        from judged
+        group by event_name
     )
 select
-    event_name,
-    count(*) as items,
-    count(*) filter (where is_found) as found,
-    count(*) filter (where is_found_normalised) as found_normalised,
+    t.event_name,
+    t.items,
+    t.found,
+    t.found + coalesce(s.items, 0) as found_normalised,
     (select count(*) from catalogue) as catalogue_rows,
-from judged
-group by event_name
-order by event_name
+from counted as t
+left join spelled_otherwise as s on s.event_name = t.event_name
+order by t.event_name

@@ -139,7 +139,7 @@ def test_a_slices_sentence_counts_the_cells_of_every_arm() -> None:
     assert (f"{gains} gain" in one.words) == (gains > 0)
     two = Truth(arms=("control", "aa", "bb"), lift={"aa": 0.4}, units=6000)
     (devices,) = (part for part in made(two).slices or () if part.key == "device")
-    assert devices.words.startswith("Revenue per user, aa: 7 gain. Revenue per user, bb: ")
+    assert devices.words.startswith("Revenue per user, aa: of 7 cells 7 gain. Revenue per user, bb: of 7 cells ")
 
 
 def test_context_cells_partition_the_units() -> None:

@@ -32,8 +32,7 @@ def test_rows_are_the_readouts_and_the_limit_stands_beside() -> None:
     text = _printed(example("SHIP"))
     row = next(line for line in text.splitlines() if line.startswith("Share of order lines sent back"))
     assert re.split(r"\s{2,}", row.strip()) == [
-        "Share of order lines sent back", "als_v2", "8.1%", "8.02%", "−1.0% (−6.7% to +4.7%)", "10%",
-        "● Inside its limit",
+        "Share of order lines sent back", "8.1%", "8.02%", "−1.0% (−6.7% to +4.7%)", "● Inside its limit (10%)"
     ]  # fmt: skip
     assert "▲ homepage, decor: revenue per user +€3,200 (+€1,400 to +€5,100) a day" in text
 
@@ -52,6 +51,11 @@ def test_withheld_prints_cause_arms_and_checks_and_no_number_of_a_metric() -> No
     assert "€" not in text
     assert "revenue" not in text.lower()
     assert not re.search(r"[+−][0-9]", text)
+
+
+def test_arms_are_named_only_where_there_are_several() -> None:
+    assert "als_v2, homepage" not in _printed(example("SHIP"))
+    assert "mens, homepage, decor" in _printed(example("TWO_TREATMENTS"))
 
 
 def test_it_fits_a_narrow_terminal() -> None:
