@@ -89,6 +89,7 @@ def desk(tmp_path: Path, small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> P
     shutil.copytree(small_demo, tmp_path / "demo-shop")
     _write_exports(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "250")
     for name in ("TRUELIFT_HOME", "TRUELIFT_STORE_URL", "TRUELIFT_WAREHOUSE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path

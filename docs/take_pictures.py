@@ -1,0 +1,84 @@
+"""Take the documents' pictures: play the demo, open the app in a headless Chromium, and photograph it.
+
+Run it from the project's root after the pages have changed: .venv/bin/python docs/take_pictures.py
+It wants Chromium (TRUELIFT_CHROMIUM names it, else /usr/bin/chromium).
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+from analysis.cli.demo import UNITS, play
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+CHROMIUM = os.environ.get("TRUELIFT_CHROMIUM", "/usr/bin/chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+PICTURES = {  # name → page, height in pixels, charts drawn
+    "readout": ("readout?experiment=home_als_v2", 1250, 2),
+    "where": ("where?experiment=home_als_v2", 1250, 1),
+}
+SECONDS = 90
+
+
+def main() -> None:
+    """Take every picture."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "demo-shop"
+        play(home, units=UNITS, now=datetime(2026, 11, 10, 6, tzinfo=UTC), by="docs")
+        with _served(home, Path(folder) / "app.log") as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            for name, (page, height, charts) in PICTURES.items():
+                tab = browser.new_page(viewport={"width": 1440, "height": height})
+                tab.goto(f"{address}/{page}")
+                tab.wait_for_selector(
+                    '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=SECONDS * 1000
+                )
+                drawn = tab.locator('[data-testid="stVegaLiteChart"] svg.marks')
+                expect(drawn).to_have_count(charts, timeout=SECONDS * 1000)
+                expect(tab.locator('[data-stale="true"]')).to_have_count(0, timeout=SECONDS * 1000)
+                tab.screenshot(path=IMAGES / f"{name}.png")
+                print(f"docs/images/{name}.png")
+            browser.close()
+
+
+@contextmanager
+def _served(home: Path, log: Path) -> Iterator[str]:
+    """The app on a free port of this machine; its address."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "analysis.cli", "app", "--home", str(home), "--port", str(port)]
+    with log.open("w") as written, subprocess.Popen(words, cwd=ROOT, stdout=written, stderr=written) as served:
+        try:
+            _wait(f"http://localhost:{port}/_stcore/health", log)
+            yield f"http://localhost:{port}"
+        finally:
+            served.terminate()
+
+
+def _wait(url: str, log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise SystemExit(f"the app did not come up:\n{log.read_text()}")
+
+
+if __name__ == "__main__":
+    main()
