@@ -6,7 +6,7 @@ Everything a reader types or a shop names is escaped before it becomes HTML.
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import altair as alt
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
 from analysis.pages.style import CSS
@@ -122,36 +123,38 @@ def asked(store: Store) -> Asked:
     named = st.query_params.get("experiment")
     if named is not None and named not in keys:
         _unknown_experiment(named, keys)
-    with st.container(horizontal=True, key="filters"):
-        first = None if named is not None else listing.overview(readings(store), now()).rows[0].key
-        key = choose("Experiment", "experiment", {key: key for key in keys}, prefer=first, widget=selectbox, pin=True)
-        snapshot = _snapshot(store, key)
-        reading = decode(snapshot)
-        arm = choose(
-            "Arm", "arm", {arm: arm for arm in shared.treatments(reading)}, prefer=reading.verdict.arm, pin=True
-        )
+    filters = st.container(horizontal=True, key="filters")
+    first = None if named is not None else listing.overview(readings(store), now()).rows[0].key
+    key = choose("Experiment", "experiment", {k: k for k in keys}, prefer=first, widget=selectbox, pin=True, on=filters)
+    snapshot = _snapshot(store, key, filters)
+    reading = decode(snapshot)
+    arms = {arm: arm for arm in shared.treatments(reading)}
+    arm = choose("Arm", "arm", arms, prefer=reading.verdict.arm, pin=True, on=filters)
     return Asked(reading, snapshot.published_at, arm)
 
 
-def _snapshot(store: Store, key: str) -> Snapshot:
+def _snapshot(store: Store, key: str, filters: DeltaGenerator) -> Snapshot:
     """The snapshot the address pins, else the newest of the phase it names, else the newest."""
     heads = store.snapshots(key)
     if not heads:
-        empty(
-            key,
-            say.no_reading(key),
-            f"truelift start {key}\ntruelift load FILE --mapping MAPPING\ntruelift refresh {key}",
-        )
+        steps = f"truelift start {key}\ntruelift load FILE --mapping MAPPING\ntruelift refresh {key}"
+        empty(store.definition(key).experiment.name, say.no_reading(key), steps)
     phases = sorted({head.phase for head in heads}, reverse=True)
-    phase = int(choose("Phase", "phase", {str(number): str(number) for number in phases}))
-    pinned = st.query_params.get("snapshot")
-    found = None
-    if pinned in {head.snapshot_id for head in heads if head.phase == phase}:
-        found = store.snapshot(str(pinned))
+    phase = int(choose("Phase", "phase", {str(number): str(number) for number in phases}, on=filters))
     latest = store.latest(key, phase)
     if latest is None:
         raise AssertionError("a phase with a snapshot has a newest one")
-    return found or latest
+    pinned = st.query_params.get("snapshot")
+    if pinned is None:
+        return latest
+    held: dict[str, str] = st.session_state.setdefault("shown", {})
+    if pinned in {head.snapshot_id for head in heads if head.phase == phase}:
+        held["snapshot"] = pinned
+        return store.snapshot(pinned)
+    if held.get("snapshot") != pinned:  # not left over from another experiment this reader looked at
+        st.info(say.no_snapshot(pinned))
+    _address("snapshot", None)
+    return latest
 
 
 def _unknown_experiment(named: str, keys: Sequence[str]) -> None:
@@ -184,12 +187,13 @@ def choose(
     prefer: str | None = None,
     widget: Widget = segmented,
     pin: bool = False,
+    on: DeltaGenerator | None = None,
 ) -> str:
     """Which of `options` (value → name) the reader wants: the address's, else `prefer`, else the first.
 
     The widget is bound to the address under `key`, which carries the name and also takes the value. With one
     option nothing is drawn. An address that asks for something else is told so. `pin` writes even the default
-    into the address, where tomorrow's default may be another.
+    into the address, where tomorrow's default may be another. The widget stands in the container `on`.
     """
     values = {name: value for value, name in options.items()}
     default = next(iter(options)) if prefer is None or prefer not in options else prefer
@@ -209,7 +213,8 @@ def choose(
     if held not in values:
         value = default if wanted is None else values.get(wanted, wanted)
         st.session_state[key] = options[value]
-    chosen = widget(label, list(values), key) or options[default]
+    with on or nullcontext():
+        chosen = widget(label, list(values), key) or options[default]
     shown[key] = chosen
     return values.get(chosen, default)
 

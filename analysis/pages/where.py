@@ -22,12 +22,12 @@ kinds = places.kinds(reading)
 if not kinds:
     st.write(say.NO_SLICES)
     st.stop()
-with st.container(horizontal=True, key="cuts"):
-    kind = components.choose("Cut by", "kind", kinds)
-    metrics = places.sliced_metrics(reading, kind, arm)
-    metric = components.choose("Metric", "metric", metrics, widget=components.selectbox)
-    slices = places.slices(reading, kind, metric, arm)
-    chosen = components.choose("Slice", "slice", slices, widget=components.selectbox)
+cuts = st.container(horizontal=True, key="cuts")
+kind = components.choose("Cut by", "kind", kinds, on=cuts)
+metrics = places.sliced_metrics(reading, kind, arm)
+metric = components.choose("Metric", "metric", metrics, widget=components.selectbox, on=cuts)
+slices = places.slices(reading, kind, metric, arm)
+chosen = components.choose("Slice", "slice", slices, widget=components.selectbox, on=cuts)
 part = places.slice_of(reading, chosen)
 
 st.subheader(places.where_headline(reading, part, metric, arm), anchor=False)

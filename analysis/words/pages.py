@@ -82,6 +82,11 @@ def no_reading(key: str) -> str:
     return f"{key} has no reading yet. Start it, load its logs, then run `truelift refresh {key}`."
 
 
+def no_snapshot(snapshot_id: str) -> str:
+    """The address names a snapshot that is not kept, or not this experiment's."""
+    return f"The reading {snapshot_id} is not kept here any more. Shown instead: the newest one."
+
+
 def older_reading(published: datetime) -> str:
     """The address names a snapshot that is not the newest."""
     return f"You are looking at an earlier reading, published on {words.day(published.date())}. It does not change."

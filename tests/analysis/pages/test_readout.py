@@ -163,6 +163,7 @@ def test_unknown_arm_is_said_and_the_verdicts_arm_shown(open_page: OpenPage) -> 
 
 def test_experiment_without_a_reading_says_what_to_run(open_page: OpenPage) -> None:
     client = open_page("readout", [], unread=[published.definition(example("SHIP"))])
+    assert client.title[0].value == "Homepage ALS v2"
     assert "home_als_v2 has no reading yet" in said(client)
     assert "truelift refresh home_als_v2" in client.code[0].value
 
@@ -188,6 +189,27 @@ def test_shared_link_shows_its_snapshot_after_a_newer_one_came(open_page: OpenPa
     client.run()
     assert first.verdict.sentence in unescape(banner(client))
     assert "an earlier reading, published on 15 December 2026" in client.info[0].value
+
+
+def test_link_to_a_snapshot_that_is_gone_says_so_and_shows_the_newest(open_page: OpenPage) -> None:
+    reading = example("SHIP")
+    client = open_page("readout", [reading], address=address(reading, snapshot="0" * 16))
+    assert client.info[0].value == (
+        "The reading 0000000000000000 is not kept here any more. Shown instead: the newest one."
+    )
+    assert reading.verdict.sentence in banner(client)
+    assert "snapshot" not in client.query_params
+
+
+def test_phases_are_chosen_by_the_address(open_page: OpenPage) -> None:
+    first, second = example("CANT_TELL"), example("SHIP").model_copy(
+        update={"experiment": example("CANT_TELL").experiment, "phase": 2}
+    )  # fmt: skip
+    client = open_page("readout", [first, second])
+    assert second.verdict.sentence in unescape(banner(client))  # the newest phase
+    client = open_page("readout", [], address=address(first, phase="1"))
+    assert first.verdict.sentence in unescape(banner(client))
+    assert "home_freshness, phase 1" in said(client)
 
 
 def test_unmeasured_guardrail_keeps_its_row_and_its_reason(open_page: OpenPage) -> None:
