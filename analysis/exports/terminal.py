@@ -97,9 +97,7 @@ def _metric(readout: Readout, metric: MetricReadout, c: Comparison) -> tuple[str
         *means,
         _range(shown, unit, currency),
         _range(c.money_per_day, "money", currency),
-        "not determined"
-        if c.not_determined is not None
-        else f"{look.glyph} {look.word}{f' ({limit})' if limit else ''}",
+        "not determined" if c.not_determined is not None else f"{look.glyph} {look.word}{limit}",
     )
 
 
