@@ -9,6 +9,7 @@ import vl_convert
 
 from analysis import charts, words
 from analysis.drawing import LOOKS
+from analysis.exports.slices import shown
 from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, SliceReadout
 from analysis.words import notes
 from analysis.words import pages as said
@@ -74,13 +75,13 @@ def provenance(readout: Readout) -> str:
 
 def _verdict(readout: Readout) -> list[str]:
     """The experiment's verdict first, then those of the other arms."""
-    shown = dict.fromkeys([readout.verdict.sentence, *(v.verdict.sentence for v in readout.verdicts)])
+    sentences = dict.fromkeys([readout.verdict.sentence, *(v.verdict.sentence for v in readout.verdicts)])
     by_sentence = {v.sentence: v for v in (*(v.verdict for v in readout.verdicts), readout.verdict)}
     return [
         f'<div class="verdict {escape(v.code)}"><strong>{escape(v.sentence)}</strong>'
         + "".join(f"<br><span class='small'>{escape(words.sentence_case(b.words))}.</span>" for b in v.because)
         + "</div>"
-        for v in (by_sentence[sentence] for sentence in shown)
+        for v in (by_sentence[sentence] for sentence in sentences)
     ]
 
 
@@ -155,10 +156,9 @@ def _reading(comparison: Comparison) -> str:
 
 
 def _where(readout: Readout, arm: str) -> list[str]:
-    """Every slice of one or two dimensions, for the first metric it covers; a held one says why it is empty."""
+    """Every slice of one or two dimensions in its first success metric; a held one says why it is empty."""
     parts: list[str] = []
-    for part in readout.slices or ():
-        metric = next((cell.metric for cell in part.cells if cell.arm == arm), None)
+    for part, metric in shown(readout, arm):
         if metric is None:
             parts.append(f"<h2>{escape(part.label)}</h2><p>{escape(part.words)}</p>")
         elif len(part.dimensions) <= 2:

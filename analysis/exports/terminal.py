@@ -9,6 +9,7 @@ from rich.text import Text
 
 from analysis import words
 from analysis.drawing import LOOKS
+from analysis.exports.slices import shown
 from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, SliceCell, SliceReadout
 from analysis.words import notes
 from analysis.words import pages as said
@@ -56,7 +57,8 @@ def _numbers(readout: Readout) -> Iterator[RenderableType]:
     yield _metrics(readout)
     for line in _adjustments(readout):
         yield Text(f"  {line}", style="dim")
-    for part in readout.slices or ():
+    drawn = {part.key: part for each in readout.verdicts for part, _ in shown(readout, each.arm)}
+    for part in drawn.values():
         yield from _slice(readout, part)
     for question in (readout.questions or {}).values():
         if question.cannot is not None:
@@ -128,11 +130,7 @@ def _adjustments(readout: Readout) -> Iterator[str]:
 
 def _slice(readout: Readout, part: SliceReadout) -> Iterator[RenderableType]:
     """The slice in a sentence, and the success metrics' cells that gain or lose, largest first."""
-    if part.cells and len({tuple(cell.values.values()) for cell in part.cells}) < 2:
-        return  # a slice of one cell says what the row above says
     success = {metric.key for metric in readout.metrics or () if metric.role == "success"}
-    if part.cells and not success & {cell.metric for cell in part.cells}:
-        return
     yield Text.assemble((f"{part.label}: ", "bold"), part.words)
     decided = [cell for cell in part.cells if cell.flag in DECIDED and cell.metric in success]
     for cell in sorted(decided, key=_size, reverse=True)[:LISTED_CELLS]:
