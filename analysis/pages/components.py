@@ -73,7 +73,7 @@ def empty(title: str, told: str, commands: str | None) -> None:
     st.write(told)
     if commands is not None:
         st.write("What to do next:")
-        st.code(commands, language="shell", wrap_lines=True)
+        st.code(commands, language=None, wrap_lines=True)
     st.stop()
 
 
