@@ -91,13 +91,13 @@ def _metric(readout: Readout, metric: MetricReadout, c: Comparison) -> tuple[str
         "" if value.mean is None else words.amount(value.mean, unit=metric.value_unit, currency=currency)
         for value in (c.control, c.treatment)
     ]
-    shown = c.relative if isinstance(c.relative, Interval) or c.not_determined is not None else c.absolute
-    unit: words.ValueUnit = "lift" if shown is c.relative else words.difference_unit(metric.value_unit)
+    change = c.relative if isinstance(c.relative, Interval) or c.not_determined is not None else c.absolute
+    unit: words.ValueUnit = "lift" if change is c.relative else words.difference_unit(metric.value_unit)
     look, allowed = LOOKS[c.status], _limit(readout, metric)
     limit = f" ({allowed})" if allowed else ""
     return (
         *means,
-        _range(shown, unit, currency),
+        _range(change, unit, currency),
         _range(c.money_per_day, "money", currency),
         "not determined" if c.not_determined is not None else f"{look.glyph} {look.word}{limit}",
     )
