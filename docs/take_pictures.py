@@ -26,7 +26,7 @@ IMAGES = ROOT / "docs" / "images"
 CHROMIUM = os.environ.get("TRUELIFT_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 PICTURES = {  # name → page, height in pixels, charts drawn
-    "readout": ("readout?experiment=home_als_v2", 1250, 2),
+    "readout": ("readout?experiment=home_als_v2", 1310, 2),
     "where": ("where?experiment=home_als_v2", 1250, 1),
 }
 SECONDS = 90
