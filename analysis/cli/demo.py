@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
@@ -14,9 +15,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analysis import pipeline, words
+from analysis import words
 from analysis.cli.context import actor
 from analysis.cli.logs import terms
+from analysis.pipeline import Published, refresh
 from analysis.readout import Estimate, Interval, Readout
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.load import LoadReport, load_file
@@ -92,19 +94,15 @@ def play(home: Path, *, units: int, now: datetime, by: str, console: Console | N
     step = _Steps(console)
     shop = _shop(home)
     played = plan(units)
-    logs = step("Simulate the shop", lambda: simulate(played, assign), _simulated)
+    logs = step("Simulate the shop", partial(simulate, played, assign), _simulated)
     _write(logs, home / "logs")
+    as_of = played.midnight(played.run_days + played.after_days)
     with Store.open(shop.store_url) as store:
-        step("Register and start two experiments", lambda: _begin(store, shop, now, by))
+        step("Register and start two experiments", partial(_begin, store, shop, now, by))
         for name in LOGS:
-            step(f"Load {name}", lambda name=name: _load(shop, home / "logs", name, now), _loaded)  # type: ignore[misc]
-        as_of = played.midnight(played.run_days + played.after_days)
+            step(f"Load {name}", partial(_load, shop, home / "logs", name, now), _loaded)
         readouts = [
-            step(
-                f"Read {each.key}",
-                lambda key=each.key: pipeline.refresh(shop, store, key, now=now, as_of=as_of).readout,  # type: ignore[misc]
-                lambda readout: readout.verdict.code,
-            )
+            step(f"Read {each.key}", partial(refresh, shop, store, each.key, now=now, as_of=as_of), _read).readout
             for each in PLAYS
         ]
     return Played(shop, tuple(readouts), logs.truth)
@@ -133,6 +131,10 @@ def _loaded(report: LoadReport) -> str:
     if report.already_loaded:
         return "loaded before"
     return f"{words.whole(report.accepted)} rows accepted, {words.whole(report.rejected)} rejected"
+
+
+def _read(published: Published) -> str:
+    return published.readout.verdict.code
 
 
 def _shop(home: Path) -> Shop:
