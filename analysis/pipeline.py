@@ -49,7 +49,8 @@ def refresh(
     Snapshots that DATA 5 does not keep are deleted here.
     """
     registered = store.definition(key)
-    frozen = amended(store.phase(key, phase), registered)
+    started = store.phase(key, phase)
+    frozen = amended(started, registered)
     experiment = frozen.experiment
     cut = data_cut(as_of or now, experiment.schedule.end_at, shop.settings.zone)
     request = count_request(frozen, cut)
@@ -80,6 +81,7 @@ def refresh(
             events=tuple(_from_store(event, shop) for event in store.events(key, frozen.number)),
             watched=_watched(store, frozen),
             engine=engine,
+            exploratory=frozenset(experiment.metrics.keys()) - frozenset(started.experiment.metrics.keys()),
         )
     )
     for event in made.new_events:

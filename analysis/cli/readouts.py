@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from analysis.cli.context import Home
-from experiments.errors import UsageError
+from experiments.errors import TrueliftError, UsageError
 from experiments.shop import open_shop
 from experiments.store import Store
 
@@ -24,7 +24,10 @@ def refresh(
     wait: Annotated[float, typer.Option(help="Seconds to wait while another process has the warehouse.")] = 0.0,
     home: Home = None,
 ) -> None:
-    """Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new."""
+    """Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new.
+
+    Without KEY one experiment that cannot be read does not keep the others from it; the exit code says so.
+    """
     from analysis import pipeline
 
     shop = open_shop(home)
@@ -34,11 +37,19 @@ def refresh(
         keys = [key] if key is not None else [known.key for known in store.registered() if known.state == "running"]
         if not keys:
             raise UsageError("no experiment is running; `truelift start KEY` starts a registered one")
+        failed: list[TrueliftError] = []
         for each in keys:
-            made = pipeline.refresh(
-                shop, store, each, now=datetime.now(UTC), as_of=moment, phase=phase, wait_seconds=wait,
-                say=lambda text: progress.print(text, style="dim"),
-            )  # fmt: skip
+            try:
+                made = pipeline.refresh(
+                    shop, store, each, now=datetime.now(UTC), as_of=moment, phase=phase, wait_seconds=wait,
+                    say=lambda text: progress.print(text, style="dim"),
+                )  # fmt: skip
+            except TrueliftError as error:
+                if key is not None:
+                    raise
+                progress.print(f"{each}: not refreshed: {error}", style="red", markup=False)
+                failed.append(error)
+                continue
             readout = made.readout
             state = "published" if made.new else "unchanged, published before"
             out.print(
@@ -46,6 +57,8 @@ def refresh(
                 markup=False,
             )
             out.print(f"  {readout.verdict.sentence}", markup=False)
+    if failed:
+        raise typer.Exit(max(error.exit_code for error in failed))
     if key is not None:
         out.print(f"Next: truelift readout {key}", markup=False)
 

@@ -68,13 +68,13 @@ def test_limit_stands_on_the_side_that_hurts(direction: str, limit: float) -> No
         for metric in reading.metrics or ()
     )
     drawn = by_name(charts.forest(reading.model_copy(update={"metrics": metrics}), ARM).to_dict())
-    assert drawn["Out-of-stock items among those shown"]["limit"] == limit
+    assert drawn["Share of shown items that are out of stock"]["limit"] == limit
     assert drawn["Revenue per user"].get("limit") is None
 
 
 def test_guardrail_bar_ends_at_its_bound_and_is_open_on_the_other_side() -> None:
     reading = example("SHIP")
-    row = by_name(charts.forest(reading, ARM).to_dict())["Out-of-stock items among those shown"]
+    row = by_name(charts.forest(reading, ARM).to_dict())["Share of shown items that are out of stock"]
     bound = reading.metric("oos_shown_rate").comparisons[0].guardrail
     assert isinstance(bound, Interval)
     assert row["hi"] == pytest.approx(100 * (bound.hi or 0))

@@ -46,7 +46,7 @@ CONVERSION = Metric(
 )  # fmt: skip
 OOS = Metric.model_validate(
     {
-        "key": "oos_shown_rate", "label": "Out-of-stock items among those shown", "kind": "ratio",
+        "key": "oos_shown_rate", "label": "Share of shown items that are out of stock", "kind": "ratio",
         "numerator": {"from": "slates", "measure": {"sum": "items_out_of_stock"}},
         "denominator": {"from": "slates", "measure": {"sum": "items_stock_known"}},
         "value_unit": "share", "direction": "decrease", "guardrail_margin": "0.05",

@@ -86,7 +86,7 @@ def _metrics(revenue: float, returns: float = -0.01, second: float = 0.0) -> tup
             second_lift=second,
         ),
         MetricCase(
-            "oos_shown_rate", "Out-of-stock items among those shown", "guardrail", "share", "decrease", 0.062, 0.14,
+            "oos_shown_rate", "Share of shown items that are out of stock", "guardrail", "share", "decrease", 0.062, 0.14,
             -0.012, "0.05", "ratio",
         ),
         MetricCase(

@@ -1,6 +1,7 @@
 """`truelift readout` and `truelift refresh` as a person types them."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from typer.testing import CliRunner
 
 from analysis.cli import readouts
 from analysis.readout import Readout
+from experiments import lifecycle
 from experiments.errors import NotFoundError, UsageError
+from experiments.shop import create
+from experiments.store import Store
 from tests.helpers.published import shop
 from tests.helpers.readouts import example
 
@@ -80,3 +84,27 @@ def test_an_unknown_experiment_names_the_nearest(home: Path) -> None:
 def test_refreshing_nothing_says_how_to_start(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="truelift start KEY"):
         _run(shop(tmp_path / "shop"), "refresh")
+
+
+def test_one_experiment_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    made = create(tmp_path / "shop")
+    metrics = "metrics: {success: [revenue_per_unit]}"
+    variants = 'variants: [{key: control, weight: "1", is_control: true}, {key: new, weight: "1"}]'
+    for key, start in (("far_ahead", "2126-01-01T00:00:00Z"), ("under_way", "2026-01-01T00:00:00Z")):
+        file = made.definitions / f"{key}.yml"
+        file.write_text(
+            f"key: {key}\nname: {key}\nowner: ann\nassignment: external\nmodules: [homepage]\n"
+            f"schedule: {{start_at: {start}}}\n{variants}\n{metrics}\n",
+            encoding="utf-8",
+        )
+        with Store.open(made.store_url) as store:
+            now = datetime(2026, 11, 20, tzinfo=UTC)
+            lifecycle.register(store, made, file, actor="ann", reason="", now=now)
+            lifecycle.start(store, made, key, actor="ann", reason="", now=now)
+    app = typer.Typer()
+    readouts.register(app)
+    app.command("other")(lambda: None)
+    done = CliRunner().invoke(app, ["refresh", "--home", str(made.home)])
+    assert done.exit_code == 2
+    assert "far_ahead: not refreshed" in " ".join(done.stderr.split())
+    assert "under_way: TOO EARLY" in done.stdout
