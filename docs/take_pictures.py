@@ -19,7 +19,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from analysis.cli.demo import UNITS, play
+from analysis.cli.demo import UNITS
+from analysis.demo import play
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"

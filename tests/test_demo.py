@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from analysis import cli
-from analysis.cli import demo
+from analysis import cli, demo
+from analysis.cli.demo import UNITS as ALL_UNITS
 from analysis.readout import Interval
 from analysis.warehouse.connection import open_connection
 from experiments.errors import UsageError
@@ -18,7 +18,7 @@ from experiments.store import Store
 from tests.helpers.effort import scaled
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-UNITS = scaled(6_000, demo.UNITS)
+UNITS = scaled(6_000, ALL_UNITS)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_the_a_a_test_finds_nothing(played: demo.Played) -> None:
     assert (first.experiment.key, same.experiment.key) == ("home_als_v2", "pdp_aa")
     assert same.verdict.code in ("CANT_TELL", "NO_MATERIAL_EFFECT")
     assert "As it should be" in same.verdict.sentence
-    assert first.verdict.code in (("SHIP", "HOLD") if UNITS == demo.UNITS else ("SHIP", "HOLD", "CANT_TELL"))
+    assert first.verdict.code in (("SHIP", "HOLD") if UNITS == ALL_UNITS else ("SHIP", "HOLD", "CANT_TELL"))
     assert first.mode == same.mode == "finished"
 
 
