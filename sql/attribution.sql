@@ -65,7 +65,7 @@ with
     )
 select
     unit,
-    event_ts,
+    event_ts as bought_ts,
     cast(
         case
             when click // 65536 >= age_us - cast($attribution_days as bigint) * 86400000000 then 65535 - click % 65536

@@ -11,7 +11,8 @@ from analysis.warehouse.base import Warehouse
 class Opener(Protocol):
     """Opens a warehouse file for the length of a `with`; WarehouseBusyError when another process has it."""
 
-    def __call__(self, path: Path, *, wait_seconds: float = 0.0) -> AbstractContextManager[Warehouse]: ...
+    def __call__(self, path: Path, *, wait_seconds: float = 0.0) -> AbstractContextManager[Warehouse]:
+        """The open warehouse; closing it lets the next process in."""
 
 
 def _duckdb(path: Path, *, wait_seconds: float = 0.0) -> AbstractContextManager[Warehouse]:

@@ -1,6 +1,6 @@
 """The warehouse on DuckDB: runs the files of sql/ and names what they counted."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ from types import TracebackType
 
 import duckdb
 
-from analysis.inference.moments import ArmMoments, CellKey, Moments
+from analysis.inference.moments import ArmMoments, CellKey, Moments, Pair, pair
 from analysis.warehouse import facts_sql
 from analysis.warehouse.base import CellValue, CheckRows, CountRequest, Counts
 from analysis.warehouse.connection import first_line, open_connection
@@ -136,24 +136,52 @@ def _context_cells(
 def _part_cells(
     request: CountRequest, recount: Recount, window: int | None, n: Sequence[int]
 ) -> dict[CellKey, ArmMoments]:
+    """Every decomposition cell: zeros, and over them what each statement counted of it."""
     cells: dict[CellKey, ArmMoments] = {}
-    for level, named in recount.cells.items():
-        parts: dict[Values, list[ArmMoments]] = {}
-        for part, groups in recount.parts:
-            metrics = [m for m in part.metrics if m.window_days == window]
-            if part.level != level or not metrics:
-                continue
-            facts = [fact for metric in metrics for fact in metric.facts]
-            pairs = dict.fromkeys(both for metric in metrics for both in metric.part_pairs)
-            reading = part.sums.reading(recount.layout, facts, pairs)
-            found = _grouped(groups, named.values.__getitem__, least=0)
-            for values in named.values:
-                parts.setdefault(values, []).append(reading.arms(request.arms, found.get(values, {}), n))
-        for values, arms in parts.items():
-            cells[CellKey("decomposition", level, values, window)] = {
-                arm: _overlaid(found[arm] for found in arms) for arm in request.arms
-            }
+    for level, named in recount.levels.items():
+        metrics = [metric for metric in recount.layout.of(window) if level in metric.levels]
+        if not metrics:
+            continue
+        facts = dict.fromkeys((fact for metric in metrics for fact in metric.facts), 0)
+        pairs = dict.fromkeys((both for metric in metrics for both in metric.part_pairs), 0)
+        found = list(_readings(recount, level, facts, pairs))
+        for cell, values in enumerate(named.values):
+            arms: dict[str, Moments] = {}
+            for code, arm in enumerate(request.arms):
+                moments = Moments(n[code], facts, pairs, facts)
+                for reading, groups in found:
+                    if code in groups.get(cell, {}):
+                        moments = moments.overlay(reading.moments(groups[cell][code]))
+                arms[arm] = moments
+            cells[CellKey("decomposition", level, values, window)] = arms
     return cells
+
+
+def _readings(
+    recount: Recount, level: str, facts: Mapping[str, int], pairs: Mapping[Pair, int]
+) -> Iterator[tuple[Reading, Mapping[int, Mapping[int, Vector]]]]:
+    """How the statements that counted a level are read, with their groups by the level's cell and arm."""
+    of = recount.layout.column_of
+    for part, groups in recount.source_parts:
+        finest = recount.finest[part.source]
+        if level in finest.levels:
+            squares = finest.alone(level)
+            own = [fact for fact in facts if fact in part.sums.sums]
+            products = set(part.sums.products)
+            mine = [
+                both
+                for both in pairs
+                if pair(of[both[0]], of[both[1]]) in products and (squares or not set(both) <= set(facts))
+            ]
+            reading = part.sums.reading(recount.layout, own, mine, nonzero=own if squares else ())
+            numbers = finest.levels[level]
+            yield reading, _by_cell(groups, numbers.__getitem__)
+    for level_part, groups in recount.level_parts:
+        if level_part.level == level:
+            products = set(level_part.sums.products)
+            mine = [both for both in pairs if both in products]
+            own = [fact for fact in facts if fact in level_part.sums.nonzero]
+            yield level_part.sums.reading(recount.layout, (), mine, nonzero=own), _by_cell(groups, int)
 
 
 def _daily(request: CountRequest, recount: Recount) -> dict[date, ArmMoments]:
@@ -208,11 +236,12 @@ def _grouped(groups: Groups, values_of: Callable[[int], Values], least: int) -> 
     return found
 
 
-def _overlaid(parts: Iterable[Moments]) -> Moments:
-    first, *others = parts
-    for other in others:
-        first = first.overlay(other)
-    return first
+def _by_cell(groups: Groups, cell_of: Callable[[int], int]) -> dict[int, dict[int, Vector]]:
+    found: dict[int, dict[int, Vector]] = {}
+    for (arm, _, cell), vector in groups.items():
+        by_arm = found.setdefault(cell_of(cell), {})
+        by_arm[arm] = by_arm[arm] + vector if arm in by_arm else vector
+    return found
 
 
 @contextmanager

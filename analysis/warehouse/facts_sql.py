@@ -27,6 +27,7 @@ ROWS: Mapping[Source, str] = {
     "order_lines": "order_line_rows",
     "sessions": "session_rows",
 }
+SOURCE_CODES: Mapping[Source, int] = {source: code for code, source in enumerate(ROWS)}
 ORDER = "order_id"  # orders are counted per unit and business day, so they take a step of their own
 SQL_FOLDER = Path(sql.__file__).parent
 _HOLE = re.compile(r"\{([a-z_]+)\}")
@@ -35,10 +36,15 @@ _PARAMETER = re.compile(r"\$([a-z_]+)")
 
 @cache
 def statement(name: str) -> str:
-    """The text of sql/<name>.sql, with the sources it names in front of its own common table expressions."""
+    """The text of sql/<name>.sql, with the sources it names in front of it as common table expressions."""
     text = _read(name)
-    named = [f"{rows} as (\n{_read(f'facts/{source}')}),\n" for source, rows in ROWS.items() if rows in text]
-    return re.sub(r"^with\n", lambda _: "with\n" + "".join(named), text, count=1, flags=re.MULTILINE) if named else text
+    named = [f"    {rows} as (\n{_read(f'facts/{source}')})" for source, rows in ROWS.items() if rows in text]
+    if not named:
+        return text
+    front = "with\n" + ",\n".join(named)
+    if re.search(r"^with$", text, flags=re.MULTILINE):
+        return re.sub(r"^with$", lambda _: f"{front},", text, count=1, flags=re.MULTILINE)
+    return re.sub(r"^select$", lambda _: f"{front}\nselect", text, count=1, flags=re.MULTILINE)
 
 
 def fill(text: str, holes: Mapping[str, Sequence[str]]) -> str:
@@ -77,15 +83,24 @@ def unit_total_holes(columns: Iterable[tuple[str, FactColumn, Era]], extra: Sequ
     return holes
 
 
-def cell_total_holes(facts: Mapping[str, FactColumn]) -> dict[str, list[str]]:
-    """The holes of cell_totals_post.sql: every fact in every branch, 0 where it is another source's."""
-    return {
-        source: [
-            f"cast({_coalesced(column) if column.fact.source == source else 0} as bigint) as {identifier(name)}"
-            for name, column in facts.items()
-        ]
-        for source in SOURCES
-    }
+def cell_total(column: FactColumn, name: str) -> str:
+    """One unit's value of an additive fact in one cell, after first exposure: the hole of cell_totals/*.sql."""
+    value = exp.Coalesce(this=_value(column.fact, rows_of(column, "post")), expressions=[exp.convert(0)])
+    return _named(exp.cast(value, "bigint"), name)
+
+
+def cell_totals_of(sources: Mapping[Source, Iterable[str]]) -> str:
+    """The cells of one source, or of several put together, every fact 0 where it is another source's."""
+    own = {source: tuple(names) for source, names in sources.items()}
+    facts = [name for names in own.values() for name in names]
+    branches = [
+        ", ".join([
+            f"select unit, arm, cast({SOURCE_CODES[source]} as tinyint) as source, module, category",
+            *(f"{identifier(name) if name in names else 'cast(0 as bigint)'} as {name}" for name in facts),
+        ]) + f" from cell_totals_{source}"
+        for source, names in own.items()
+    ]  # fmt: skip
+    return " union all ".join(branches)
 
 
 def amount(top: PrePeriodTop) -> str:
@@ -206,12 +221,6 @@ def known(source: Source, name: str) -> str:
 
 def _filtered(aggregated: exp.Expr, rows: exp.Expr) -> exp.Expr:
     return exp.Filter(this=aggregated, expression=exp.Where(this=rows))
-
-
-def _coalesced(column: FactColumn) -> str:
-    return exp.Coalesce(this=_value(column.fact, rows_of(column, "post")), expressions=[exp.convert(0)]).sql(
-        dialect="duckdb"
-    )
 
 
 def _flag(condition: exp.Expr) -> exp.Expr:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.inference.moments import ArmMoments, Moments, Pair, pair
-from analysis.warehouse.layout import Layout, MetricColumns
+from analysis.warehouse.layout import Layout
 from experiments.spec import SEEN_BEFORE
 
 Vector = NDArray[np.object_]  # Python integers: nothing can overflow
@@ -37,11 +37,13 @@ class Sums:
         """How many numbers a group has."""
         return 1 + len(self.sums) + len(self.nonzero) + len(self.products)
 
-    def reading(self, layout: Layout, names: Iterable[str], pairs: Iterable[Pair]) -> "Reading":
-        """How a group's vector is read under these names and products."""
+    def reading(
+        self, layout: Layout, names: Iterable[str], pairs: Iterable[Pair], nonzero: Iterable[str] | None = None
+    ) -> "Reading":
+        """How a group's vector is read under these names and products; non-zero units of the names, or of `nonzero`."""
         start = 1 + len(self.sums)
         place = {name: 1 + i for i, name in enumerate(self.sums)}
-        nonzero = {name: start + i for i, name in enumerate(self.nonzero)}
+        counted = {name: start + i for i, name in enumerate(self.nonzero)}
         product = {both: start + len(self.nonzero) + i for i, both in enumerate(self.products)}
         product |= {both: place[name] for both, name in self.derived.items()}
         of = layout.column_of
@@ -49,7 +51,7 @@ class Sums:
         return Reading(
             {name: place[of[name]] for name in listed},
             {both: product[pair(of[both[0]], of[both[1]])] for both in pairs},
-            {name: nonzero[of[name]] for name in listed if of[name] in nonzero},
+            {name: counted[of[name]] for name in (listed if nonzero is None else nonzero) if of[name] in counted},
             self.width,
         )
 
@@ -94,11 +96,10 @@ def entry_sums(layout: Layout) -> Sums:
     return _unit_sums(layout, (p for m in layout.series for p in m.pairs if set(p) <= set(m.covariates)), ())
 
 
-def part_sums(layout: Layout, metrics: Iterable[MetricColumns]) -> Sums:
-    """What a decomposition cell or a day is summed for: the metrics' facts and the products they are in."""
-    listed = tuple(metrics)
-    facts = tuple(dict.fromkeys(fact for metric in listed for fact in metric.facts))
-    products = layout.columns(both for metric in listed for both in metric.part_pairs)
+def day_sums(layout: Layout) -> Sums:
+    """What a day adds to the series' moments: the metrics' facts and the products they are in."""
+    facts = tuple(dict.fromkeys(fact for metric in layout.series for fact in metric.facts))
+    products = layout.columns(both for metric in layout.series for both in metric.part_pairs)
     return Sums(facts, facts, products, {})
 
 

@@ -18,8 +18,12 @@ OTHER, NONE = "(other)", "(none)"
 SEARCH, DIRECT, UNKNOWN = "(search)", "(direct)", "(unknown)"
 FIRST = "first_module_page_category"
 FIRST_BASE = 32  # a first cell is module code * 32 + page category code
-SOURCE_CODES: Mapping[Source, int] = {"slates": 0, "interactions": 1, "order_lines": 2, "sessions": 3}
-CATEGORY_OF: Mapping[int, str] = {0: "page_category", 1: "item_category", 2: "item_category"}
+CATEGORY_OF: Mapping[Source, str] = {
+    "slates": "page_category",
+    "interactions": "item_category",
+    "order_lines": "item_category",
+}
+Combination = tuple[Source, int, int]  # source, module code, category code
 Values = tuple[str, ...]
 V = TypeVar("V")
 
@@ -95,7 +99,7 @@ def context_slices(
             names = {code: declared.labels.get(code, str(code)) for code in range(MOST_VALUES)} | {MOST_VALUES: OTHER}
             found.append(ContextSlice(declared.key, column, item, names, pre_period=fact))
         elif declared.pre_period_top is not None:
-            names = dict(enumerate((NONE, *categories, OTHER)))
+            names = {0: NONE, **{code + 1: name for code, name in enumerate(categories)}, MOST_VALUES + 1: OTHER}
             item = _code(f"coalesce(tops.{column}, 0)", column)
             found.append(ContextSlice(declared.key, column, item, names, top=declared.pre_period_top))
     return tuple(found)
@@ -107,38 +111,59 @@ def _code(expression: str, column: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LevelCells:
-    """The cells of one decomposition level: their values, and which (source, module, category) falls into which."""
+    """The cells of one decomposition level: their values, and which combination falls into which."""
 
-    level: str
     values: tuple[Values, ...]  # by cell number
-    cell_of: Mapping[tuple[int, int, int], int]
+    cell_of: Mapping[Combination, int]
 
 
-def level_cells(
-    level: str, counts: Mapping[tuple[int, int, int], int], codes: Mapping[str, Sequence[str]]
-) -> LevelCells:
-    """Cells of a level from the number of unit cells in each (source, module, category)."""
+def level_cells(level: str, counts: Mapping[Combination, int], codes: Mapping[str, Sequence[str]]) -> LevelCells:
+    """Cells of a level from the number of units' cells in each combination; the largest keep their names."""
     dimensions = LEVELS[level]
     needed = set(dimensions) - {"module"}
-    covered = {group: n for group, n in counts.items() if not needed or CATEGORY_OF.get(group[0]) in needed}
+    covered = {one: n for one, n in counts.items() if not needed or CATEGORY_OF.get(one[0]) in needed}
     named = {
-        group: tuple(
-            codes["module"][group[1]] if dimension == "module" else codes[dimension][group[2]]
-            for dimension in dimensions
-        )
-        for group in covered
+        one: tuple(codes[dimension][one[1] if dimension == "module" else one[2]] for dimension in dimensions)
+        for one in covered
     }
     for place in range(len(dimensions)):
-        totals = _summed((named[group][place], n) for group, n in covered.items())
-        kept = set(most_frequent(totals))
+        kept = set(most_frequent(_summed((named[one][place], n) for one, n in covered.items())))
         named = {
-            group: (*values[:place], values[place] if values[place] in kept else OTHER, *values[place + 1 :])
-            for group, values in named.items()
+            one: (*values[:place], values[place] if values[place] in kept else OTHER, *values[place + 1 :])
+            for one, values in named.items()
         }
-    merged = merged_cells(_summed((named[group], n) for group, n in covered.items()))
+    merged = merged_cells(_summed((named[one], n) for one, n in covered.items()))
     values = tuple(sorted(set(merged.values())))
     number = {value: cell for cell, value in enumerate(values)}
-    return LevelCells(level, values, {group: number[merged[named[group]]] for group in covered})
+    return LevelCells(values, {one: number[merged[named[one]]] for one in covered})
+
+
+@dataclass(frozen=True, slots=True)
+class FinestCells:
+    """One source's combinations, told apart only as far as some level does."""
+
+    source: Source
+    cell_of: Mapping[Combination, int]
+    levels: Mapping[str, tuple[int, ...]]  # level → its cell, by finest cell
+
+    def alone(self, level: str) -> bool:
+        """Whether every cell of the level is one combination, so that its squares can be read here."""
+        cells = self.levels[level]
+        return len(self.cell_of) == len(cells) == len(set(cells))
+
+
+def finest_cells(source: Source, levels: Mapping[str, LevelCells], counts: Mapping[Combination, int]) -> FinestCells:
+    """The finest cells of a source that has all of these levels."""
+    mine = sorted(one for one in counts if one[0] == source)
+    shared = {level: cells for level, cells in levels.items() if all(one in cells.cell_of for one in mine)}
+    place = {one: tuple(cells.cell_of[one] for cells in shared.values()) for one in mine}
+    number = {cells: i for i, cells in enumerate(sorted(set(place.values())))}
+    by_number = sorted(number)
+    return FinestCells(
+        source,
+        {one: number[place[one]] for one in mine},
+        {level: tuple(cells[i] for cells in by_number) for i, level in enumerate(shared)},
+    )
 
 
 def _summed(pairs: Iterable[tuple[V, int]]) -> dict[V, int]:

@@ -3,6 +3,7 @@ select
     s.unit,
     s.session_ts as event_ts,
     s.event_day,
+    e.arm,
     e.first_ts,
     e.any_phase_first_day as covariate_end,
     s.session_ts >= e.first_ts as post,

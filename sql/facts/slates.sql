@@ -3,6 +3,7 @@ select
     s.unit,
     s.event_ts,
     s.event_day,
+    e.arm,
     e.first_ts,
     e.any_phase_first_day as covariate_end,
     s.event_ts >= e.first_ts as post,

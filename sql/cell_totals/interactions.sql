@@ -1,0 +1,12 @@
+-- one row per analysed unit, module and item category with interactions after its first exposure: every additive fact
+select
+    r.unit,
+    r.arm,
+    m.code as module,
+    c.code as category,
+    {facts}
+from interaction_rows as r
+inner join cell_values as m on m.dimension = 'module' and m.named = r.module
+inner join cell_values as c on c.dimension = 'item_category' and c.named = r.item_category
+where r.post
+group by r.unit, r.arm, m.code, c.code
