@@ -45,12 +45,10 @@ _SPACE = " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NAME_PATTERN = f"[^{_CONTROL}{_SPACE}](?:[^{_CONTROL}]*[^{_CONTROL}{_SPACE}])?"
 FREE_PATTERN = r"[^\x00]*"
 CURRENCY_PATTERN = "[A-Z]{3}"
-# Groups: day, hour and minute, second, fraction of a second, zone.
-INSTANT_PATTERN = (
-    r"([12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))"
-    r"(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
-    r" ?(Z|UTC|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?)?"
-)
+_DAY = r"([12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))"
+_CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
+_ZONE = r"(Z|UTC|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
+INSTANT_PATTERN = f"{_DAY}(?:[T ]{_CLOCK}(?: ?{_ZONE})?)?"  # groups: day, hour and minute, second, fraction, zone
 _INSTANT = re.compile(INSTANT_PATTERN)
 
 
@@ -112,7 +110,7 @@ class Moment:
         return core_schema.no_info_plain_validator_function(instant)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "format": "date-time", "pattern": f"^(?:{INSTANT_PATTERN})$"}
+        return {"type": "string", "pattern": f"^(?:{_DAY}[T ]{_CLOCK} ?{_ZONE})$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +134,9 @@ class Listed:
 
     model: type[BaseModel]
     most: int
+
+    def __get_pydantic_core_schema__(self, source: type[object], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.list_schema(handler.generate_schema(self.model), strict=True, max_length=self.most)
 
 
 Kind = Text | Whole | Number | Flag | Moment | Closed | Json | Listed
@@ -169,7 +170,7 @@ def instant(value: object) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class RequiredWhen:
-    """`columns` must be given where every column of `given` has one of its values (none listed: any value)."""
+    """`columns` must be given where every text column of `given` has one of its values (none listed: any text)."""
 
     given: Mapping[str, tuple[str, ...]]
     columns: tuple[str, ...]
@@ -192,6 +193,12 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     rules: ClassVar[tuple[Rule, ...]] = ()
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler.resolve_ref_schema(handler(schema))
+        conditions = [_required_when(rule) for rule in cls.rules if isinstance(rule, RequiredWhen)]
+        return {**made, "allOf": conditions} if conditions else made
+
     @model_validator(mode="wrap")
     @classmethod
     def _every_reason(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
@@ -210,6 +217,17 @@ class Row(BaseModel):
         return made
 
 
+def _required_when(rule: RequiredWhen) -> JsonSchemaValue:
+    given = {
+        name: {"type": "string", **({"enum": list(values)} if values else {})} for name, values in rule.given.items()
+    }
+    there = {name: {"not": {"type": "null"}} for name in rule.columns}
+    return {
+        "if": {"properties": given, "required": list(rule.given)},
+        "then": {"properties": there, "required": list(rule.columns)},
+    }
+
+
 def _again(found: ErrorDetails) -> InitErrorDetails:
     """A field's error as part of the row's: the same type, place and input."""
     said = PydanticCustomError(found["type"], "{said}", {"said": found["msg"]})
@@ -226,7 +244,7 @@ def _broken(rules: tuple[Rule, ...], data: Mapping[str, object], wrong: set[str]
         match rule:
             case RequiredWhen(given, columns):
                 holds = all(
-                    data.get(column) is not None and (not values or data[column] in values)
+                    isinstance(data.get(column), str) and (not values or data[column] in values)
                     for column, values in given.items()
                 )
                 missing |= {column: None for column in columns if holds and data.get(column) is None}
@@ -475,6 +493,8 @@ def _reason(model: type[BaseModel], found: ErrorDetails) -> str:
     inner, *rest = where
     column = next(column for column in columns(model) if column.name == inner)
     subject = column.subject
+    if len(found["loc"]) > 1 and not rest:
+        return f"{subject}_not_object"  # an element, as a whole
     if rest and isinstance(column.kind, Listed):
         part = next(part for part in columns(column.kind.model) if part.name == rest[0])
         column, subject = part, f"{subject}_{part.subject}"

@@ -19,8 +19,7 @@ import duckdb
 
 from analysis.warehouse.connection import first_line, open_memory
 from analysis.warehouse.contract_sql import TABLES, sql_type
-from analysis.warehouse.enrich import TABLES as enrich_tables
-from analysis.warehouse.enrich import enrich
+from analysis.warehouse.enrich import ENRICHED, enrich
 from analysis.warehouse.mapping import LogMapping
 from analysis.warehouse.mapping_sql import LoadContext, emission_statements, root_columns
 from analysis.warehouse.paths import Staged
@@ -170,7 +169,7 @@ def _compute(
     progress: Progress,
 ) -> None:
     """Everything but the writing, in temporary tables: what is new, what is refused, what earlier rows become."""
-    _prepare(connection)
+    prepare_tables(connection)
     staged = stage(connection, source, root_columns(mapping), progress)
     for statement in emission_statements(mapping, staged, context):
         connection.execute(statement)
@@ -181,7 +180,7 @@ def _compute(
     enrich(connection)
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
+def prepare_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """The macros, and empty tables for what the mapping emits."""
     pattern = render(literal(f"^(?:{INSTANT_PATTERN})$"))
     connection.execute((_SQL / "macros.sql").read_text(encoding="utf-8").replace("$instant_pattern", pattern))
@@ -251,7 +250,7 @@ def _account(
 def _clear(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what the load made for itself."""
     made = (f"{prefix}_{table}" for table in TABLES.values() for prefix in ("emitted", "new"))
-    for table in (*_STEPS, *made, *enrich_tables):
+    for table in (*_STEPS, *made, *ENRICHED):
         with suppress(duckdb.Error):
             connection.execute(f"drop table if exists {table}")
 

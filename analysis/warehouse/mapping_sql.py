@@ -65,6 +65,15 @@ def root_columns(mapping: LogMapping) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path.split(".")[0].split("[")[0] for path in read))
 
 
+def _named(trees: Mapping[str, Expr]) -> list[Expr]:
+    return [exp.alias_(tree, name, quoted=True, copy=False) for name, tree in trees.items()]
+
+
+def _over(query: exp.Select, selected: list[Expr]) -> exp.Select:
+    """`select … from (query)`; nothing is copied, so neither may be used again."""
+    return exp.select(*selected, copy=False).from_(query.subquery(copy=False), copy=False)
+
+
 class _Query:
     """The layers of one emission. `finals` says, for each contract column read, which struct holds its value."""
 
@@ -91,13 +100,11 @@ class _Query:
             self.finals |= {name: f"{name}.money" for name in money}
         self.layers.append({f"{name}.reason": self._reason(self.contract[name]) for name in self.finals})
         for layer in self.layers:
-            named = [exp.alias_(tree, name, quoted=True) for name, tree in layer.items()]
-            query = exp.select("*", *named).from_(query.subquery()) if named else query
+            query = _over(query, [exp.Star(), *_named(layer)]) if layer else query
         row = self._contract_row()
         if "value" in money and self.emission.to == "outcome":
             row |= self._said(money["value"], amounts["value"])
-        final = exp.select(*(exp.alias_(tree, name, quoted=True) for name, tree in row.items()))
-        return f"insert into emitted_{TABLES[self.emission.to]} by name {render(final.from_(query.subquery()))}"
+        return f"insert into emitted_{TABLES[self.emission.to]} by name {render(_over(query, _named(row)))}"
 
     # --- which rows ----------------------------------------------------------------------------------------------
 

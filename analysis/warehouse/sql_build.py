@@ -10,7 +10,17 @@ NULL = exp.null()
 
 @cache
 def _parsed(text: str) -> Expr:
-    return parse_one(text, read="duckdb")
+    return parse_one(text, read="duckdb").transform(_without_arrows)
+
+
+def _without_arrows(node: Expr) -> Expr:
+    """json_extract as a call: its short form `->` reads as a lambda inside a lambda."""
+    if not isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
+        return node
+    name = "json_extract_string" if isinstance(node, exp.JSONExtractScalar) else "json_extract"
+    path = node.expression
+    given = exp.Literal.string(path.sql("duckdb").strip("'")) if isinstance(path, exp.JSONPath) else path
+    return exp.Anonymous(this=name, expressions=[node.this, given])
 
 
 def sql(text: str, **holes: Expr) -> Expr:
