@@ -144,13 +144,13 @@ class Take(Value):
 
 
 class When(Value):
-    """What a source value must be; all that is given must hold. `gt` and `lt` compare numbers."""
+    """What a source value must be; all that is given must hold. `gt` and `lt` compare numbers; one prefix is enough."""
 
     eq: Scalar | None = None
     in_: list[Scalar] | None = Field(None, alias="in")
     gt: int | float | None = None
     lt: int | float | None = None
-    prefix: str | None = None
+    prefix: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)] | None = None
     null: bool | None = None
 
     @model_validator(mode="after")

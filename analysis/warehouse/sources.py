@@ -149,8 +149,11 @@ def _stage_names(source: SourceFile, names: list[str]) -> dict[str, str]:
 
 
 def _create(connection: duckdb.DuckDBPyConnection, empty: pa.Table, names: dict[str, str]) -> None:
-    """The table `stage`, by its columns and never from an empty query: in DuckDB 2.0.0 a table made by a query without
-    rows keeps empty statistics for the rest of its transaction, so that a filter finds none of the rows put in later."""
+    """The table `stage`, by its columns and never from an empty query.
+
+    In DuckDB 2.0.0 a table made by a query without rows keeps empty statistics for the rest of its transaction, so
+    that a filter finds none of the rows put in later.
+    """
     connection.register("source_batch", empty.rename_columns(list(names.values())))
     kinds = connection.table("source_batch").types
     connection.unregister("source_batch")

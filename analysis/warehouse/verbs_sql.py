@@ -46,7 +46,7 @@ def condition(value: Typed, when: When) -> tuple[Expr, Expr | None]:
     if when.in_ is not None:
         holds.append(any_of([_equals(value, one) for one in when.in_]))
     if when.prefix is not None:
-        holds.append(sql("starts_with(:x, :p)", x=as_text(value), p=literal(when.prefix)))
+        holds.append(any_of([sql("starts_with(:x, :p)", x=as_text(value), p=literal(one)) for one in when.prefix]))
     if when.null is not None:
         holds.append(sql("(:x is null) = :n", x=value.tree, n=literal(when.null)))
     for bound, comparison in ((when.gt, ":x > :b"), (when.lt, ":x < :b")):

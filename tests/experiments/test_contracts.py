@@ -134,7 +134,7 @@ BAD: list[tuple[str, dict[str, object], set[str]]] = [
     ("outcome", {"query": "x" * 4097}, {"query_too_long"}),
     ("outcome", {"properties": "{}"}, {"properties_not_object"}),
     ("outcome", {"properties": [1]}, {"properties_not_object"}),
-    ("outcome", {"unit_id": None, "value": -3, "event_ts": ""}, {"unit_missing", "value_negative", "event_ts_not_time"}),
+    ("outcome", {"unit_id": None, "value": -3, "event_ts": 1}, {"unit_missing", "value_negative", "event_ts_not_time"}),
     ("catalogue", {"valid_to": "2026-10-01T00:00:00Z"}, {"valid_to_not_after_valid_from"}),
     ("catalogue", {"valid_to": "2026-10-01T01:00:00+01:00"}, {"valid_to_not_after_valid_from"}),
     ("catalogue", {"valid_to": "soon", "valid_from": None}, {"valid_to_not_time", "valid_from_missing"}),
