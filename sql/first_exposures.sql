@@ -50,7 +50,20 @@ with
     ),
     ranked_rows as (
         select
-            *,
+            unit,
+            first_ts,
+            arms_seen,
+            event_day,
+            variant,
+            arm,
+            module,
+            page_category,
+            browser,
+            platform,
+            country,
+            app_version,
+            is_bot,
+            is_internal,
             row_number() over (
                 partition by unit
                 order by

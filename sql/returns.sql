@@ -71,15 +71,53 @@ with recursive
             case when took then taken end as amount,
         from (
             select
-                s.*,
-                s.taken > 0 or (s.matches and s.value = 0 and not s.touched and s.takes_free) as took,
+                unit,
+                order_id,
+                event_id,
+                event_day,
+                item_id,
+                value,
+                place,
+                step,
+                remaining,
+                touched,
+                event_name,
+                return_day,
+                taken,
+                taken > 0 or (matches and value = 0 and not touched and takes_free) as took,
             from (
                 select
-                    m.*,
+                    unit,
+                    order_id,
+                    event_id,
+                    event_day,
+                    item_id,
+                    value,
+                    place,
+                    step,
+                    remaining,
+                    touched,
+                    event_name,
+                    return_day,
+                    matches,
+                    asked_item is not null or asked is null as takes_free,
                     case
-                        when not m.matches then 0
-                        when m.asked is null then m.remaining
-                        else greatest(0, least(m.remaining, m.asked - m.before))
+                        when not matches then 0
+                        when asked is null then remaining
+                        else greatest(
+                            0,
+                            least(
+                                remaining,
+                                asked - coalesce(
+                                    sum(case when matches then remaining else 0 end) over (
+                                        partition by unit, order_id
+                                        order by place
+                                        rows between unbounded preceding and 1 preceding
+                                    ),
+                                    0
+                                )
+                            )
+                        )
                     end as taken,
                 from (
                     select
@@ -96,27 +134,14 @@ with recursive
                         r.event_name,
                         r.event_day as return_day,
                         r.value as asked,
-                        r.item_id is not null or r.value is null as takes_free,
+                        r.item_id as asked_item,
                         r.item_id is null or coalesce(r.item_id = w.item_id, false) as matches,
-                        coalesce(
-                            sum(
-                                case
-                                    when r.item_id is null or coalesce(r.item_id = w.item_id, false) then w.remaining
-                                    else 0
-                                end
-                            ) over (
-                                partition by w.unit, w.order_id
-                                order by w.place
-                                rows between unbounded preceding and 1 preceding
-                            ),
-                            0
-                        ) as before,
                     from worked as w
                     inner join returned_orders as r
                         on r.unit = w.unit and r.order_id = w.order_id and r.step = w.step + 1
-                ) as m
-            ) as s
-        ) as t
+                ) as asked_lines
+            ) as taken_lines
+        ) as worked_lines
     )
 select
     unit,
