@@ -15,6 +15,7 @@ from analysis.readout import Because, Status, Verdict, VerdictCode
 VERDICT_RULE = 1
 # The best arm's verdict is the experiment's. An arm that is still open beats one that is settled as immaterial.
 BEST_FIRST: tuple[VerdictCode, ...] = ("SHIP", "HOLD", "CANT_TELL", "TOO_EARLY", "NO_MATERIAL_EFFECT")
+AA_HALF_WIDTH = 0.10  # a wider range of an A/A test is no news before its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,10 @@ def _ship_or_hold(case: ArmCase, run: Run) -> Verdict | None:
     if run.same_strategy:
         because.append(Because(rule="same_strategy", words=words.SAME_STRATEGY))
         return _verdict("HOLD", case, words.differs_without_cause(change, case.name), because, run.next_reading)
+    worse = next((r for r in case.of("success") if r.gate and r.status == "worse" and r.change is not None), None)
+    if worse is not None and worse.change is not None:
+        because.append(Because(rule="success_worse", metric=worse.metric, words=words.is_worse(worse.label)))
+        return _verdict("HOLD", case, words.hold_mixed(change, case.name, worse.change), because, run.next_reading)
     guardrails = case.of("guardrail")
     open_ones = [r for r in guardrails if not (r.gate and r.status == "cleared")]
     if not open_ones:
@@ -296,7 +301,7 @@ def _cant_tell(case: ArmCase, run: Run) -> Verdict:
     differs = any(r.gate and (r.better or r.status == "worse") for r in case.of("success"))
     if missing:
         sentence = words.cant_tell_at_the_end(None, case.name, missing[0].words)
-    elif run.same_strategy and change is not None and not differs:
+    elif run.same_strategy and change is not None and not differs and (run.finished or _narrow(change)):
         sentence = words.as_it_should_be(change)
     elif run.finished:
         sentence = words.cant_tell_at_the_end(change, case.name, lead.cause if lead else words.NOTHING_MEASURED)
@@ -304,7 +309,18 @@ def _cant_tell(case: ArmCase, run: Run) -> Verdict:
         sentence = words.cant_tell(
             change, case.name, lead.more_days if lead else None, lead.materiality if lead else None
         )
+    beyond = next((r for r in case.of("guardrail") if r.gate and r.status == "breached" and r.limit is not None), None)
+    if beyond is not None and beyond.limit is not None and not missing:
+        said = words.beyond_limit(beyond.label, beyond.allowed, beyond.limit)
+        because.append(Because(rule="guardrail_breached", metric=beyond.metric, words=said))
+        sentence = f"{sentence} {said}"
     return _verdict("CANT_TELL", case, sentence, because, run.next_reading)
+
+
+def _narrow(change: words.Change) -> bool:
+    """Whether the range of an A/A test says something before its end: ± a tenth at most."""
+    _, low, high = change.change
+    return change.scale == "lift" and low is not None and high is not None and high - low <= 2 * AA_HALF_WIDTH
 
 
 def _between_readings(found: Verdict, case: ArmCase, run: Run) -> Verdict | None:

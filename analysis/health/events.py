@@ -246,7 +246,10 @@ def _growth(rows: Sequence[Row]) -> float | None:
 
 
 def returns(given: Evidence) -> Finding:
-    """SH-14, in part: refunds and cancels that match no order of their unit. They are kept and used by no metric."""
+    """SH-14, in part: refunds and cancels that match no order of their unit. They are kept and used by no metric.
+
+    Told of all arms together: returns by arm are an outcome, and a withheld readout shows none.
+    """
     rows = given.of("returns_unlinked")
     if rows is None:
         return RETURNS.unknown(NOT_RUN)
@@ -255,7 +258,7 @@ def returns(given: Evidence) -> Finding:
         return RETURNS.not_applicable("no refund or cancellation is logged")
     state = THRESHOLDS["unlinked_returns"].state(rate(unlinked, count))
     figures: dict[str, Figure] = {"returns": count, "unlinked": unlinked}
-    groups = [] if state == "pass" else [dict(row) for row in rows]
+    groups: list[dict[str, Figure]] = [] if state == "pass" else [{"returns": count, "unlinked": unlinked}]
     return RETURNS.finding(state, said.returns_linked(count, unlinked), figures=figures, groups=groups)
 
 
@@ -280,7 +283,6 @@ def margin_coverage(given: Evidence) -> Finding:
         state,
         words.sentence_case(f"{cause}."),
         figures=figures,
-        groups=[dict(row) for row in rows],
         hold=MARGIN.holding(cause, said.MARGIN_FIX, metrics=held),
     )
 

@@ -148,9 +148,9 @@ def by_arm(rows: Iterable[Row], arms: Sequence[str], column: str) -> list[int]:
     return [summed((row for row in listed if text(row, "arm") == arm), column) for arm in arms]
 
 
-def inequality(faults: Sequence[int], units: Sequence[int]) -> float:
-    """The e-value that faulty units do not fall on the arms as all units do; 1 where an arm has none."""
-    return evidence(faults, units) if min(units) > 0 else 1.0
+def inequality(faults: Sequence[int], expected: Sequence[int]) -> float:
+    """The e-value that faults do not fall on the arms in the proportions `expected`; 1 where one of these is 0."""
+    return evidence(faults, expected) if min(expected) > 0 else 1.0
 
 
 def is_unequal(e: float) -> bool:

@@ -35,6 +35,9 @@ PRE_PERIOD = Sheet("SH-15", "Arms alike before", blocking=True, sql=None, owner=
 REGISTERED = Sheet("SH-16", "Only registered variants", blocking=True, sql="unregistered_variant", owner=DATA_TEAM)
 
 
+OUTCOMES = ("slates", "semantic_duplicates")  # counts of what an arm did, not of units
+
+
 # --- SH-01 -----------------------------------------------------------------------------------------------
 
 
@@ -173,14 +176,19 @@ def duplicates(given: Evidence) -> Finding:
 
 
 def two_arms(given: Evidence) -> Finding:
-    """SH-07: units seen in more than one arm, by the arm they were first seen in."""
+    """SH-07: units seen in more than one arm, by the arm they were first seen in.
+
+    A unit that is split again at random meets arm a first and another one later with probability w_a (1 - w_a), not
+    w_a: between two arms that is half and half, whatever the weights. That is what the arms are compared with.
+    """
     rows = given.of("two_arms")
     if rows is None:
         return TWO_ARMS.unknown(NOT_RUN)
     units, faulty = by_arm(rows, given.arms, "units"), by_arm(rows, given.arms, "units_in_two_arms")
     if sum(units) < MIN_GROUP_UNITS:
         return TWO_ARMS.unknown(said.too_few(sum(units), MIN_GROUP_UNITS, "units"))
-    share, e, kind = rate(sum(faulty), sum(units)), inequality(faulty, units), given.experiment.unit_type
+    again = [n * (sum(units) - n) for n in units]
+    share, e, kind = rate(sum(faulty), sum(units)), inequality(faulty, again), given.experiment.unit_type
     figures: dict[str, Figure] = {"rate": share, "units": sum(faulty), "e_unequal": e}
     state: CheckState = "fail" if is_unequal(e) else THRESHOLDS["two_arms"].state(share)
     since = min((text(r, "first_day") for r in rows if r.get("first_day") is not None), default=None)
@@ -196,7 +204,8 @@ def two_arms(given: Evidence) -> Finding:
 
 
 def _shown(rows: Sequence[Mapping[str, Figure]]) -> list[dict[str, Figure]]:
-    return [dict(row) for row in rows]
+    """The groups without how many slots an arm was shown: that is an outcome, and a withheld readout shows none."""
+    return [{name: value for name, value in row.items() if name not in OUTCOMES} for row in rows]
 
 
 # --- SH-09, SH-15, SH-16 ---------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class CellReading:
 
     `shrunk` is the posterior mean and central interval of the lift, None where nothing is shrunk;
     `value` the same in the unit of the threshold (unshrunk: the simultaneous interval of the difference).
-    `p_material` is P(|value| > material), `days_to_decide` the days until a flag if estimates stay.
+    `p_material` is P(|value| > material), None without a threshold, `days_to_decide` the days until a flag if estimates stay.
     `q` is the Benjamini–Hochberg adjusted p of the lift among the determined cells.
     """
 
@@ -116,7 +116,7 @@ def read_slice(
             shrunk=lifts[i],
             value=_scaled(lifts[i], float(worth[i])),
             flag=flags[i] or ("noise" if days[i] is None else "more_data"),
-            p_material=float(outside[i]),
+            p_material=float(outside[i]) if setting.material > 0 else None,
             q=float(q[i]),
             days_to_decide=days[i],
         )

@@ -310,6 +310,11 @@ def hold_not_cleared(
     )
 
 
+def hold_mixed(change: Change, arm: str | None, worse: Change) -> str:
+    """One success metric is up while another is down."""
+    return f"Hold{_to(arm)}: {change.name} is {change.moved}, but {worse.name} is {worse.moved}."
+
+
 def hold_unmeasured(change: Change, arm: str | None, guardrail: str, cause: str) -> str:
     """A success metric is up, and a guardrail could not be measured."""
     return f"Hold{_to(arm)}: {change.name} is {change.moved}, but we could not measure {inside(guardrail)}: {cause}."
@@ -402,6 +407,16 @@ def inside_materiality(name: str, materiality: str | None) -> str:
 def is_up(name: str) -> str:
     """Why SHIP or HOLD."""
     return f"{inside(name)} is better"
+
+
+def is_worse(name: str) -> str:
+    """Why HOLD, although another success metric is better."""
+    return f"{inside(name)} is worse"
+
+
+def beyond_limit(name: str, allowed: str | None, spread: Figures) -> str:
+    """A guardrail that looks worse than allowed, not surely enough for a STOP."""
+    return f"Meanwhile {inside(name)} looks worse than the {allowed} you allowed ({spread.span})."
 
 
 def cleared(name: str) -> str:

@@ -297,3 +297,32 @@ def test_every_sentence_ends_and_uses_words_for_readers(success: Reading, guardr
     assert ".." not in said
     assert "-" not in said.replace("als_v2", "").replace("out-of-stock", "")  # minus is U+2212
     assert not [word for word in words.NOT_FOR_READERS if word in said.lower()]
+
+
+def test_hold_when_another_success_metric_is_worse_though_not_surely_enough_to_stop() -> None:
+    down = replace(
+        UNCLEAR, metric="conversion", label="Share of users who order", status="worse",
+        change=words.Change("Share of users who order", "lift", (-0.05, -0.09, -0.004), "EUR"),
+    )  # fmt: skip
+    found = arm_verdict(case(UP, down, CLEARED), RUN)
+    assert found.code == "HOLD"
+    assert "up 2.0%" in found.sentence
+    assert "but share of users who order is down 5.0% (between 0.4% and 9.0%)" in found.sentence
+    assert rules(found)[-1] == "success_worse"
+
+
+def test_a_guardrail_that_looks_breached_is_named_while_nothing_can_be_told() -> None:
+    looks = replace(
+        CLEARED, status="breached", harmed=False, limit=words.figures(0.2, 0.11, 0.29, unit="lift"),
+    )  # fmt: skip
+    found = arm_verdict(case(UNCLEAR, looks), RUN)
+    assert found.code == "CANT_TELL"
+    assert found.sentence.endswith(
+        "Meanwhile share of order lines sent back looks worse than the 10% you allowed (+11.0% to +29.0%)."
+    )
+
+
+def test_a_running_a_a_test_with_a_wide_range_is_not_called_as_it_should_be() -> None:
+    wide = replace(UNCLEAR, change=words.Change("Revenue per user", "lift", (0.3, -0.14, 1.07), "EUR"))
+    assert arm_verdict(case(wide), replace(RUN, same_strategy=True)).sentence.startswith("Can't tell yet")
+    assert "As it should be" in arm_verdict(case(UNCLEAR), replace(FINISHED, same_strategy=True)).sentence

@@ -334,3 +334,30 @@ def test_a_limit_belongs_to_the_worse_side() -> None:
     ]
     above = THRESHOLDS["duplicates"]
     assert [above.state(0.0049), above.state(0.005), above.state(0.02)] == ["pass", "warn", "fail"]
+
+
+def test_units_split_again_at_random_are_equal_faults_in_unequal_arms() -> None:
+    rows: list[Row] = [
+        {"arm": arm, "units": n, "units_in_two_arms": 45, "first_day": "2026-03-04"}
+        for arm, n in (("control", 90_000), ("new", 10_000))
+    ]
+    health = evaluate(_evidence({"control": 90_000, "new": 10_000}, two_arms=rows))
+    assert _check(health, "SH-07").state == "pass"
+    rows[1]["units_in_two_arms"] = 0
+    assert _check(evaluate(_evidence(two_arms=rows)), "SH-07").state == "fail"
+
+
+def test_no_group_tells_what_an_arm_did_because_groups_stay_when_results_are_withheld() -> None:
+    health = evaluate(
+        _evidence(
+            returns_unlinked=[{"arm": arm, "returns": n, "unlinked": n} for arm, n in (("control", 300), ("new", 480))],
+            margin_coverage=[
+                {"arm": arm, "lines": n, "lines_with_margin": 0} for arm, n in (("control", 4_000), ("new", 4_800))
+            ],
+            duplicates=_duplicates(400, 410),
+        )
+    )
+    shown = [group for key in ("SH-14", "SH-19", "SH-04") for group in _check(health, key).groups]
+    assert shown
+    by_arm = [name for group in shown if "arm" in group for name in group]
+    assert set(by_arm) <= {"arm", "units", "units_with_duplicates", "rows_read", "id_duplicates"}
