@@ -51,7 +51,7 @@ from analysis.warehouse.state import State, transaction
 from experiments.errors import WarehouseError
 from experiments.spec import Source
 
-Parameter = str | int | date | datetime | list[str] | list[int]
+Parameter = str | int | bool | date | datetime | list[str] | list[int]
 Range = tuple[int, int]
 T = TypeVar("T")
 RANGE_UNITS = 200_000
@@ -96,6 +96,8 @@ class Counter:
         self.given = request_parameters(request)
         self.given["mature_days"] = list(self.layout.mature_days)
         self.part_facts = part_facts(self.layout)
+        sources = {fact.fact.source for fact in self.layout.post.values()}
+        self.given |= {f"count_{source}": source in sources for source in ("interactions", "sessions")}
         self.state = State(connection, request.experiment_key, request.phase)
 
     def run(self) -> Recount:
@@ -219,8 +221,11 @@ class Counter:
         into = f"insert into {self.state.schema}"
         for item in self.slices:
             if item.top is not None:
-                more = given | {"slice": item.column, "source": item.top.source}
-                self._run(cursor, f"{into}.pre_period_tops {statements.pre_period_top(item.top)}", more)
+                more = given | {"name": item.column, "source": item.top.source}
+                self._run(cursor, f"{into}.unit_extras {statements.pre_period_top(item.top)}", more)
+        for name, column, era in statements.counted_apart(self.layout, self.slices):
+            text = f"{into}.unit_extras {statements.distinct_values(column, era)}"
+            self._run(cursor, text, given | {"name": name})
         self._run(cursor, f"{into}.unit_totals {statements.unit_totals(self.layout, self.slices)}", given)
         given["since_day"] = self.first_day
         if "order_lines" in self.part_facts:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from analysis.warehouse import facts_sql
-from analysis.warehouse.facts_sql import ORDER, identifier, rows_of
+from analysis.warehouse.facts_sql import identifier, rows_of
 from analysis.warehouse.moment_table import Sums
-from experiments.spec import SOURCES, AtLeast, DistinctOf, Fact, FactColumn, SumOf
+from experiments.spec import SOURCES, AtLeast, Fact, FactColumn, SumOf
 
 _BRANCHES = ("slates", "interactions", "order_lines", "orders", "sessions")
 
@@ -25,10 +25,10 @@ def holes(facts: Mapping[str, FactColumn], sums: Sums, wide: Callable[[str, str]
         source = column.fact.source
         branch_of[name] = "orders" if facts_sql.counts_orders(column.fact) else source
         if branch_of[name] == "orders":
-            found["order_flags"].append(facts_sql.order_flag(column, "post", name))
+            found["order_flags"].append(facts_sql.order_item(column, "post", name))
             found["orders"].append(f"sum({identifier(name)}) as {name}")
             continue
-        once = _counted_once(column.fact)
+        once = facts_sql.distinct_column(column.fact)
         if once is not None:
             found[f"first_{source}"].append(_first_day(column, once, name))
         found[source].append(_increment(column, once, name))
@@ -69,15 +69,6 @@ def _meant(fact: Fact, total: str) -> str:
         case AtLeast(at_least=count):
             return f"cast({total} >= {int(count.n)} as bigint)"
     return total
-
-
-def _counted_once(fact: Fact) -> str | None:
-    match fact.measure:
-        case DistinctOf(distinct=column):
-            return None if column == ORDER else column
-        case AtLeast(at_least=count):
-            return None if count.distinct == ORDER else count.distinct
-    return None
 
 
 def _first_day(column: FactColumn, once: str, name: str) -> str:

@@ -69,17 +69,20 @@ def product(first: str, second: str, *, wide: bool) -> str:
     return f"sum(cast({first} as hugeint) * {second})" if wide else f"sum({first} * {second})"
 
 
-def unit_total_holes(columns: Iterable[tuple[str, FactColumn, Era]], extra: Sequence[str]) -> dict[str, list[str]]:
-    """The holes of unit_totals.sql; `extra` are the select items of context cells."""
-    holes: dict[str, list[str]] = {name: [] for name in (*SOURCES, "order_flags", "orders", "facts")}
+def unit_total_holes(
+    columns: Iterable[tuple[str, FactColumn, Era]], extras: Sequence[str], extra: Sequence[str]
+) -> dict[str, list[str]]:
+    """The holes of unit_totals.sql; `extras` are counted by statements of their own, `extra` are more select items."""
+    holes: dict[str, list[str]] = {name: [] for name in (*SOURCES, "orders", "facts")}
     for name, column, era in columns:
-        if counts_orders(column.fact):
-            holes["order_flags"].append(order_flag(column, era, name))
+        if column.fact.source == "order_lines" and not counts_values(column.fact):
+            holes["order_lines"].append(order_item(column, era, name))
             holes["orders"].append(order_total(column, name))
-        else:
+        elif column.fact.source != "order_lines":
             holes[column.fact.source].append(aggregate(column, era, name))
         holes["facts"].append(f"cast(coalesce({name}, 0) as bigint) as {identifier(name)}")
     holes["facts"].extend(extra)
+    holes["extras"] = [f"max(case when name = '{identifier(name)}' then value end) as {name}" for name in extras]
     return holes
 
 
@@ -115,28 +118,43 @@ def aggregate(column: FactColumn, era: Era, name: str) -> str:
     return _named(_value(column.fact, rows_of(column, era)), name)
 
 
-def order_flag(column: FactColumn, era: Era, name: str) -> str:
-    """Whether one order (unit, business day, order_id) has a row of the fact, 0 or 1."""
-    return _named(exp.Max(this=_flag(rows_of(column, era))), name)
+def order_item(column: FactColumn, era: Era, name: str) -> str:
+    """One order's value of a fact; of a fact that counts orders, whether this is one, 0 or 1."""
+    rows = rows_of(column, era)
+    if counts_orders(column.fact):
+        return _named(exp.Max(this=_flag(exp.and_(rows, exp.column(ORDER).is_(exp.null()).not_()))), name)
+    return _named(_value(column.fact, rows), name)
 
 
 def order_total(column: FactColumn, name: str) -> str:
-    """One unit's orders from the flags of its orders: their number, or whether there are at least n."""
-    found = exp.Sum(this=exp.column(name))
+    """One unit's value of a fact from its orders'."""
+    orders = exp.Sum(this=exp.column(name))
     match column.fact.measure:
+        case "any":
+            return _named(exp.Max(this=exp.column(name)), name)
         case AtLeast(at_least=count):
-            return _named(_flag(exp.GTE(this=found, expression=exp.convert(count.n))), name)
-    return _named(found, name)
+            return _named(_flag(exp.GTE(this=orders, expression=exp.convert(count.n))), name)
+    return _named(orders, name)
 
 
 def counts_orders(fact: Fact) -> bool:
-    """Whether the fact counts orders, which takes the step of `order_flag` and `order_total`."""
+    """Whether the fact counts orders, which are one per unit, business day and order_id."""
+    return distinct_column(fact) == ORDER
+
+
+def counts_values(fact: Fact) -> bool:
+    """Whether the fact counts different values of a column that can be in several orders."""
+    return distinct_column(fact) not in (None, ORDER)
+
+
+def distinct_column(fact: Fact) -> str | None:
+    """The column whose different values the fact counts."""
     match fact.measure:
         case DistinctOf(distinct=column):
-            return column == ORDER
+            return column
         case AtLeast(at_least=count):
-            return count.distinct == ORDER
-    return False
+            return count.distinct
+    return None
 
 
 def rows_of(column: FactColumn, era: Era) -> exp.Expr:

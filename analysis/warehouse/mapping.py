@@ -23,6 +23,7 @@ from experiments.spec import Exact, Value
 READY_FOLDER = Path(__file__).parent / "mappings"
 ID_PARTS = ("file_digest", "line", "emit_index")
 SAME_NAMES = "same_names"
+SHOP_CURRENCY = "shop"
 
 Scalar = bool | int | float | str
 As = Literal["integer", "string", "epoch_s", "epoch_ms", "epoch_us"]
@@ -106,7 +107,7 @@ class Reference(Value):
 
 
 class MoneyIn(Value):
-    """The currency of an amount: fixed (`code`), or read from the row."""
+    """The currency of an amount: fixed (`code`; `shop` is the shop's own), or read from the row."""
 
     code: str | None = None
     column: PathText | None = None
@@ -115,7 +116,7 @@ class MoneyIn(Value):
     @model_validator(mode="after")
     def _one(self) -> "MoneyIn":
         _exactly_one({"code": self.code, "column": self.column, "each": self.each})
-        if self.code is not None and not re.fullmatch(CURRENCY_PATTERN, self.code):
+        if self.code not in (None, SHOP_CURRENCY) and not re.fullmatch(CURRENCY_PATTERN, str(self.code)):
             said = f"{self.code!r} is no currency code; write USD, or {{column: …}} where the row says it"
             raise PydanticCustomError("value_error", "{said}", {"said": said})
         return self

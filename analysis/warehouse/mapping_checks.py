@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from analysis.warehouse.mapping import (
     ID_PARTS,
     SAME_NAMES,
+    SHOP_CURRENCY,
     Emission,
     LogMapping,
     Reference,
@@ -140,8 +141,8 @@ def _check_take(at: Path_, column: Column, take: Take, emission: Emission) -> It
     money = isinstance(column.kind, Whole) and column.kind.unit == "minor units"
     if take.money is not None and not money:
         yield Found("verb", (*at, "money"), None, f"{column.name} is not money", (), "leave money out")
-    if take.money is not None and take.money.code is not None and take.money.code not in EXPONENTS:
-        yield _no_currency((*at, "money"), take.money.code)
+    if take.money is not None and take.money.code not in (None, SHOP_CURRENCY, *EXPONENTS):
+        yield _no_currency((*at, "money"), str(take.money.code))
     if (take.times or take.abs) and not isinstance(column.kind, Whole):
         yield Found("verb", at, None, f"times and abs are for whole numbers and money, not for {column.name}")
     if any(verb.startswith("epoch") for verb in take.as_ or ()) and not isinstance(column.kind, Moment):

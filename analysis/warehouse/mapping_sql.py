@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from analysis.warehouse.contract_sql import TABLES, bounds_fault, rule_reasons, sql_type
 from analysis.warehouse.items_sql import items, items_found
-from analysis.warehouse.mapping import ID_PARTS, SAME_NAMES, Emission, LogMapping, Scalar, Take
+from analysis.warehouse.mapping import ID_PARTS, SAME_NAMES, SHOP_CURRENCY, Emission, LogMapping, Scalar, Take
 from analysis.warehouse.mapping_checks import constant
 from analysis.warehouse.paths import Paths, Staged, Typed, as_text
 from analysis.warehouse.sql_build import NULL, Expr, all_of, any_of, case, column, literal, render, sql, text_list
@@ -250,7 +250,7 @@ class _Query:
                    d=exp.Literal.number(self.context.digits))  # fmt: skip
         self.row_reasons.append(column(f"{name}.money", "currency_fault"))
         return sql(
-            "list_transform([:m], lambda v: struct_pack(value := case when :u is null then v.value end, "
+            "list_transform([:m], lambda v: struct_pack(value := v.value, "
             "fault := coalesce(:f, v.fault), currency_fault := case when :a is not null then :u end))[1]",
             m=absolute(made) if take.abs else made, u=unknown, f=column(amounts[name], "fault"),
             a=column(amounts[name], "value"),
@@ -259,7 +259,7 @@ class _Query:
     def _rate(self, take: Take, name: str) -> tuple[Expr, Expr]:
         """The rate's text (null: 1), and `currency_missing`, `currency_unknown` or null."""
         code, own = self._code(take, name), literal(self.context.currency)
-        if take.money is not None and take.money.code == self.context.currency:
+        if take.money is not None and take.money.code in (SHOP_CURRENCY, self.context.currency):
             return NO_TEXT, NO_TEXT
         clock = "event_ts" if "event_ts" in self.contract else "valid_from"
         moment = self.constants[clock] if clock in self.constants else column(self.finals[clock], "value")
@@ -279,6 +279,7 @@ class _Query:
 
     def _code(self, take: Take, name: str) -> Expr:
         fixed = take.money.code if take.money is not None else None
+        fixed = self.context.currency if fixed == SHOP_CURRENCY else fixed
         return literal(fixed) if fixed is not None else column(f"{name}.currency")
 
     def _said(self, take: Take, amount: str) -> dict[str, Expr]:

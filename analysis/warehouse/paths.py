@@ -17,6 +17,26 @@ _FORMS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """A DuckDB type: its name, and the fields of a struct, the `child` of a list, the `key` and `value` of a map."""
+
+    name: str
+    children: tuple[tuple[str, "Shape"], ...] = ()
+
+    def child(self, name: str) -> "Shape":
+        """The shape of the field, child or value of that name; KeyError when there is none."""
+        return dict(self.children)[name]
+
+
+def shape(kind: DuckDBPyType) -> Shape:
+    """What DuckDB says of a column's type."""
+    if kind.id not in ("list", "array", "struct", "map"):
+        return Shape(kind.id)
+    parts = [(str(name), inner) for name, inner in kind.children]
+    return Shape(kind.id, tuple((name, shape(inner)) for name, inner in parts if isinstance(inner, DuckDBPyType)))
+
+
+@dataclass(frozen=True, slots=True)
 class Typed:
     """An expression and what is known of it.
 
@@ -26,7 +46,7 @@ class Typed:
 
     tree: Expr
     form: str
-    type: DuckDBPyType | None = None
+    type: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +55,16 @@ class Staged:
 
     file: str
     kind: str  # csv, jsonl, parquet
-    columns: Mapping[str, tuple[str, DuckDBPyType]]  # name in the file → staged column and its type
+    columns: Mapping[str, tuple[str, Shape]]  # name in the file → staged column and its type
     rows: int  # staged, so without the malformed ones
 
 
-def typed(tree: Expr, kind: DuckDBPyType) -> Typed:
+def typed(tree: Expr, kind: Shape) -> Typed:
     """A value of a DuckDB type."""
-    form = _FORMS.get(kind.id)
+    form = _FORMS.get(kind.name)
     if form is None:
-        form = "whole" if kind.id.endswith("int") or kind.id == "integer" else "other"
+        form = "whole" if kind.name.endswith("int") or kind.name == "integer" else "other"
     return Typed(tree, form, kind)
-
-
-def _child(kind: DuckDBPyType, name: str) -> DuckDBPyType:
-    """The type of a struct's field, a list's `child` or a map's `value`."""
-    found = dict(kind.children)[name]
-    assert isinstance(found, DuckDBPyType)
-    return found
 
 
 class Paths:
@@ -82,7 +95,7 @@ class Paths:
         if value.form == "json":
             return sql("json_extract(:x, '$[*]')", x=value.tree), Typed(NULL, "json")
         if value.form == "list" and value.type is not None:
-            return value.tree, typed(NULL, _child(value.type, "child"))
+            return value.tree, typed(NULL, value.type.child("child"))
         if value.form != "other":
             self.problems.append(Problem("no_list", at, value.form, "a column that is no list is read as one"))
         return NULL, Typed(NULL, "other")
@@ -112,9 +125,9 @@ class Paths:
                 pointer = literal("/" + name.replace("~", "~0").replace("/", "~1"))
                 return Typed(sql("nullif(json_extract(:x, :p), cast('null' as json))", x=base, p=pointer), "json")
             case Typed(form="struct", type=kind) if kind is not None:
-                children = tuple(str(child) for child, _ in kind.children)
+                children = tuple(child for child, _ in kind.children)
                 if name in children:
-                    return typed(sql("struct_extract(:x, :n)", x=value.tree, n=literal(name)), _child(kind, name))
+                    return typed(sql("struct_extract(:x, :n)", x=value.tree, n=literal(name)), kind.child(name))
                 self._lacks(at, name, children)
             case Typed(form="other"):
                 pass
@@ -125,7 +138,7 @@ class Paths:
     def _pick(self, at: str, value: Typed, key: str, wanted: str) -> Typed:
         """Of a key–value list the first element whose `key` is `wanted`."""
         if value.form == "map" and value.type is not None:
-            kind = _child(value.type, "value")
+            kind = value.type.child("value")
             return typed(sql("map_extract(:m, :k)[1]", m=value.tree, k=literal(wanted)), kind)
         elements, kind_of = self.elements(at, value)
         part = self._field(at, Typed(column("p"), kind_of.form, kind_of.type), key)

@@ -100,7 +100,7 @@ def context_slices(
             found.append(ContextSlice(declared.key, column, item, names, pre_period=fact))
         elif declared.pre_period_top is not None:
             names = {0: NONE, **{code + 1: name for code, name in enumerate(categories)}, MOST_VALUES + 1: OTHER}
-            item = _code(f"coalesce(tops.{column}, 0)", column)
+            item = _code(f"coalesce(extras.{column}, 0)", column)
             found.append(ContextSlice(declared.key, column, item, names, top=declared.pre_period_top))
     return tuple(found)
 

@@ -20,7 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from analysis.warehouse.mapping import FileFormat
-from analysis.warehouse.paths import Staged
+from analysis.warehouse.paths import Staged, shape
 from analysis.warehouse.sql_build import column, render, sql, text_list
 from analysis.warehouse.sql_files import number
 from experiments.errors import SourceError
@@ -97,7 +97,7 @@ def stage(
     if rows + number(connection, "select count(*) from stage_malformed") == 0:
         raise SourceError(f"{source.path}: the file holds no rows; check the export that wrote it")
     kinds = dict(zip((relation := connection.table("stage")).columns, relation.types, strict=True))
-    columns = {name: (staged, kinds[staged]) for name, staged in names.items()}
+    columns = {name: (staged, shape(kinds[staged])) for name, staged in names.items()}
     return Staged(source.path.name, source.kind, columns, rows)
 
 

@@ -36,14 +36,15 @@ TABLES = {
     "counted": ("as_of timestamp", "columns varchar[]"),
     "context_values": ("dimension varchar", "named varchar", "code smallint"),
     "cell_values": ("dimension varchar", "named varchar", "code integer", "kept smallint"),
-    "pre_period_tops": ("slice varchar", "unit bigint", "cell smallint"),
+    "unit_extras": ("name varchar", "unit bigint", "value bigint"),
     "level_cells": ("level varchar", "source tinyint", "module integer", "category integer", "cell integer"),
     "finest_cells": ("source tinyint", "module integer", "category integer", "cell integer"),
     "moments": ("kind varchar", "name varchar", "arm tinyint", "complete tinyint", "cell integer", "numbers varchar"),
     "moments_daily": ("kind varchar", "arm tinyint", "complete tinyint", "day integer", "numbers varchar"),
 }
+NUMBER = "bigint using compression uncompressed"  # looking for the best compression costs as much as counting
 UNIT = ("unit bigint", "arm tinyint", "first_ts timestamp", "first_day date", "seen_before bigint")
-CELL = ("unit bigint", "arm tinyint", "module integer", "category integer")
+CELL = (f"unit {NUMBER}", "arm tinyint", "module integer", "category integer")
 
 
 class State:
@@ -62,12 +63,12 @@ class State:
 
     def empty_totals(self, facts: Sequence[str], slices: Sequence[str], parts: dict[Source, tuple[str, ...]]) -> None:
         """The unit table with these fact and slice columns, and each source's cells with theirs."""
-        named = [f"{identifier(name)} bigint" for name in facts]
+        named = [f"{identifier(name)} {NUMBER}" for name in facts]
         cells = [f"{identifier(name)} smallint" for name in slices]
         self._create("unit_totals", (*UNIT, *named, "complete tinyint", *cells))
         for source in ROWS:
             self._create(
-                f"cell_totals_{source}", (*CELL, *(f"{identifier(name)} bigint" for name in parts.get(source, ())))
+                f"cell_totals_{source}", (*CELL, *(f"{identifier(name)} {NUMBER}" for name in parts.get(source, ())))
             )
 
     def insert(self, table: str, rows: Sequence[tuple[str | int, ...]]) -> None:

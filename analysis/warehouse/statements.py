@@ -30,11 +30,25 @@ def unit_totals(layout: Layout, slices: Sequence[ContextSlice]) -> str:
         for days in layout.windows
     )
     extra = [f"cast({complete or '0'} as tinyint) as complete", *(item.item for item in slices)]
-    holes = facts_sql.unit_total_holes(unit_columns(layout, slices), extra)
-    holes["tops"] = [
-        f"max(case when slice = '{item.column}' then cell end) as {item.column}" for item in slices if item.top
-    ]
+    extras = [*(name for name, _, _ in counted_apart(layout, slices)), *(item.column for item in slices if item.top)]
+    holes = facts_sql.unit_total_holes(unit_columns(layout, slices), extras, extra)
     return facts_sql.fill(facts_sql.statement("unit_totals"), holes)
+
+
+def counted_apart(layout: Layout, slices: Sequence[ContextSlice]) -> list[tuple[str, FactColumn, Era]]:
+    """Facts that count different values over several orders: each takes a statement of its own."""
+    return [
+        (name, column, era)
+        for name, column, era in unit_columns(layout, slices)
+        if column.fact.source == "order_lines" and facts_sql.counts_values(column.fact)
+    ]
+
+
+def distinct_values(column: FactColumn, era: Era) -> str:
+    """One row per unit: how many different values, or whether there are enough."""
+    return facts_sql.fill(
+        facts_sql.statement("distinct_values"), {"facts": [facts_sql.aggregate(column, era, "value")]}
+    )
 
 
 def pre_period_top(top: PrePeriodTop) -> str:

@@ -1,0 +1,630 @@
+"""The mapping language: every verb on small rows, every mistake said at once, nothing a person wrote run as SQL."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analysis.warehouse.connection import open_memory
+from analysis.warehouse.load import ShopTerms
+from analysis.warehouse.mapping import parse_mapping, path_steps, read_mapping
+from experiments.errors import MappingError, NotFoundError, SourceError
+from tests.helpers.effort import scaled
+from tests.helpers.loads import load, write_lines, write_rows
+
+OUTCOME = """
+unit_type: user
+time_zone: UTC
+emit:
+  - to: outcome
+    set: {{event_name: view, event_ts: 2026-11-01T10:00:00Z, unit_id: u1}}
+    columns: {{{columns}}}
+"""
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    opened = open_memory()
+    yield opened
+    opened.close()
+
+
+Connection = duckdb.DuckDBPyConnection
+
+
+def outcome(columns: str, more: str = "") -> str:
+    """A mapping of views that takes only these columns, with more keys on top."""
+    return OUTCOME.format(columns=columns) + more
+
+
+def taken(connection: Connection, column: str) -> list[object]:
+    query = f"select {column} from outcomes order by line, event_id"
+    return [value for (value,) in connection.execute(query).fetchall()]
+
+
+def why(connection: Connection) -> list[tuple[int, list[str]]]:
+    return connection.execute("select line, reasons from rejected order by line").fetchall()
+
+
+# --- columns and paths -------------------------------------------------------------------------------------------
+
+
+def test_a_path_reads_fields_and_picks_from_key_value_lists() -> None:
+    assert [(s.field, s.key) for s in path_steps("a.b c[key=x y].d")] == [
+        ("a", None),
+        ("b c", ("key", "x y")),
+        ("d", None),
+    ]
+    for wrong in ("", "a.", ".a", "a..b", "a[b]", "a[k=v]x", "a]"):
+        with pytest.raises(ValueError, match=re.escape(wrong) or "^$"):
+            path_steps(wrong)
+
+
+EVENTS: list[dict[str, object]] = [
+    {
+        "user": {"id": "a"},
+        "params": [{"key": "q", "value": {"s": "sofa"}}, {"key": "q", "value": {"s": "no"}}],
+        "a.b": "x",
+    },
+    {"user": {"id": None}, "params": []},
+    {"user": None, "params": None, "a.b": None},
+]
+
+
+def test_paths_in_json_lines(connection: Connection, tmp_path: Path) -> None:
+    mapping = outcome("user_id: {column: user.id}, query: {column: 'params[key=q].value.s'}, item_id: {column: a.b}")
+    path = write_rows(tmp_path / "a.jsonl", [*EVENTS, {"user": 5, "params": "none"}])
+    report = load(connection, path, mapping)
+    assert report.rejected == 0
+    assert taken(connection, "user_id") == ["a", None, None, None]
+    assert taken(connection, "query") == ["sofa", None, None, None]
+
+
+def test_paths_in_parquet_and_columns_whose_name_has_dots(connection: Connection, tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "user": [{"id": "a"}, {"id": None}, None],
+            "params": [row["params"] for row in EVENTS],
+            "a.b": ["x", None, None],
+            "tags": pa.array([[("q", "red")], [], None], pa.map_(pa.string(), pa.string())),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    columns = "user_id: {column: user.id}, query: {column: 'params[key=q].value.s'}, item_id: {column: a.b}"
+    load(connection, tmp_path / "a.parquet", outcome(columns + ", module: {column: 'tags[key=q]'}"))
+    assert taken(connection, "user_id") == ["a", None, None]
+    assert taken(connection, "query") == ["sofa", None, None]
+    assert taken(connection, "item_id") == ["x", None, None]
+    assert taken(connection, "module") == ["red", None, None]
+
+
+def test_a_column_that_is_not_there_is_named_with_its_nearest(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", ["customer_id,amount", "a,1"])
+    with pytest.raises(MappingError) as caught:
+        load(connection, path, outcome("user_id: {column: custmer_id}, item_id: {column: sku}"))
+    said = str(caught.value)
+    assert caught.value.exit_code == 2
+    assert "a.csv has no column 'custmer_id' (nearest: customer_id); its columns: customer_id, amount" in said
+    assert "a.csv has no column 'sku'" in said  # both at once
+    assert connection.execute("select count(*) from loads").fetchall() == [(0,)]
+
+
+def test_a_struct_without_the_field_is_named_too(connection: Connection, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"user": [{"id": "a"}], "n": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(MappingError, match=r"has no column 'ident'.*(\n.*)*asked of a column without fields"):
+        load(connection, tmp_path / "a.parquet", outcome("user_id: {column: user.ident}, item_id: {column: n.x}"))
+
+
+# --- types -------------------------------------------------------------------------------------------------------
+
+
+def test_integer_ids_are_refused_unless_the_mapping_makes_them_text(connection: Connection, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1, None]}), tmp_path / "a.parquet")
+    shape = "unit_type: user\nemit: [{{to: outcome, set: {{event_name: view, event_ts: 2026-11-01T10:00:00Z}}, columns: {{unit_id: {}}}}}]"
+    report = load(connection, tmp_path / "a.parquet", shape.format("{column: id}"))
+    assert (report.accepted, dict(report.reasons)) == (0, {"unit_not_text": 1, "unit_missing": 1})
+    report = load(connection, tmp_path / "a.parquet", shape.format("{column: id, as: string}"))
+    assert (report.accepted, dict(report.reasons)) == (1, {"unit_missing": 1})
+    assert taken(connection, "unit_id") == ["1"]
+    csv = load(connection, write_lines(tmp_path / "a.csv", ["id,x", "007,"]), shape.format("{column: id}"))
+    assert csv.accepted == 1  # in CSV everything is text
+    assert connection.execute("select unit_id from units order by unit").fetchall() == [("1",), ("007",)]
+
+
+def test_as_converts_in_order(connection: Connection, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"id": 17850.0},
+        {"id": "12"},
+        {"id": 1.5},
+        {"id": "x"},
+        {"id": 1e30},
+        {"id": True},
+    ]
+    load(connection, write_rows(tmp_path / "a.jsonl", rows), outcome("user_id: {column: id, as: [integer, string]}"))
+    assert taken(connection, "user_id") == ["17850", "12", str(10**30)]
+    assert why(connection) == [(3, ["user_id_not_integer"]), (4, ["user_id_not_integer"]), (6, ["user_id_not_integer"])]
+
+
+def test_epochs_are_utc(connection: Connection, tmp_path: Path) -> None:
+    mapping = """
+unit_type: user
+emit:
+  - {to: outcome, when: {s: {"null": false}}, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: s, as: epoch_s}}}
+  - {to: outcome, when: {ms: {"null": false}}, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: ms, as: epoch_ms}}}
+  - {to: outcome, when: {us: {"null": false}}, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: us, as: epoch_us}}}
+"""
+    rows: list[dict[str, object]] = [
+        {"s": 1793527200.25}, {"ms": "1793527200250"}, {"us": 1793527200250000}, {"s": 1793527200250}, {"s": "soon"},
+    ]  # fmt: skip
+    load(connection, write_rows(tmp_path / "a.jsonl", rows), mapping)
+    assert taken(connection, "event_ts") == [datetime(2026, 11, 1, 10, 0, 0, 250000)] * 3
+    assert why(connection) == [(4, ["event_ts_out_of_range"]), (5, ["event_ts_not_time"])]
+
+
+def test_times_of_a_zone_and_the_hours_a_clock_skips_or_repeats(connection: Connection, tmp_path: Path) -> None:
+    times = [
+        "2026-07-01 10:00",
+        "2026-07-01T10:00:00Z",
+        "2026-03-29 02:30:00",  # skipped
+        "2026-10-25T02:30:00",  # shown twice
+        "2026-10-25T02:30:00+02:00",  # but not when the zone is said
+        "2026-10-25 03:00:00.1234567",
+        "2026-12-24",
+    ]
+    path = write_lines(tmp_path / "a.csv", ["t,x", *(f"{time}," for time in times)])
+    shape = "unit_type: user\n{}emit: [{{to: outcome, set: {{event_name: view, unit_id: u}}, columns: {{event_ts: {{column: t}}}}}}]"
+    load(connection, path, shape.format("time_zone: Europe/Berlin\n"))
+    assert taken(connection, "event_ts") == [
+        datetime(2026, 7, 1, 8),
+        datetime(2026, 7, 1, 10),
+        datetime(2026, 10, 25, 0, 30),
+        datetime(2026, 10, 25, 2, 0, 0, 123456),
+        datetime(2026, 12, 23, 23),
+    ]
+    assert why(connection) == [(3, ["event_ts_nonexistent"]), (4, ["event_ts_ambiguous"])]
+    with pytest.raises(SourceError, match=r"line 1 has a time without a zone \(event_ts\).*time_zone: Europe/Berlin"):
+        load(open_memory(), path, shape.format(""))
+
+
+def test_parquet_times_with_and_without_a_zone(connection: Connection, tmp_path: Path) -> None:
+    at = datetime(2026, 7, 1, 10)
+    table = pa.table({"naive": pa.array([at], pa.timestamp("ns")), "aware": pa.array([at], pa.timestamp("ms", "America/New_York")),
+                      "day": pa.array([at.date()])})  # fmt: skip
+    pq.write_table(table, tmp_path / "a.parquet")
+    columns = "{event_ts: {column: naive}, received_ts: {column: aware}}"
+    mapping = f"unit_type: user\ntime_zone: Europe/Berlin\nemit:\n  - {{to: outcome, set: {{event_name: view, unit_id: u}}, columns: {columns}}}\n"
+    more = "  - {to: outcome, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: day}}}\n"
+    load(connection, tmp_path / "a.parquet", mapping + more)
+    assert taken(connection, "event_ts") == [datetime(2026, 7, 1, 8), datetime(2026, 6, 30, 22)]
+    assert taken(connection, "received_ts") == [at, None]
+
+
+# --- values, when, set, row numbers ------------------------------------------------------------------------------
+
+
+def test_values_translate_and_refuse_what_is_not_listed(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", ["b,x", "Chrome,", "yes,", ",", "Netscape,"])
+    load(connection, path, outcome("browser: {column: b, values: {Chrome: chrome, yes: other}}"))
+    assert taken(connection, "browser") == ["chrome", "other", None]  # yes is a word, not true
+    assert why(connection) == [(4, ["browser_unknown"])]
+
+
+@pytest.mark.parametrize(
+    ("when", "lines"),
+    [
+        ("n: 1", [1, 2]),
+        ("n: {eq: 1}", [1, 2]),
+        ('n: "1"', [1]),
+        ("n: {gt: 1}", [3]),
+        ("n: {lt: 2}", [1, 2]),
+        ("n: {gt: 1, lt: 2.6}", [3]),
+        ("n: {in: [1, 2.5]}", [1, 2, 3]),
+        ("s: {prefix: C}", [1, 3]),
+        ("s: {prefix: [C, d]}", [1, 2, 3]),
+        ("s: {null: true}", [4, 5]),
+        ("s: {null: false}", [1, 2, 3]),
+        ("n: 1, s: dx", [2]),
+        ("f: true", [1, 3]),
+    ],
+)
+def test_when(connection: Connection, tmp_path: Path, when: str, lines: list[int]) -> None:
+    path = write_lines(tmp_path / "a.csv", ["n,s,f", "1,C1,true", "1.0,dx,false", "2.5,C,TRUE", ",,", "x,,"])
+    mapping = outcome("user_id: {row_number: '%d'}").replace("    set:", f"    when: {{{when}}}\n    set:")
+    report = load(connection, path, mapping)
+    assert [int(str(value)) for value in taken(connection, "user_id")] == lines
+    # a comparison that cannot be made is a reason to reject a row, not to pass it over
+    refused = [(5, ["when_not_number"])] if "gt" in when or "lt" in when else []
+    assert why(connection) == refused
+    assert report.rows_not_emitted == 5 - len(lines) - len(refused)
+
+
+def test_set_gives_constants_and_row_numbers(connection: Connection, tmp_path: Path) -> None:
+    mapping = """
+unit_type: device
+time_zone: Europe/Berlin
+emit:
+  - to: exposure
+    set: {event_ts: 2026-11-01 12:00, module: email, assignment_reason: split, experiment_key: x1, phase: 2, is_bot: false,
+          unit_id: {row_number: "c%04d"}, variant: control}
+"""
+    load(connection, write_lines(tmp_path / "a.csv", ["a,b", "1,2", "3"]), mapping)
+    found = connection.execute("select unit_id, unit_type, phase, is_bot, event_ts::varchar from exposures").fetchall()
+    assert found == [("c0001", "device", 2, False, "2026-11-01 11:00:00")]
+
+
+# --- each --------------------------------------------------------------------------------------------------------
+
+ORDER = """
+unit_type: user
+emit:
+  - to: outcome
+    each: lines
+    set: {event_name: purchase, event_ts: 2026-11-01T10:00:00Z}
+    columns:
+      unit_id: {column: buyer}
+      order_id: {column: id}
+      item_id: {each: sku}
+      value: {each: price, times: {each: n}, money: EUR}
+"""
+
+
+def test_each_emits_one_row_per_element(connection: Connection, tmp_path: Path) -> None:
+    orders: list[dict[str, object]] = [
+        {
+            "id": "A",
+            "buyer": "u1",
+            "lines": [{"sku": "i1", "price": "1.10", "n": 3}, {"sku": "i2", "price": 2, "n": 1}],
+        },
+        {"id": "B", "buyer": "u2", "lines": []},
+        {"id": "C", "buyer": "u3"},
+        {"id": "D", "buyer": "u4", "lines": {"sku": "i1"}},
+        {"id": "E", "buyer": "u5", "lines": [{"sku": 7, "price": "?", "n": 1}]},
+    ]
+    report = load(connection, write_rows(tmp_path / "a.jsonl", orders), ORDER)
+    found = connection.execute("select line, item_id, value, event_id[17:] from outcomes order by event_id").fetchall()
+    assert found == [(1, "i1", 330, "-1-0-1"), (1, "i2", 200, "-1-0-2")]
+    assert report.rows_not_emitted == 2
+    assert [(line, sorted(found)) for line, found in why(connection)] == [
+        (4, ["each_not_list", "value_missing"]),
+        (5, ["item_id_not_text", "value_not_number"]),
+    ]
+
+
+def test_each_of_a_parquet_list(connection: Connection, tmp_path: Path) -> None:
+    lines = [[{"sku": "i1", "price": 1.1, "n": 3}, {"sku": "i2", "price": 2.0, "n": 1}], None, []]
+    pq.write_table(pa.table({"id": ["A", "B", "C"], "buyer": ["u"] * 3, "lines": lines}), tmp_path / "a.parquet")
+    load(connection, tmp_path / "a.parquet", ORDER)
+    assert connection.execute("select item_id, value from outcomes order by event_id").fetchall() == [
+        ("i1", 330),
+        ("i2", 200),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_items_are_taken_field_by_field_or_as_bare_ids(connection: Connection, tmp_path: Path, kind: str) -> None:
+    rows: list[dict[str, object]] = [
+        {"shown": [{"sku": "i1", "rank": 1}, {"sku": "i2", "rank": 2}], "ids": ["i3", "i4"]}
+    ]
+    path = tmp_path / f"a.{kind}"
+    write_rows(path, rows) if kind == "jsonl" else pq.write_table(pa.Table.from_pylist(rows), path)
+    shape = """
+unit_type: user
+emit:
+  - to: exposure
+    set: {event_ts: 2026-11-01T10:00:00Z, module: homepage, assignment_reason: none, unit_id: u}
+    columns: {items: {column: shown, columns: {item_id: {each: sku}, position: {each: rank}}}}
+  - to: exposure
+    set: {event_ts: 2026-11-01T10:00:00Z, module: pdp, assignment_reason: none, unit_id: u}
+    columns: {items: {column: ids, columns: {item_id: {each: .}}}}
+"""
+    load(connection, path, shape)
+    found = connection.execute("select module, items, items_shown from exposures order by module").fetchall()
+    blank = {"score": None, "propensity": None, "source": None}
+    assert found == [
+        ("homepage", [{"item_id": "i1", "position": 1, **blank}, {"item_id": "i2", "position": 2, **blank}], 2),
+        ("pdp", [{"item_id": "i3", "position": None, **blank}, {"item_id": "i4", "position": None, **blank}], 2),
+    ]
+
+
+# --- money -------------------------------------------------------------------------------------------------------
+
+
+def test_money_is_multiplied_exactly_and_rounded_once_half_to_even(connection: Connection, tmp_path: Path) -> None:
+    amounts = [
+        "0.125,1",
+        "0.135,1",
+        "-0.125,1",
+        "2.675,100",
+        "1e-3,5",
+        "0.005,3",
+        ".5,1",
+        "12.,1",
+        "1e3,1",
+        "33.333,0.3",
+    ]
+    path = write_lines(tmp_path / "a.csv", ["price,n", *amounts])
+    load(connection, path, outcome("margin: {column: price, times: n, money: EUR}"))
+    assert taken(connection, "margin") == [12, 14, -12, 26750, 0, 2, 50, 1200, 100000, 1000]
+
+
+@settings(max_examples=scaled(15, 300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.decimals(-(10**8), 10**8, places=6, allow_nan=False),
+            st.decimals(-(10**4), 10**4, places=4, allow_nan=False),
+        ),
+        min_size=30,
+        max_size=60,
+    ),
+    st.sampled_from([0, 2, 3]),
+)
+def test_money_equals_pythons_decimals(tmp_path: Path, pairs: list[tuple[Decimal, Decimal]], digits: int) -> None:
+    connection = open_memory()
+    lines = ["price,n", *(f"{price},{count}" for price, count in pairs)]
+    terms = ShopTerms("EUR", digits, "UTC")
+    load(
+        connection,
+        write_lines(tmp_path / "a.csv", lines),
+        outcome("margin: {column: price, times: n, money: EUR}"),
+        terms,
+    )
+    exact = [int((price * count).scaleb(digits).quantize(Decimal(1), ROUND_HALF_EVEN)) for price, count in pairs]
+    found = dict(connection.execute("select line, margin from outcomes").fetchall())
+    refused = dict(connection.execute("select line, reasons from rejected").fetchall())
+    connection.close()
+    for line, value in enumerate(exact, start=1):
+        if abs(value) <= 10**12:
+            assert found[line] == value
+        else:
+            assert refused[line] == ["margin_too_large" if value > 0 else "margin_too_small"]
+
+
+def test_doubles_are_read_as_the_decimals_they_print(connection: Connection, tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"price": [1.005, 0.1 + 0.2, 1e-7, float("nan")], "n": [1, 1, 1, 1]}), tmp_path / "a.parquet"
+    )
+    load(
+        connection,
+        tmp_path / "a.parquet",
+        outcome("margin: {column: price, times: n, money: EUR}"),
+        ShopTerms("EUR", 3, "UTC"),
+    )
+    assert taken(connection, "margin") == [1005, 300, 0]
+    assert why(connection) == [(4, ["margin_not_number"])]
+
+
+@pytest.mark.parametrize("amount", ["12,50", "1 000", "€5", "five", "0x10", "--1", "1.2.3", "+-1", "."])
+def test_what_is_no_decimal_number_is_refused(connection: Connection, tmp_path: Path, amount: str) -> None:
+    report = load(connection, write_lines(tmp_path / "a.csv", ["p;x", f"{amount};1"]),
+                  outcome("margin: {column: p, money: EUR}", "file: {delimiter: ';'}"))  # fmt: skip
+    assert dict(report.reasons) == {"margin_not_number": 1}
+
+
+def test_more_digits_than_can_be_multiplied_are_refused(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", ["p,n", f"{'9' * 30},{'9' * 30}", f"0.{'3' * 20},1", f"{'9' * 40},1"])
+    load(connection, path, outcome("margin: {column: p, times: n, money: EUR}"))
+    assert taken(connection, "margin") == [33]
+    assert why(connection) == [(1, ["margin_too_precise"]), (3, ["margin_too_precise"])]
+
+
+def test_times_without_money_multiplies_minor_units(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", ["cents,n", "399,3", "399,1.25", "-5,2"])
+    load(connection, path, outcome("margin: {column: cents, times: n}, quantity: {column: cents, abs: true}"))
+    assert taken(connection, "margin") == [1197, 499, -10]
+    assert taken(connection, "quantity") == [399, 399, 5]
+
+
+RATES = 'rates: {USD: {2026-01-01: "0.90", 2026-11-02: "0.5"}, GBP: {2026-12-01: "1.2"}}'
+
+
+def test_a_foreign_currency_is_refused_or_converted_by_the_days_rate(connection: Connection, tmp_path: Path) -> None:
+    lines = ["v,c,n", "10.01,EUR,1", "10.01,USD,3", "1,GBP,1", "1,XXX,1", "1,,1", ",USD,1"]
+    path = write_lines(tmp_path / "a.csv", lines)
+    mapping = outcome("value: {column: v, times: n, money: {column: c}}")
+    report = load(connection, path, mapping)
+    assert dict(report.reasons) == {"currency_unknown": 3, "currency_missing": 1}
+    connection = open_memory()
+    report = load(connection, path, mapping + RATES)
+    assert connection.execute("select value, currency, original_value from outcomes order by line").fetchall() == [
+        (1001, "EUR", None),
+        (2703, "EUR", "10.01 × 3 USD"),  # 30.03 × 0.90 = 27.027
+        (None, None, None),
+    ]
+    assert why(connection) == [(3, ["currency_unknown"]), (4, ["currency_unknown"]), (5, ["currency_missing"])]
+    connection.close()
+
+
+def test_a_rate_counts_from_the_business_day_of_its_date(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path / "a.csv", ["t,v", "2026-11-01T22:30:00Z,1", "2026-11-01T23:30:00Z,1", "2025-12-31T12:00Z,1"]
+    )
+    mapping = """
+unit_type: user
+emit: [{to: outcome, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: t}, value: {column: v, money: USD}}}]
+"""
+    load(connection, path, mapping + RATES)
+    assert taken(connection, "value") == [90, 50]  # 23:30 UTC is November 2 in Berlin
+    assert why(connection) == [(3, ["currency_unknown"])]
+
+
+def test_minor_units_of_another_currency_are_refused(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", ["v,c", "100,EUR", "100,USD", "100,"])
+    load(connection, path, outcome("value: {column: v}, currency: {column: c}"))
+    assert taken(connection, "value") == [100, 100]
+    assert why(connection) == [(2, ["currency_unknown"])]
+
+
+def test_the_mappings_digits_must_be_the_shops(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", ["a,b", "1,2"])
+    with pytest.raises(MappingError, match=r"10\^-2 EUR, the mapping in 10\^-3"):
+        load(connection, path, outcome("", "money_digits: 3"))
+
+
+# --- event ids ---------------------------------------------------------------------------------------------------
+
+
+def test_event_ids_come_from_the_file_or_from_the_row(connection: Connection, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", [{"id": "m1", "n": 7}, {"id": "m1", "n": 8}, {"id": None, "n": 9}])
+    report = load(connection, path, outcome("", "event_id: {from: [id, n]}"))
+    assert taken(connection, "event_id") == ["m1-7", "m1-8"]
+    assert why(connection) == [(3, ["event_id_missing"])]
+    report = load(connection, path, outcome("user_id: {column: id}", "event_id: {from: [id]}"))
+    assert (report.accepted, report.duplicates) == (1, 1)
+    report = load(connection, path, outcome(""))
+    assert report.accepted == 3
+    ids = connection.execute(
+        "select event_id from outcomes where load_id = ? order by line", [report.load_id]
+    ).fetchall()
+    assert [name[16:] for (name,) in ids] == ["-1-0", "-2-0", "-3-0"]
+
+
+# --- same names --------------------------------------------------------------------------------------------------
+
+
+def test_same_names_of_a_typed_file_must_be_the_contracts(connection: Connection, tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"unit_id": ["a"], "evnt_ts": ["2026-11-01T10:00:00Z"], "event_name": ["view"]}),
+        tmp_path / "a.parquet",
+    )
+    with pytest.raises(MappingError) as caught:
+        load(connection, tmp_path / "a.parquet", "unit_type: user\nemit: [{to: outcome, columns: same_names}]")
+    assert "outcome has no column evnt_ts (nearest: event_ts" in str(caught.value)
+    assert "a.parquet has no column event_ts (nearest: evnt_ts" in str(caught.value)
+
+
+# --- mistakes in the file ----------------------------------------------------------------------------------------
+
+
+def problems(text: str) -> dict[str, str]:
+    """Code and message by path."""
+    with pytest.raises(MappingError) as caught:
+        parse_mapping(text, "my.yml")
+    assert caught.value.exit_code == 2
+    assert str(caught.value).startswith("my.yml: ")
+    return {found.path: f"{found.code}: {found}" for found in caught.value.problems}
+
+
+def test_every_unknown_key_is_named_at_once_with_its_line_and_the_nearest() -> None:
+    found = problems("""
+file: {fromat: csv}
+time_zon: UTC
+emit:
+  - to: outcomes
+    columns: {value: {column: a, mony: USD}}
+  - {to: exposure, wen: {a: 1}, set: {unit_id: {row_numbr: x}}}
+""")
+    assert set(found) == {
+        "file.fromat", "time_zon", "emit[0].to", "emit[0].columns.value.mony", "emit[1].wen", "emit[1].set.unit_id.row_numbr",
+    }  # fmt: skip
+    assert "line 2" in found["file.fromat"] and "(nearest: format)" in found["file.fromat"]
+    assert "(nearest: outcome)" in found["emit[0].to"]
+    assert "(nearest: money)" in found["emit[0].columns.value.mony"]
+
+
+def test_columns_verbs_and_constants_must_fit_the_contract() -> None:
+    found = problems("""
+time_zone: Europe/Berln
+unit_type: houshold
+rates: {usd: {2026-01-01: "0.9"}, USD: {2026-01-01: "0"}}
+emit:
+  - to: outcome
+    when: {"a..b": 1}
+    set: {event_ts: 2026-01-01, event_name: purchse, qantity: 1, item_id: 5}
+    columns:
+      unit_id: {column: u, money: EUR}
+      item_id: {column: i}
+      order_id: {each: o}
+      margin: {column: m, money: EURO}
+      browser: {column: b, times: x}
+      received_ts: {column: r, values: {a: x, b: 1}}
+      query: {column: q, as: epoch_s}
+  - to: exposure
+    columns: {items: {column: i, columns: {sku: {each: s}, position: {column: p}}}, unit_id: {row_number: "%s"}}
+""")
+    expected = {
+        "time_zone": "nearest: Europe/Berlin", "unit_type": "constant", "rates.usd": "no ISO 4217", "rates.USD.2026-01-01": "no rate",
+        "emit[0].when.a..b": "not a path", "emit[0].set.event_ts": "no time zone", "emit[0].set.event_name": "nearest: purchase",
+        "emit[0].set.qantity": "nearest: quantity", "emit[0].set.item_id": "valid string", "emit[0].columns.unit_id.money": "not money",
+        "emit[0].columns.item_id": "in set too", "emit[0].columns.order_id.each": "no list element", "emit[0].columns.browser": "times",
+        "emit[0].columns.received_ts.values": "several types", "emit[0].columns.query.as": "not a time",
+    }  # fmt: skip
+    structure = {"emit[0].columns.margin.money": "no currency code", "emit[1].columns.unit_id": "no row number"}
+    assert all(
+        text in found[path] for path, text in structure.items()
+    )  # a wrong form is said before what it would mean
+    mended = problems("""
+time_zone: Europe/Berln
+unit_type: houshold
+rates: {usd: {2026-01-01: "0.9"}, USD: {2026-01-01: "0"}}
+emit:
+  - to: outcome
+    when: {"a..b": 1}
+    set: {event_ts: 2026-01-01, event_name: purchse, qantity: 1, item_id: 5}
+    columns:
+      unit_id: {column: u, money: EUR}
+      item_id: {column: i}
+      order_id: {each: o}
+      browser: {column: b, times: x}
+      received_ts: {column: r, values: {a: x, b: 1}}
+      query: {column: q, as: epoch_s}
+  - to: exposure
+    columns: {items: {column: i, columns: {sku: {each: s}, position: {column: p}}}, unit_id: {row_number: "%d"}}
+""")
+    assert {path: text for path, text in expected.items() if text not in mended.get(path, "")} == {}
+    needed = {"event_ts", "module", "assignment_reason", "items.columns.item_id"}
+    assert {f"emit[1].columns.{name}" for name in needed} <= set(mended)
+
+
+def test_what_a_purchase_needs_is_known_before_the_file_is_read() -> None:
+    found = problems("""
+unit_type: user
+emit: [{to: outcome, set: {event_name: purchase, event_ts: 2026-01-01T00:00:00Z}, columns: {unit_id: {column: u}}}]
+""")
+    assert set(found) == {"emit[0].columns.order_id", "emit[0].columns.value"}
+
+
+def test_keys_twice_and_no_yaml() -> None:
+    assert "written twice" in problems("emit: []\nemit: []")["emit"]
+    assert "yaml" in next(iter(problems("emit: [").values()))
+
+
+def test_a_mapping_that_is_not_there_names_the_ready_ones() -> None:
+    with pytest.raises(NotFoundError, match=r"segmnt: neither a mapping file nor a ready mapping \(nearest: segment\)"):
+        read_mapping("segmnt")
+
+
+def test_nothing_a_person_wrote_runs_as_sql(connection: Connection, tmp_path: Path) -> None:
+    evil = "x'); drop table outcomes; --"
+    row: Mapping[str, object] = {evil: evil, 'a"b': 'c"d', "$.x[*]": "e"}
+    mapping = json.dumps({
+        "unit_type": "user",
+        "emit": [{
+            "to": "outcome",
+            "when": {evil: {"in": [evil], "prefix": "x'"}},
+            "set": {"event_name": "view", "event_ts": "2026-11-01T10:00:00Z", "unit_id": evil},
+            "columns": {"item_id": {"column": evil, "values": {evil: evil}}, "user_id": {"column": 'a"b'},
+                        "device_id": {"row_number": "'; drop table loads; --%d"}},
+        }],
+        "event_id": {"from": [evil, "line"]},
+    })  # fmt: skip
+    report = load(connection, write_rows(tmp_path / "a.jsonl", [row]), mapping)
+    assert report.accepted == 1
+    found = connection.execute("select unit_id, item_id, user_id, device_id, event_id from outcomes").fetchall()
+    assert found == [(evil, evil, 'c"d', "'; drop table loads; --1", f"{evil}-1")]
+
+
+def test_equal_mappings_have_equal_digests_whatever_the_file_is_called() -> None:
+    one, two = (parse_mapping(outcome("user_id: {column: u}"), name) for name in ("a.yml", "b.yml"))
+    other = parse_mapping(outcome("user_id: {column: v}"), "a.yml")
+    assert one.digest() == two.digest() != other.digest()
+    assert (one.name, two.name) == ("a.yml", "b.yml")
