@@ -159,6 +159,7 @@ create table if not exists rejected (
 create table if not exists sessions (
     unit bigint not null,
     session_ts timestamp not null,
+    last_ts timestamp not null,
     event_day date not null,
     entry_module varchar not null,
     has_click boolean not null,

@@ -71,6 +71,7 @@ numbered as (
 select
     unit,
     min(event_ts) as session_ts,
+    max(event_ts) as last_ts,
     event_day,
     coalesce(
         arg_min(module, struct_pack(at := event_ts, kind := kind, id := event_id)) filter (where module is not null),

@@ -1,12 +1,15 @@
 -- one row per session of an analysed unit, after its first exposure (post) or in its covariate window
+--
+-- The session under way at the first exposure counts from there on: a page is often viewed before its slot is shown, and
+-- without that session its order would stand in a numerator and not in the denominator.
 select
     s.unit,
-    s.session_ts as event_ts,
+    greatest(s.session_ts, case when s.last_ts >= e.first_ts then e.first_ts else s.session_ts end) as event_ts,
     s.event_day,
     e.arm,
     e.first_ts,
     e.any_phase_first_day as covariate_end,
-    s.session_ts >= e.first_ts as post,
+    s.last_ts >= e.first_ts as post,
     s.entry_module as module,
     s.has_click,
     s.has_add_to_cart,
@@ -20,7 +23,7 @@ where
     and s.event_day >= $since_day
     and s.session_ts < $outcome_end
     and (
-        s.session_ts >= e.first_ts
+        s.last_ts >= e.first_ts
         or (
             s.event_day < e.any_phase_first_day
             and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)

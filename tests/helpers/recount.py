@@ -153,7 +153,7 @@ def _exposed(log: Log, request: CountRequest) -> tuple[list[Unit], dict[str, dic
                 first_day=first_day,
                 covariate_end=min([first_day, *(_day(row) for row in others)]),
                 first=first,
-                rows=_sources(log, key, request),
+                rows=_sources(log, key, _ts(first), request),
                 returns=_returns(log, key),
                 owners=_owners(log, key, _ts(first), request),
                 columns=columns,
@@ -182,7 +182,7 @@ def _first_order(row: Row, request: CountRequest) -> tuple[object, ...]:
     )
 
 
-def _sources(log: Log, key: int, request: CountRequest) -> dict[str, list[Row]]:
+def _sources(log: Log, key: int, first_ts: datetime, request: CountRequest) -> dict[str, list[Row]]:
     end = request.cut.outcome_end
     shown = [row for row in log.exposures if row["unit"] == key and _ts(row) < end]
     done = [row for row in log.outcomes if row["unit"] == key and _ts(row) < end]
@@ -191,11 +191,17 @@ def _sources(log: Log, key: int, request: CountRequest) -> dict[str, list[Row]]:
         "interactions": [row for row in done if row["event_name"] in INTERACTIONS],
         "order_lines": [row for row in done if row["event_name"] == "purchase"],
         "sessions": [
-            {**row, "event_ts": row["session_ts"], "module": row["entry_module"]}
+            {**row, "event_ts": _counts_from(row, first_ts), "module": row["entry_module"]}
             for row in log.sessions
             if row["unit"] == key and _time(row["session_ts"]) < end
         ],
     }
+
+
+def _counts_from(session: Row, first_ts: datetime) -> datetime:
+    """Its beginning; for the session that is under way at the first exposure, that."""
+    begun, last = _time(session["session_ts"]), _time(session["last_ts"])
+    return first_ts if begun < first_ts <= last else begun
 
 
 def _returns(log: Log, key: int) -> dict[str, list[Taken]]:
