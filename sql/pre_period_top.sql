@@ -54,9 +54,9 @@ with
         from amounts
     )
 select
-    $slice as slice,
+    $name as name,
     r.unit,
-    v.kept as cell,
+    v.kept as value,
 from ranked as r
 inner join cell_values as v on v.dimension = 'item_category' and v.named = r.item_category
 where r.place = 1

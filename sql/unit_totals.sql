@@ -14,31 +14,25 @@ with
             max(case when post then 0 else 1 end) as seen_before,
             {interactions}
         from interaction_rows
+        where not post or $count_interactions
         group by unit
-    ),
-    line_totals as (
-        select
-            unit,
-            max(case when post then 0 else 1 end) as seen_before,
-            {order_lines}
-        from order_line_rows
-        group by unit
-    ),
-    order_flags as (
-        select
-            unit,
-            event_day,
-            order_id,
-            {order_flags}
-        from order_line_rows
-        where order_id is not null
-        group by unit, event_day, order_id
     ),
     order_totals as (
         select
             unit,
+            event_day,
+            order_id,
+            max(case when post then 0 else 1 end) as seen_before,
+            {order_lines}
+        from order_line_rows
+        group by unit, event_day, order_id
+    ),
+    line_totals as (
+        select
+            unit,
+            max(seen_before) as seen_before,
             {orders}
-        from order_flags
+        from order_totals
         group by unit
     ),
     session_totals as (
@@ -47,13 +41,14 @@ with
             max(case when post then 0 else 1 end) as seen_before,
             {sessions}
         from session_rows
+        where not post or $count_sessions
         group by unit
     ),
-    tops as (
+    extras as (
         select
             unit,
-            {tops}
-        from pre_period_tops
+            {extras}
+        from unit_extras
         where unit >= $unit_from and unit < $unit_to
         group by unit
     )
@@ -75,9 +70,8 @@ from first_exposures as e
 left join slate_totals on slate_totals.unit = e.unit
 left join interaction_totals on interaction_totals.unit = e.unit
 left join line_totals on line_totals.unit = e.unit
-left join order_totals on order_totals.unit = e.unit
 left join session_totals on session_totals.unit = e.unit
-left join tops on tops.unit = e.unit
+left join extras on extras.unit = e.unit
 left join context_values as modules on modules.dimension = 'module' and modules.named = e.module
 left join context_values as page_categories
     on page_categories.dimension = 'page_category' and page_categories.named = e.page_category

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.warehouse import facts_sql
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.facts_sql import aggregate, cell_totals_of, fill, identifier, order_flag, order_total, statement
+from analysis.warehouse.facts_sql import aggregate, cell_totals_of, fill, identifier, order_item, order_total, statement
 from experiments.errors import WarehouseError
 from experiments.spec import Fact, FactColumn
 
@@ -57,7 +57,8 @@ def test_the_covariate_window_has_no_outcome_window_and_ripens_before_exposure()
 
 def test_orders_are_flagged_one_by_one_and_then_counted() -> None:
     twice = column({"from": "order_lines", "measure": {"at_least": {"distinct": "order_id", "n": 2}}})
-    assert order_flag(twice, "post", "f") == "MAX(CASE WHEN post AND mature_days = 0 THEN 1 ELSE 0 END) as f"
+    flag = "MAX(CASE WHEN (post AND mature_days = 0) AND NOT order_id IS NULL THEN 1 ELSE 0 END) as f"
+    assert order_item(twice, "post", "f") == flag
     assert order_total(twice, "f") == "CASE WHEN SUM(f) >= 2 THEN 1 ELSE 0 END as f"
 
 
