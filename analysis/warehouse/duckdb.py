@@ -16,7 +16,7 @@ from analysis.warehouse.counting import RANGE_UNITS, Counter, Recount, request_p
 from analysis.warehouse.layout import all_pairs
 from analysis.warehouse.moment_table import Groups, Reading, Vector
 from analysis.warehouse.slices import FIRST, Values, merged_cells
-from experiments.errors import WarehouseError
+from experiments.errors import WarehouseError, nearest
 
 EPOCH = date(1970, 1, 1)
 
@@ -55,7 +55,11 @@ class DuckDBWarehouse:
 
     def check(self, name: str, request: CountRequest) -> CheckRows:
         """The offending groups of sql/checks/<name>.sql."""
-        text = facts_sql.statement(f"checks/{facts_sql.identifier(name)}")
+        known = sorted(path.stem for path in (facts_sql.SQL_FOLDER / "checks").glob("*.sql"))
+        if name not in known:
+            near = ", ".join(nearest(name, known) or known)
+            raise WarehouseError(f"there is no check {name!r} (nearest: {near}); a check is a file in sql/checks")
+        text = facts_sql.statement(f"checks/{name}")
         with _explained(f"checks/{name}.sql"):
             found = self._connection.execute(text, wanted(text, request_parameters(request)))
             columns = [column[0] for column in found.description or []]
