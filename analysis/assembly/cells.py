@@ -187,7 +187,7 @@ def _cell(
 
 def _money(frame: Frame, a: Answer, read: CellReading, exposed: int) -> Estimate:
     """What the cell gains a day: shrunk where it is, else the difference with its simultaneous range."""
-    days = frame.counts.days_with_data
+    days = frame.data_days(a.metric.mature_days)
     if read.value is None or days < 1:
         found = read.absolute if isinstance(read.absolute, Undetermined) else Undetermined("no_days", "no day has data")
         return _estimate(found, 1.0)

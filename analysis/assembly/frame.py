@@ -102,6 +102,19 @@ class Frame:
         last_moment = self.inputs.cut.outcome_end.replace(tzinfo=UTC) - timedelta(microseconds=1)
         return business_day(last_moment, ZoneInfo(self.inputs.time_zone))
 
+    def data_days(self, mature_days: int) -> int:
+        """Business days with data whose rows have ripened: what a sum of ripe rows is to be divided by.
+
+        Days with data are counted, not named; with gaps between them this may be too many by the gaps.
+        """
+        first = min(self.counts.daily, default=self.started_on)
+        ripe = (self.ripe_before(mature_days) - first).days
+        return min(self.counts.days_with_data, max(0, ripe))
+
+    def ripe_before(self, mature_days: int) -> date:
+        """The first business day whose rows are too young to count: a row counts once mature_days days lie after its."""
+        return self.inputs.cut.as_of_day - timedelta(days=mature_days)
+
     @property
     def read_day(self) -> date:
         """The last full day before the cut: `last_day` while it runs, later once it has ended and only ripens."""

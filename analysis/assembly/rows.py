@@ -252,18 +252,16 @@ def _arm_value(frame: Frame, a: Answer, arm: str) -> ArmValue:
 
 
 def _money(frame: Frame, a: Answer) -> Estimate:
-    """Δ·n/(D·f), f = 1 where the split is made elsewhere: what the run's own days gained, at 100 % (STATISTICS 9)."""
-    if frame.counts.days_with_data < 1 and a.reason is None:
-        return NotDetermined(not_determined=Reason(code="no_days", words="no day has data"))
-    per_day = units_per_day(frame)
-    found = estimate(a.reading.absolute, a, a.scale / per_day if per_day else 1.0)
+    """Δ·n/(D·f), f = 1 where the split is made elsewhere: what the run's own days gained, at 100 % (STATISTICS 9).
+
+    D are the days whose rows have ripened: the others are in n's days, not in Δ.
+    """
+    days = frame.data_days(a.metric.mature_days)
+    if days < 1:
+        return NotDetermined(not_determined=a.reason or Reason(code="no_days", words="no day has data"))
+    units = sum(frame.counts.units.values())
+    found = estimate(a.reading.absolute, a, a.scale * days / units if units else 1.0)
     return found if isinstance(found, NotDetermined) else found.model_copy(update={"basis": MONEY_BASIS})
-
-
-def units_per_day(frame: Frame) -> float:
-    """Exposed units of all arms over the calendar days with data."""
-    days = frame.counts.days_with_data
-    return sum(frame.counts.units.values()) / days if days else 0.0
 
 
 def _adjustment(frame: Frame, c: Contrast, names: Mapping[str, str]) -> Adjustment:
