@@ -166,7 +166,7 @@ def _cell(
 ) -> SliceCell:
     control, treatment = moments
     additive = a.metric.kind == "mean" and a.metric.additive
-    exposed = sum(arms[arm].n for arm in arms) if part.kind == "context" else sum(frame.counts.units.values())
+    exposed = _exposed(part, values, arms) if part.kind == "context" else sum(frame.counts.units.values())
     shrunk = read.shrunk
     return SliceCell(
         values=part.named(values),
@@ -183,6 +183,12 @@ def _cell(
         money_per_day=_money(frame, a, read, exposed) if is_money_per_unit(a.metric) else None,
         days_to_decide=0 if read.flag in ("gain", "loss", "no_material_effect") else read.days_to_decide,
     )
+
+
+def _exposed(part: Part, values: tuple[str, ...], arms: ArmMoments) -> int:
+    """All exposed units of a context cell: an outcome window's population leaves out those whose window is open."""
+    everyone = part.cells.get(None, {}).get(values, arms)
+    return sum(moments.n for moments in everyone.values())
 
 
 def _money(frame: Frame, a: Answer, read: CellReading, exposed: int) -> Estimate:

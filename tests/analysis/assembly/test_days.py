@@ -93,3 +93,18 @@ def test_sparse_data_are_not_spread_over_days_without_any() -> None:
     given = replace(given, counts=replace(given.counts, days_with_data=3))
     c = row(assemble(given).readout, LATE.key)
     assert interval(c.money_per_day).est == pytest.approx(interval(c.absolute).est * 6000 / 2, rel=1e-12)
+
+
+# --- cells of a population -------------------------------------------------------------------------------
+
+
+def test_a_slice_of_one_cell_is_worth_what_the_row_is() -> None:
+    """An outcome window reads the units whose window is over; the money is all exposed units'."""
+    given = asked(Truth(days=28, lift={"new": 0.25}), WITHIN, scale=3)
+    whole = {CellKey("context", "device", ("all",), w): given.counts.cells[CellKey.overall(w)] for w in (None, 7)}
+    kept = {key: arms for key, arms in given.counts.cells.items() if key.slice != "device"}
+    readout = assemble(replace(given, counts=replace(given.counts, cells={**kept, **whole}))).readout
+    (cell,) = cells(readout, "device", WITHIN.key)
+    assert cell.units == 2000
+    total = row(readout, WITHIN.key)
+    assert interval(cell.money_per_day).est == pytest.approx(interval(total.money_per_day).est, rel=1e-9)
