@@ -129,7 +129,10 @@ def test_a_struct_without_the_field_is_named_too(connection: Connection, tmp_pat
 
 def test_integer_ids_are_refused_unless_the_mapping_makes_them_text(connection: Connection, tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": [1, None]}), tmp_path / "a.parquet")
-    shape = "unit_type: user\nemit: [{{to: outcome, set: {{event_name: view, event_ts: 2026-11-01T10:00:00Z}}, columns: {{unit_id: {}}}}}]"
+    shape = (
+        "unit_type: user\nemit: [{{to: outcome, set: {{event_name: view, event_ts: 2026-11-01T10:00:00Z}}, "
+        "columns: {{unit_id: {}}}}}]"
+    )
     report = load(connection, tmp_path / "a.parquet", shape.format("{column: id}"))
     assert (report.accepted, dict(report.reasons)) == (0, {"unit_not_text": 1, "unit_missing": 1})
     report = load(connection, tmp_path / "a.parquet", shape.format("{column: id, as: string}"))
@@ -158,9 +161,18 @@ def test_epochs_are_utc(connection: Connection, tmp_path: Path) -> None:
     mapping = """
 unit_type: user
 emit:
-  - {to: outcome, when: {s: {"null": false}}, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: s, as: epoch_s}}}
-  - {to: outcome, when: {ms: {"null": false}}, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: ms, as: epoch_ms}}}
-  - {to: outcome, when: {us: {"null": false}}, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: us, as: epoch_us}}}
+  - to: outcome
+    when: {s: {"null": false}}
+    set: {event_name: view, unit_id: u}
+    columns: {event_ts: {column: s, as: epoch_s}}
+  - to: outcome
+    when: {ms: {"null": false}}
+    set: {event_name: view, unit_id: u}
+    columns: {event_ts: {column: ms, as: epoch_ms}}
+  - to: outcome
+    when: {us: {"null": false}}
+    set: {event_name: view, unit_id: u}
+    columns: {event_ts: {column: us, as: epoch_us}}
 """
     rows: list[dict[str, object]] = [
         {"s": 1793527200.25}, {"ms": "1793527200250"}, {"us": 1793527200250000}, {"s": 1793527200250}, {"s": "soon"},
@@ -181,7 +193,10 @@ def test_times_of_a_zone_and_the_hours_a_clock_skips_or_repeats(connection: Conn
         "2026-12-24",
     ]
     path = write_lines(tmp_path / "a.csv", ["t,x", *(f"{time}," for time in times)])
-    shape = "unit_type: user\n{}emit: [{{to: outcome, set: {{event_name: view, unit_id: u}}, columns: {{event_ts: {{column: t}}}}}}]"
+    shape = (
+        "unit_type: user\n{}emit: [{{to: outcome, set: {{event_name: view, unit_id: u}}, "
+        "columns: {{event_ts: {{column: t}}}}}}]"
+    )
     load(connection, path, shape.format("time_zone: Europe/Berlin\n"))
     assert taken(connection, "event_ts") == [
         datetime(2026, 7, 1, 8),
@@ -197,13 +212,18 @@ def test_times_of_a_zone_and_the_hours_a_clock_skips_or_repeats(connection: Conn
 
 def test_parquet_times_with_and_without_a_zone(connection: Connection, tmp_path: Path) -> None:
     at = datetime(2026, 7, 1, 10)
-    table = pa.table({"naive": pa.array([at], pa.timestamp("ns")), "aware": pa.array([at], pa.timestamp("ms", "America/New_York")),
-                      "day": pa.array([at.date()])})  # fmt: skip
-    pq.write_table(table, tmp_path / "a.parquet")
-    columns = "{event_ts: {column: naive}, received_ts: {column: aware}}"
-    mapping = f"unit_type: user\ntime_zone: Europe/Berlin\nemit:\n  - {{to: outcome, set: {{event_name: view, unit_id: u}}, columns: {columns}}}\n"
-    more = "  - {to: outcome, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: day}}}\n"
-    load(connection, tmp_path / "a.parquet", mapping + more)
+    naive, aware = pa.array([at], pa.timestamp("ns")), pa.array([at], pa.timestamp("ms", "America/New_York"))
+    pq.write_table(pa.table({"naive": naive, "aware": aware, "day": pa.array([at.date()])}), tmp_path / "a.parquet")
+    mapping = """
+unit_type: user
+time_zone: Europe/Berlin
+emit:
+  - to: outcome
+    set: {event_name: view, unit_id: u}
+    columns: {event_ts: {column: naive}, received_ts: {column: aware}}
+  - {to: outcome, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: day}}}
+"""
+    load(connection, tmp_path / "a.parquet", mapping)
     assert taken(connection, "event_ts") == [datetime(2026, 7, 1, 8), datetime(2026, 6, 30, 22)]
     assert taken(connection, "received_ts") == [at, None]
 
@@ -253,8 +273,8 @@ unit_type: device
 time_zone: Europe/Berlin
 emit:
   - to: exposure
-    set: {event_ts: 2026-11-01 12:00, module: email, assignment_reason: split, experiment_key: x1, phase: 2, is_bot: false,
-          unit_id: {row_number: "c%04d"}, variant: control}
+    set: {event_ts: 2026-11-01 12:00, module: email, assignment_reason: split, experiment_key: x1, phase: 2,
+          is_bot: false, unit_id: {row_number: "c%04d"}, variant: control}
 """
     load(connection, write_lines(tmp_path / "a.csv", ["a,b", "1,2", "3"]), mapping)
     found = connection.execute("select unit_id, unit_type, phase, is_bot, event_ts::varchar from exposures").fetchall()
@@ -450,7 +470,10 @@ def test_a_rate_counts_from_the_business_day_of_its_date(connection: Connection,
     )
     mapping = """
 unit_type: user
-emit: [{to: outcome, set: {event_name: view, unit_id: u}, columns: {event_ts: {column: t}, value: {column: v, money: USD}}}]
+emit:
+  - to: outcome
+    set: {event_name: view, unit_id: u}
+    columns: {event_ts: {column: t}, value: {column: v, money: USD}}
 """
     load(connection, path, mapping + RATES)
     assert taken(connection, "value") == [90, 50]  # 23:30 UTC is November 2 in Berlin
@@ -524,9 +547,11 @@ emit:
   - {to: exposure, wen: {a: 1}, set: {unit_id: {row_numbr: x}}}
 """)
     assert set(found) == {
-        "file.fromat", "time_zon", "emit[0].to", "emit[0].columns.value.mony", "emit[1].wen", "emit[1].set.unit_id.row_numbr",
+        "file.fromat", "time_zon", "emit[0].to", "emit[0].columns.value.mony", "emit[1].wen",
+        "emit[1].set.unit_id.row_numbr",
     }  # fmt: skip
-    assert "line 2" in found["file.fromat"] and "(nearest: format)" in found["file.fromat"]
+    assert "line 2" in found["file.fromat"]
+    assert "(nearest: format)" in found["file.fromat"]
     assert "(nearest: outcome)" in found["emit[0].to"]
     assert "(nearest: money)" in found["emit[0].columns.value.mony"]
 
@@ -552,12 +577,22 @@ emit:
     columns: {items: {column: i, columns: {sku: {each: s}, position: {column: p}}}, unit_id: {row_number: "%s"}}
 """)
     expected = {
-        "time_zone": "nearest: Europe/Berlin", "unit_type": "constant", "rates.usd": "no ISO 4217", "rates.USD.2026-01-01": "no rate",
-        "emit[0].when.a..b": "not a path", "emit[0].set.event_ts": "no time zone", "emit[0].set.event_name": "nearest: purchase",
-        "emit[0].set.qantity": "nearest: quantity", "emit[0].set.item_id": "valid string", "emit[0].columns.unit_id.money": "not money",
-        "emit[0].columns.item_id": "in set too", "emit[0].columns.order_id.each": "no list element", "emit[0].columns.browser": "times",
-        "emit[0].columns.received_ts.values": "several types", "emit[0].columns.query.as": "not a time",
-    }  # fmt: skip
+        "time_zone": "nearest: Europe/Berlin",
+        "unit_type": "constant",
+        "rates.usd": "no ISO 4217",
+        "rates.USD.2026-01-01": "no rate",
+        "emit[0].when.a..b": "not a path",
+        "emit[0].set.event_ts": "no time zone",
+        "emit[0].set.event_name": "nearest: purchase",
+        "emit[0].set.qantity": "nearest: quantity",
+        "emit[0].set.item_id": "valid string",
+        "emit[0].columns.unit_id.money": "not money",
+        "emit[0].columns.item_id": "in set too",
+        "emit[0].columns.order_id.each": "no list element",
+        "emit[0].columns.browser": "times",
+        "emit[0].columns.received_ts.values": "several types",
+        "emit[0].columns.query.as": "not a time",
+    }
     structure = {"emit[0].columns.margin.money": "no currency code", "emit[1].columns.unit_id": "no row number"}
     assert all(
         text in found[path] for path, text in structure.items()

@@ -174,7 +174,8 @@ def test_ga4(connection: Connection, tmp_path: Path, kind: str) -> None:
 
 SHOPIFY = """\
 Name,Email,Financial Status,Paid at,Currency,Subtotal,Shipping,Taxes,Total,Discount Code,Created at,Lineitem quantity,\
-Lineitem name,Lineitem price,Lineitem compare at price,Lineitem sku,Cancelled at,Refunded Amount,Vendor,Id,Lineitem discount
+Lineitem name,Lineitem price,Lineitem compare at price,Lineitem sku,\
+Cancelled at,Refunded Amount,Vendor,Id,Lineitem discount
 #1001,ada@example.com,paid,2026-09-03 10:15:00 -0400,EUR,47.00,6.00,3.29,56.29,FALL5,2026-09-03 10:14:00 -0400,2,\
 Fern Print,16.00,,FERN-1,,0.00,Acme,5550000001,0.00
 #1001,ada@example.com,,,,,,,,,2026-09-03 10:14:00 -0400,1,Canvas Bag,20.00,,,,,Acme,,1.50
@@ -219,8 +220,8 @@ def test_growthbook(connection: Connection, tmp_path: Path) -> None:
         ("u1", "home_als_v2", "0", "split", datetime(2026, 11, 1, 10)),
         ("u2", "home_als_v2", "1", "split", datetime(2026, 11, 1, 10, 0, 0, 500000)),
     ]
-    pq.write_table(pa.table({"user_id": ["u3"], "timestamp": [datetime(2026, 11, 1)], "experiment_id": ["e"], "variation_id": [1]}),
-                   tmp_path / "a.parquet")  # fmt: skip
+    row = {"user_id": "u3", "timestamp": datetime(2026, 11, 1), "experiment_id": "e", "variation_id": 1}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
     assert load(connection, tmp_path / "a.parquet", read_mapping("growthbook")).accepted == 1
 
 
