@@ -62,8 +62,8 @@ class CellReading:
 
     `shrunk` is the posterior mean and central interval of the lift, None where nothing is shrunk;
     `value` the same in the unit of the threshold (unshrunk: the simultaneous interval of the difference).
-    `p_material` is P(|value| > material), None without a threshold, `days_to_decide` the days until a flag if estimates stay.
-    `q` is the Benjamini–Hochberg adjusted p of the lift among the determined cells.
+    `p_material` is P(|value| > material), None without a threshold; `days_to_decide` the days until a flag if
+    estimates stay. `q` is the Benjamini–Hochberg adjusted p of the lift among the determined cells.
     """
 
     absolute: Bounds | Undetermined

@@ -86,8 +86,8 @@ def _metrics(revenue: float, returns: float = -0.01, second: float = 0.0) -> tup
             second_lift=second,
         ),
         MetricCase(
-            "oos_shown_rate", "Share of shown items that are out of stock", "guardrail", "share", "decrease", 0.062, 0.14,
-            -0.012, "0.05", "ratio",
+            "oos_shown_rate", "Share of shown items that are out of stock", "guardrail", "share", "decrease", 0.062,
+            0.14, -0.012, "0.05", "ratio",
         ),
         MetricCase(
             "return_rate", "Share of order lines sent back", "guardrail", "share", "decrease", 0.081, 0.5, returns,
