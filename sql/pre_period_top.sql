@@ -17,7 +17,7 @@ with
             cast(null as boolean) as item_out_of_stock,
             cast(null as bigint) as dwell_ms,
         from order_line_rows
-        where not post and mature_days = 0
+        where pre and mature_days = 0
         union all
         select
             'interactions' as source,
@@ -35,7 +35,7 @@ with
             item_out_of_stock,
             dwell_ms,
         from interaction_rows
-        where not post
+        where pre
     ),
     amounts as (
         select

@@ -3,7 +3,7 @@ with
     slate_totals as (
         select
             unit,
-            max(case when post then 0 else 1 end) as seen_before,
+            max(case when pre then 1 else 0 end) as seen_before,
             {slates}
         from slate_rows
         group by unit
@@ -11,10 +11,9 @@ with
     interaction_totals as (
         select
             unit,
-            max(case when post then 0 else 1 end) as seen_before,
+            max(case when pre then 1 else 0 end) as seen_before,
             {interactions}
         from interaction_rows
-        where not post or $count_interactions
         group by unit
     ),
     order_totals as (
@@ -22,7 +21,7 @@ with
             unit,
             event_day,
             order_id,
-            max(case when post then 0 else 1 end) as seen_before,
+            max(case when pre then 1 else 0 end) as seen_before,
             {order_lines}
         from order_line_rows
         group by unit, event_day, order_id
@@ -38,10 +37,9 @@ with
     session_totals as (
         select
             unit,
-            max(case when post then 0 else 1 end) as seen_before,
+            max(case when pre then 1 else 0 end) as seen_before,
             {sessions}
         from session_rows
-        where not post or $count_sessions
         group by unit
     ),
     extras as (

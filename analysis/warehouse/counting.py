@@ -51,7 +51,7 @@ from analysis.warehouse.state import State, transaction
 from experiments.errors import WarehouseError
 from experiments.spec import Source
 
-Parameter = str | int | bool | date | datetime | list[str] | list[int]
+Parameter = str | int | date | datetime | list[str] | list[int]
 Range = tuple[int, int]
 T = TypeVar("T")
 RANGE_UNITS = 200_000
@@ -96,8 +96,6 @@ class Counter:
         self.given = request_parameters(request)
         self.given["mature_days"] = list(self.layout.mature_days)
         self.part_facts = part_facts(self.layout)
-        sources = {fact.fact.source for fact in self.layout.post.values()}
-        self.given |= {f"count_{source}": source in sources for source in ("interactions", "sessions")}
         self.state = State(connection, request.experiment_key, request.phase)
 
     def run(self) -> Recount:

@@ -167,7 +167,7 @@ def rows_of(column: FactColumn, era: Era) -> exp.Expr:
         if column.window_days is not None:
             conditions.extend(_in_window(column.window_days))
     else:
-        conditions.append(exp.not_(exp.column("post")))
+        conditions.append(exp.column("pre"))
         ripe_before = exp.column("covariate_end")
     if mature:
         ripens = exp.Add(this=exp.column("event_day"), expression=exp.convert(mature))

@@ -8,5 +8,5 @@ select
 from interaction_rows as r
 inner join cell_values as m on m.dimension = 'module' and m.named = r.module
 inner join cell_values as c on c.dimension = 'item_category' and c.named = r.item_category
-where r.post
 group by r.unit, r.arm, m.code, c.code
+having max(case when r.post then 1 else 0 end) = 1

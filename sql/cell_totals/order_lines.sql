@@ -8,5 +8,5 @@ select
 from order_line_rows as r
 inner join attribution as a on a.unit = r.unit and a.bought_ts = r.event_ts
 inner join cell_values as c on c.dimension = 'item_category' and c.named = r.item_category
-where r.post
 group by r.unit, r.arm, a.owner, c.code
+having max(case when r.post then 1 else 0 end) = 1

@@ -7,5 +7,5 @@ select
     {facts}
 from session_rows as r
 inner join cell_values as m on m.dimension = 'module' and m.named = r.module
-where r.post
 group by r.unit, r.arm, m.code
+having max(case when r.post then 1 else 0 end) = 1

@@ -1,4 +1,4 @@
--- one row per purchased line of an analysed unit and maturity, with what came back of it within mature_days business days
+-- one row per purchased line of an analysed unit (post, pre or neither) and maturity: with what came back of it by then
 select
     s.unit,
     s.event_ts,
@@ -7,6 +7,7 @@ select
     s.first_ts,
     s.covariate_end,
     s.post,
+    s.pre,
     s.mature_days,
     s.item_category,
     s.order_id,
@@ -41,6 +42,10 @@ from (
         e.first_ts,
         e.any_phase_first_day as covariate_end,
         l.event_ts >= e.first_ts as post,
+        (
+            l.event_day < e.any_phase_first_day
+            and l.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
+        ) as pre,
         m.mature_days,
         coalesce(l.item_category, '(none)') as item_category,
         l.order_id,
@@ -75,11 +80,4 @@ from (
         and l.unit < $unit_to
         and l.event_day >= $since_day
         and l.event_ts < $outcome_end
-        and (
-            l.event_ts >= e.first_ts
-            or (
-                l.event_day < e.any_phase_first_day
-                and l.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
-            )
-        )
 ) as s

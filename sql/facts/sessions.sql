@@ -1,4 +1,4 @@
--- one row per session of an analysed unit, after its first exposure (post) or in its covariate window
+-- one row per session of an analysed unit: post, pre or neither
 --
 -- The session under way at the first exposure counts from there on: a page is often viewed before its slot is shown, and
 -- without that session its order would stand in a numerator and not in the denominator.
@@ -10,6 +10,10 @@ select
     e.first_ts,
     e.any_phase_first_day as covariate_end,
     s.last_ts >= e.first_ts as post,
+    (
+        s.event_day < e.any_phase_first_day
+        and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
+    ) as pre,
     s.entry_module as module,
     s.has_click,
     s.has_add_to_cart,
@@ -22,10 +26,3 @@ where
     and s.unit < $unit_to
     and s.event_day >= $since_day
     and s.session_ts < $outcome_end
-    and (
-        s.last_ts >= e.first_ts
-        or (
-            s.event_day < e.any_phase_first_day
-            and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
-        )
-    )

@@ -1,4 +1,4 @@
--- one row per shown slot (slate) of an analysed unit, after its first exposure (post) or in its covariate window
+-- one row per shown slot (slate) of an analysed unit: after its first exposure (post), in its covariate window (pre), or neither
 select
     s.unit,
     s.event_ts,
@@ -7,6 +7,10 @@ select
     e.first_ts,
     e.any_phase_first_day as covariate_end,
     s.event_ts >= e.first_ts as post,
+    (
+        s.event_day < e.any_phase_first_day
+        and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
+    ) as pre,
     list_contains($modules, s.module) as in_scope,
     s.module,
     coalesce(s.page_category, '(none)') as page_category,
@@ -25,10 +29,3 @@ where
     and s.unit < $unit_to
     and s.event_day >= $since_day
     and s.event_ts < $outcome_end
-    and (
-        s.event_ts >= e.first_ts
-        or (
-            s.event_day < e.any_phase_first_day
-            and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
-        )
-    )

@@ -176,7 +176,6 @@ def _sessions(exposures: Iterable[Row], outcomes: Iterable[Row]) -> list[Row]:
                 "unit": unit,
                 "session_ts": group[0]["event_ts"],
                 "last_ts": group[-1]["event_ts"],
-                "last_ts": group[-1]["event_ts"],
                 "event_day": day,
                 "entry_module": next((row["module"] for row in group if row.get("module")), "(none)"),
                 "has_click": "click" in names,

@@ -52,7 +52,7 @@ def test_a_fact_is_one_aggregate_over_its_rows(given: FactColumn, said: str) -> 
 def test_the_covariate_window_has_no_outcome_window_and_ripens_before_exposure() -> None:
     given = column({"from": "order_lines", "measure": "rows"}, mature_days=14, window_days=7)
     said = aggregate(given, "pre", "x")
-    assert said == "COUNT(*) FILTER(WHERE NOT post AND event_day + 14 < covariate_end AND mature_days = 14) as x"
+    assert said == "COUNT(*) FILTER(WHERE pre AND event_day + 14 < covariate_end AND mature_days = 14) as x"
 
 
 def test_orders_are_flagged_one_by_one_and_then_counted() -> None:
