@@ -21,7 +21,8 @@ from analysis.warehouse.connection import first_line, open_memory
 from analysis.warehouse.contract_sql import TABLES, sql_type
 from analysis.warehouse.enrich import ENRICHED, enrich
 from analysis.warehouse.mapping import LogMapping
-from analysis.warehouse.mapping_sql import LoadContext, emission_statements, root_columns
+from analysis.warehouse.mapping_sql import ShopTerms as ShopTerms
+from analysis.warehouse.mapping_sql import emission_statements, root_columns
 from analysis.warehouse.paths import Staged
 from analysis.warehouse.sources import Progress, SourceFile, file_digest, open_source, stage
 from analysis.warehouse.sql_build import call, column, literal, render
@@ -36,15 +37,6 @@ _STEPS = (
     "stage", "stage_malformed", "inconsistent_lines", "refused", "refused_rows", "unit_keys", "added", "emitting",
     "repeats", "new_load", "new_rejected",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ShopTerms:
-    """What a load needs of the shop's settings: its currency, money digits and business days' zone."""
-
-    currency: str
-    digits: int
-    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +103,8 @@ def load_file(
         return known
     with _warehouse_errors(path):
         try:
-            _compute(
-                connection,
-                source,
-                mapping,
-                LoadContext(terms.currency, terms.digits, terms.time_zone, content),
-                progress,
-            )
+            connection.execute("set variable file_digest = $digest", {"digest": content})
+            _compute(connection, source, mapping, terms, progress)
             _account(connection, load_id, path, content, mapping, now)
             with _transaction(connection):
                 run_file(connection, _SQL / "insert.sql", load_id=load_id)
@@ -162,19 +149,15 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _compute(
-    connection: duckdb.DuckDBPyConnection,
-    source: SourceFile,
-    mapping: LogMapping,
-    context: LoadContext,
-    progress: Progress,
+    connection: duckdb.DuckDBPyConnection, source: SourceFile, mapping: LogMapping, terms: ShopTerms, progress: Progress
 ) -> None:
     """Everything but the writing, in temporary tables: what is new, what is refused, what earlier rows become."""
     prepare_tables(connection)
     staged = stage(connection, source, root_columns(mapping), progress)
-    for statement in emission_statements(mapping, staged, context):
+    for statement in emission_statements(mapping, staged, terms):
         connection.execute(statement)
     _refuse_times_without_zone(connection, source.path, mapping)
-    run_file(connection, _SQL / "accept.sql", zone=context.time_zone)
+    run_file(connection, _SQL / "accept.sql", zone=terms.time_zone)
     _find_repeats(connection, staged)
     _find_rejected(connection, staged)
     enrich(connection)

@@ -7,7 +7,8 @@ One layer a step, so that nothing is computed twice; a value on its way is a str
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -15,7 +16,7 @@ from analysis.warehouse.contract_sql import TABLES, bounds_fault, rule_reasons, 
 from analysis.warehouse.items_sql import items, items_found
 from analysis.warehouse.mapping import ID_PARTS, SAME_NAMES, SHOP_CURRENCY, Emission, LogMapping, Scalar, Take
 from analysis.warehouse.mapping_checks import constant
-from analysis.warehouse.paths import Paths, Staged, Typed, as_text
+from analysis.warehouse.paths import Paths, Shape, Staged, Typed, as_text
 from analysis.warehouse.sql_build import NULL, Expr, all_of, any_of, case, column, literal, render, sql, text_list
 from analysis.warehouse.verbs_sql import (
     NO_TEXT,
@@ -33,23 +34,46 @@ from experiments.errors import MappingError, Problem, nearest
 
 
 @dataclass(frozen=True, slots=True)
-class LoadContext:
-    """What a load knows besides the mapping: the shop's money and days, and which file this is."""
+class ShopTerms:
+    """What a load needs of the shop's settings: its currency, money digits and business days' zone."""
 
     currency: str
     digits: int
     time_zone: str
-    file_digest: str
 
 
-def emission_statements(mapping: LogMapping, staged: Staged, context: LoadContext) -> list[str]:
-    """One `insert into emitted_<table>` per emission. MappingError when the source lacks what is asked of it."""
-    paths = Paths(staged)
-    made = [_Query(index, emission, mapping, paths, context).statement() for index, emission in enumerate(mapping.emit)]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One compilation; equal when the mapping, the shop's terms and the file's columns are."""
+
+    digest: str
+    kind: str
+    columns: tuple[tuple[str, str, Shape], ...]
+    terms: ShopTerms
+    mapping: LogMapping = field(compare=False)
+    staged: Staged = field(compare=False)
+
+
+def emission_statements(mapping: LogMapping, staged: Staged, terms: ShopTerms) -> tuple[str, ...]:
+    """One `insert into emitted_<table>` per emission. MappingError when the source lacks what is asked of it.
+
+    The default event_id reads the file's digest from the variable `file_digest`.
+    """
+    columns = tuple((name, own, shape) for name, (own, shape) in staged.columns.items())
+    return _compiled(_Asked(mapping.digest(), staged.kind, columns, terms, mapping, staged))
+
+
+@lru_cache(maxsize=64)  # files of one kind are loaded one after another
+def _compiled(asked: _Asked) -> tuple[str, ...]:
+    paths = Paths(asked.staged)
+    made = [
+        _Query(index, emission, asked.mapping, paths, asked.terms).statement()
+        for index, emission in enumerate(asked.mapping.emit)
+    ]
     if paths.problems:
         unique = {str(problem): problem for problem in paths.problems}
-        raise MappingError(f"{mapping.name} on {staged.file}", unique.values())
-    return made
+        raise MappingError(f"{asked.mapping.name} on {asked.staged.file}", unique.values())
+    return tuple(made)
 
 
 def root_columns(mapping: LogMapping) -> tuple[str, ...]:
@@ -77,8 +101,8 @@ def _over(query: exp.Select, selected: list[Expr]) -> exp.Select:
 class _Query:
     """The layers of one emission. `finals` says, for each contract column read, which struct holds its value."""
 
-    def __init__(self, index: int, emission: Emission, mapping: LogMapping, paths: Paths, context: LoadContext) -> None:
-        self.index, self.emission, self.mapping, self.paths, self.context = index, emission, mapping, paths, context
+    def __init__(self, index: int, emission: Emission, mapping: LogMapping, paths: Paths, terms: ShopTerms) -> None:
+        self.index, self.emission, self.mapping, self.paths, self.terms = index, emission, mapping, paths, terms
         self.at = f"emit[{index}]"
         self.contract = {part.name: part for part in columns(CONTRACTS[emission.to])}
         self.layers: list[dict[str, Expr]] = [{}]
@@ -247,7 +271,7 @@ class _Query:
         factor: Expr = column(f"{name}.times") if take.times is not None else literal("1")
         rate, unknown = self._rate(take, name)
         made = sql("load_money(:a, :f, coalesce(:r, '1'), :d)", a=column(amounts[name], "value"), f=factor, r=rate,
-                   d=exp.Literal.number(self.context.digits))  # fmt: skip
+                   d=exp.Literal.number(self.terms.digits))  # fmt: skip
         self.row_reasons.append(column(f"{name}.money", "currency_fault"))
         return sql(
             "list_transform([:m], lambda v: struct_pack(value := v.value, "
@@ -258,12 +282,12 @@ class _Query:
 
     def _rate(self, take: Take, name: str) -> tuple[Expr, Expr]:
         """The rate's text (null: 1), and `currency_missing`, `currency_unknown` or null."""
-        code, own = self._code(take, name), literal(self.context.currency)
-        if take.money is not None and take.money.code in (SHOP_CURRENCY, self.context.currency):
+        code, own = self._code(take, name), literal(self.terms.currency)
+        if take.money is not None and take.money.code in (SHOP_CURRENCY, self.terms.currency):
             return NO_TEXT, NO_TEXT
         clock = "event_ts" if "event_ts" in self.contract else "valid_from"
         moment = self.constants[clock] if clock in self.constants else column(self.finals[clock], "value")
-        day = sql("cast((:t at time zone 'UTC') at time zone :z as date)", t=moment, z=literal(self.context.time_zone))
+        day = sql("cast((:t at time zone 'UTC') at time zone :z as date)", t=moment, z=literal(self.terms.time_zone))
         branches = [
             (sql(":c = :k and :d >= cast(:s as date)", c=code, k=literal(currency), d=day, s=literal(str(since))),
              literal(format(dated[since], "f")))
@@ -279,7 +303,7 @@ class _Query:
 
     def _code(self, take: Take, name: str) -> Expr:
         fixed = take.money.code if take.money is not None else None
-        fixed = self.context.currency if fixed == SHOP_CURRENCY else fixed
+        fixed = self.terms.currency if fixed == SHOP_CURRENCY else fixed
         return literal(fixed) if fixed is not None else column(f"{name}.currency")
 
     def _said(self, take: Take, amount: str) -> dict[str, Expr]:
@@ -287,7 +311,7 @@ class _Query:
         said: Expr = column(amount, "value")
         if take.times is not None:
             said = sql(":a || ' × ' || :f", a=said, f=column("value.times"))
-        code, own = self._code(take, "value"), literal(self.context.currency)
+        code, own = self._code(take, "value"), literal(self.terms.currency)
         given = sql("case when :a is not null then :o end", a=column(amount, "value"), o=own)
         original = case((sql(":c <> :o", c=code, o=own), sql(":a || ' ' || :c", a=said, c=code)), default=NO_TEXT)
         return {"currency": given, "original_value": original}
@@ -301,7 +325,7 @@ class _Query:
             found.append((sql(":v is null", v=value), literal("missing")))
         found += bounds_fault(part.kind, value)
         if part.name == "currency":
-            found.append((sql(":v <> :o", v=value, o=literal(self.context.currency)), literal("unknown")))
+            found.append((sql(":v <> :o", v=value, o=literal(self.terms.currency)), literal("unknown")))
         return sql(":s || :f", s=literal(f"{part.subject}_"), f=case(*found, default=NO_TEXT))
 
     def _contract_row(self) -> dict[str, Expr]:
@@ -331,7 +355,7 @@ class _Query:
     def _event_id(self) -> Expr:
         """The parts joined by `-`, and the element's place where there is one; null when a part is null."""
         own: dict[str, Expr] = {
-            "file_digest": literal(self.context.file_digest[:16]),
+            "file_digest": sql("left(getvariable('file_digest'), 16)"),
             "line": sql("cast(line as varchar)"),
             "emit_index": literal(str(self.index)),
         }

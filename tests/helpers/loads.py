@@ -11,7 +11,7 @@ import duckdb
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.load import LoadReport, ShopTerms, load_file, prepare_tables, quiet
 from analysis.warehouse.mapping import LogMapping, parse_mapping
-from analysis.warehouse.mapping_sql import LoadContext, emission_statements, root_columns
+from analysis.warehouse.mapping_sql import emission_statements, root_columns
 from analysis.warehouse.sources import open_source, stage
 
 NOW = datetime(2026, 11, 20, 12)
@@ -51,7 +51,7 @@ def bulk_reasons(path: Path, contract: str, lines: list[str]) -> list[frozenset[
         prepare_tables(connection)
         mapping = same_names(contract)
         staged = stage(connection, source, root_columns(mapping), quiet)
-        for statement in emission_statements(mapping, staged, LoadContext("EUR", 2, "UTC", "0" * 64)):
+        for statement in emission_statements(mapping, staged, ShopTerms("EUR", 2, "UTC")):
             connection.execute(statement)
         table = {"exposure": "exposures", "outcome": "outcomes"}.get(contract, contract)
         found = dict(connection.execute(f"select line, reasons from emitted_{table}").fetchall())
