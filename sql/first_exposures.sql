@@ -10,6 +10,8 @@ with
             experiment_key = $experiment_key
             and phase = $phase
             and unit_type = $unit_type
+            and unit >= $unit_from
+            and unit < $unit_to
             and event_ts >= $started_at
             and event_ts < $outcome_end
             and assignment_reason in ('split', 'arm_disabled')
@@ -45,9 +47,18 @@ with
         where
             e.experiment_key = $experiment_key
             and e.phase = $phase
+            and e.unit >= $unit_from
+            and e.unit < $unit_to
             and e.assignment_reason in ('split', 'arm_disabled')
             and list_contains($arms, e.variant)
     ),
+    tied_units as (
+        select unit
+        from first_rows
+        group by unit
+        having count(*) > 1
+    ),
+    -- of several rows at one time the first in this order is the unit's first exposure
     ranked_rows as (
         select
             unit,
@@ -79,6 +90,44 @@ with
                     is_internal desc
             ) as place,
         from first_rows
+        where unit in (select unit from tied_units)
+    ),
+    chosen_rows as (
+        select
+            unit,
+            first_ts,
+            arms_seen,
+            event_day,
+            variant,
+            arm,
+            module,
+            page_category,
+            browser,
+            platform,
+            country,
+            app_version,
+            is_bot,
+            is_internal,
+        from first_rows
+        where unit not in (select unit from tied_units)
+        union all
+        select
+            unit,
+            first_ts,
+            arms_seen,
+            event_day,
+            variant,
+            arm,
+            module,
+            page_category,
+            browser,
+            platform,
+            country,
+            app_version,
+            is_bot,
+            is_internal,
+        from ranked_rows
+        where place = 1
     ),
     other_exposures as (
         select
@@ -89,6 +138,8 @@ with
         where
             experiment_key = $experiment_key
             and unit_type = $unit_type
+            and unit >= $unit_from
+            and unit < $unit_to
             and event_ts < $outcome_end
             and (phase <> $phase or event_ts < $started_at or assignment_reason = 'override')
             and assignment_reason in ('split', 'arm_disabled', 'override')
@@ -115,7 +166,6 @@ select
         when r.is_internal then 'internal'
         when o.in_earlier_phase = 1 then 'earlier_phase'
     end as excluded_reason,
-from ranked_rows as r
+from chosen_rows as r
 left join other_exposures as o on o.unit = r.unit
-where r.place = 1
 order by r.unit

@@ -100,9 +100,11 @@ class Counter:
 
     def run(self) -> Recount:
         """All steps in order; the state is complete when it returns."""
-        self._prepare()
-        ranges = self._ranges()
         with self._one_thread_each(), ThreadPoolExecutor(self.cursors) as pool:
+            self._start()
+            ranges = self._ranges()
+            self._each(pool, ranges, self._expose)
+            self._name_cells()
             self._each(pool, ranges, self._totals)
             self.largest = self._largest()
             self.levels, self.finest = self._cells()
@@ -149,15 +151,39 @@ class Counter:
             run(f"set disabled_optimizers = '{disabled}'")
             run(f"set threads = {threads}")
 
-    def _prepare(self) -> None:
-        """Returns, first exposures and the values of dimensions, committed so that every cursor sees them."""
+    def _start(self) -> None:
+        """Forget what an earlier count left of this phase, and link what came back to the lines it came back from."""
         run = self.connection.execute
         with transaction(self.connection):
             self.state.empty()
-            run(f"create or replace table returns as {facts_sql.statement('returns')}")
             key = {"key": self.request.experiment_key, "phase": self.request.phase}
             run("delete from first_exposures where experiment_key = $key and phase = $phase", key)
-            self._run(self.connection, f"insert into first_exposures {facts_sql.statement('first_exposures')}")
+            run(f"create or replace table returns as {facts_sql.statement('returns')}")
+
+    def _ranges(self) -> list[Range]:
+        """Ranges of unit keys that together hold every unit exposed in the phase."""
+        low, high = self.connection.execute(
+            "select min(unit), max(unit) from exposures where experiment_key = $key and phase = $phase",
+            {"key": self.request.experiment_key, "phase": self.request.phase},
+        ).fetchall()[0]
+        if low is None:
+            return []
+        return [(start, start + self.range_units) for start in range(low, high + 1, self.range_units)]
+
+    def _expose(self, cursor: duckdb.DuckDBPyConnection, bounds: Range) -> None:
+        """First exposures of one range."""
+        self._run(cursor, f"insert into first_exposures {facts_sql.statement('first_exposures')}", self._given(bounds))
+
+    def _name_cells(self) -> None:
+        """The values of every dimension, which days can matter, and empty tables for the totals."""
+        earliest, first = self.connection.execute(
+            "select min(any_phase_first_day), min(first_day) from first_exposures "
+            "where experiment_key = $key and phase = $phase and excluded_reason is null",
+            {"key": self.request.experiment_key, "phase": self.request.phase},
+        ).fetchall()[0]
+        self.first_day = first or self.request.cut.as_of_day
+        self.given["since_day"] = (earliest or self.first_day) - timedelta(days=self.request.covariate_days)
+        with transaction(self.connection):
             self.kept = self._context_values()
             self.codes = self._cell_values()
             self.slices = context_slices(self.request, self.kept, self.frequent)
@@ -198,20 +224,6 @@ class Counter:
         ]
         self.state.insert("cell_values", coded)
         return codes
-
-    def _ranges(self) -> list[Range]:
-        """Ranges of unit keys with analysed units in them, and the first day any of their rows can count."""
-        found = self.connection.execute(
-            "select min(unit), max(unit), min(any_phase_first_day), min(first_day) from first_exposures "
-            "where experiment_key = $key and phase = $phase and excluded_reason is null",
-            {"key": self.request.experiment_key, "phase": self.request.phase},
-        ).fetchone()
-        low, high, earliest, first = found or (None, None, None, None)
-        if low is None:
-            return []
-        self.given["since_day"] = earliest - timedelta(days=self.request.covariate_days)
-        self.first_day = first
-        return [(start, start + self.range_units) for start in range(low, high + 1, self.range_units)]
 
     def _totals(self, cursor: duckdb.DuckDBPyConnection, bounds: Range) -> None:
         """Unit totals and cell totals of one range."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -47,6 +47,13 @@ class DuckDBWarehouse:
         """Close the connection."""
         self._connection.close()
 
+    def newest(self, before: datetime) -> datetime | None:
+        """The newest event_ts before a naive UTC instant, of exposures and outcomes; None without any row."""
+        text = "select max(event_ts) from (from exposures select event_ts union all from outcomes select event_ts)"
+        with _explained("newest row"):
+            found = self._connection.execute(f"{text} where event_ts < $before", {"before": before}).fetchone()
+        return found[0] if found is not None else None
+
     def count(self, request: CountRequest) -> Counts:
         """Recompute first exposures, unit totals and moments of the request, exactly. WarehouseError on overflow."""
         with _explained(f"{request.experiment_key} phase {request.phase}"):
@@ -73,8 +80,7 @@ class DuckDBWarehouse:
             "where experiment_key = $key and phase = $phase group by all order by all",
             {"key": request.experiment_key, "phase": request.phase},
         ).fetchall()
-        text = facts_sql.statement("days_with_data")
-        days, newest_exposure, newest_outcome = run(text, wanted(text, request_parameters(request))).fetchall()[0]
+        newest = self._ask("newest_event", request)[0]
         loads = run("select load_id from loads order by seq, load_id").fetchall()
         return Counts(
             cells=_cells(request, recount),
@@ -83,10 +89,22 @@ class DuckDBWarehouse:
             excluded={
                 arm: {why: n for key, why, n in exposed if key == arm and why is not None} for arm in request.arms
             },
-            days_with_data=days,
-            data_as_of=max((ts for ts in (newest_exposure, newest_outcome) if ts is not None), default=None),
+            days_with_data=self._days_with_data(request, recount),
+            data_as_of=max((ts for ts in newest if ts is not None), default=None),
             loads=tuple(load for (load,) in loads),
         )
+
+    def _days_with_data(self, request: CountRequest, recount: Recount) -> int:
+        """Days on which a unit entered have data; only when some day has none of these is the log asked."""
+        entered = {day for _, _, day in recount.entries}
+        until = (request.cut.as_of_day - EPOCH).days
+        if entered and request.cut.outcome_end == request.cut.as_of and len(entered) == until - min(entered):
+            return len(entered)
+        return len(self._ask("days_with_data", request)) if entered else 0
+
+    def _ask(self, name: str, request: CountRequest) -> list[tuple[datetime, ...]]:
+        text = facts_sql.statement(name)
+        return self._connection.execute(text, wanted(text, request_parameters(request))).fetchall()
 
 
 @contextmanager
