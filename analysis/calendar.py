@@ -27,6 +27,20 @@ def data_cut(as_of: datetime, end_at: datetime | None, zone: ZoneInfo) -> DataCu
     return DataCut(as_of=_naive(start), as_of_day=day, outcome_end=_naive(end))
 
 
+def seen_cut(cut: DataCut, newest: datetime | None, zone: ZoneInfo, *, whole: bool) -> DataCut:
+    """The cut as far as the log goes, whose newest row is of the naive UTC instant `newest`.
+
+    What comes back later can only be seen where there are rows: maturity is measured from the day after the newest one.
+    `whole` says that the log is known to be all of it, as of a run that was over before anyone looked: then its silence
+    is data and outcome windows close by the clock; else they close where the log ends.
+    """
+    if newest is None:
+        return cut
+    unseen = business_day(newest.replace(tzinfo=UTC), zone) + timedelta(days=1)
+    seen_end = cut.outcome_end if whole else min(cut.outcome_end, _naive(day_start(unseen, zone)))
+    return DataCut(cut.as_of, min(cut.as_of_day, unseen), seen_end)
+
+
 def full_days(started_at: datetime, end: datetime, zone: ZoneInfo) -> int:
     """Whole business days between two aware instants: a day counts when all of it lies between them."""
     first = business_day(started_at, zone)

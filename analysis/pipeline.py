@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from analysis import assembly
 from analysis.assembly import Inputs, assemble
-from analysis.calendar import data_cut, day_start
+from analysis.calendar import data_cut, day_start, seen_cut
 from analysis.health.checks import CHECKS
 from analysis.readout import Readout
 from analysis.warehouse import DEFAULT, WAREHOUSES
@@ -53,14 +53,18 @@ def refresh(
     frozen = amended(started, registered)
     experiment = frozen.experiment
     cut = data_cut(as_of or now, experiment.schedule.end_at, shop.settings.zone)
-    request = count_request(frozen, cut)
-    if cut.outcome_end <= request.started_at:
+    start, end, watched = experiment.schedule.start_at, experiment.schedule.end_at, _watched(store, frozen)
+    over_before_anyone_looked = not watched and end is not None and cut.as_of.replace(tzinfo=UTC) >= end
+    if cut.outcome_end <= _naive(start):
         raise UsageError(
-            f"{key}: as of {cut.as_of_day} no day of it is over (it starts {experiment.schedule.start_at:%Y-%m-%d %H:%M} "
-            f"UTC); refresh it from the day after, or pass a later --as-of"
+            f"{key}: as of {cut.as_of_day} no day of it is over (it starts {start:%Y-%m-%d %H:%M} UTC); "
+            f"refresh it from the day after, or pass a later --as-of"
         )
     say(f"{key}: counting to the end of {cut.as_of_day - timedelta(days=1)}")
     with WAREHOUSES[DEFAULT](shop.warehouse_path, wait_seconds=wait_seconds) as warehouse:
+        newest = warehouse.newest(cut.as_of)
+        cut = seen_cut(cut, newest, shop.settings.zone, whole=over_before_anyone_looked)
+        request = count_request(frozen, cut)
         counts = warehouse.count(request)
         say(f"{key}: checking the signals")
         rows = {name: warehouse.check(name, request) for name in CHECKS}
@@ -79,7 +83,7 @@ def refresh(
             counts=counts,
             check_rows=rows,
             events=tuple(_from_store(event, shop) for event in store.events(key, frozen.number)),
-            watched=_watched(store, frozen),
+            watched=watched,
             engine=engine,
             exploratory=frozenset(experiment.metrics.keys()) - frozenset(started.experiment.metrics.keys()),
         )
@@ -113,14 +117,14 @@ def read(snapshot: Snapshot) -> Readout:
 def count_request(phase: Phase, cut: DataCut) -> CountRequest:
     """What the warehouse is asked for one phase at one cut."""
     experiment = phase.experiment
-    metrics = tuple(phase.metrics[key] for key in experiment.metrics.keys())
+    metrics = tuple(phase.metrics[key] for key in experiment.metrics.keys())  # noqa: SIM118 (not a dict)
     return CountRequest(
         experiment_key=experiment.key,
         phase=phase.number,
         unit_type=experiment.unit_type,
         modules=experiment.modules,
         arms=(experiment.control.key, *(variant.key for variant in experiment.treatments)),
-        started_at=experiment.schedule.start_at.astimezone(UTC).replace(tzinfo=None),
+        started_at=_naive(experiment.schedule.start_at),
         cut=cut,
         covariate_days=experiment.analysis.covariate_days,
         attribution_days=experiment.analysis.attribution_days,
@@ -136,6 +140,10 @@ def _adjusting(metric: Metric, phase: Phase) -> tuple[Metric, ...]:
     if isinstance(metric.covariates, list):
         return tuple(phase.metrics[key] for key in metric.covariates)
     return (metric,) if metric.covariates == "own" else ()
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def _watched(store: Store, phase: Phase) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC
 from analysis.assembly.bands import series
 from analysis.assembly.cells import slice_readouts
 from analysis.assembly.decide import Decision, decide, withhold
-from analysis.assembly.frame import Event, Frame, Inputs, frame
+from analysis.assembly.frame import SILENT_DAYS, Event, Frame, Inputs, frame
 from analysis.assembly.identity import moments_json, provenance, snapshot_id
 from analysis.assembly.rows import Answer, answers, covariate_names, instant, metric_readouts
 from analysis.health.checks import Evidence, Health, evaluate
@@ -30,7 +30,7 @@ from analysis.readout import (
 )
 
 __all__ = ["Assembled", "Event", "Inputs", "assemble"]
-from analysis.words import notes
+from analysis.words import freshness, notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,10 @@ def _exclusions(here: Frame) -> dict[str, int]:
 def _warnings(here: Frame, health: Health, answered: tuple[Answer, ...]) -> tuple[str, ...]:
     """What to know before reading the numbers; under WITHHELD nothing about a metric."""
     said = []
+    if here.log.newest is not None and here.log.silent(here.needed_day) >= SILENT_DAYS:
+        said.append(
+            freshness.log_ends(here.log.newest, here.needed_day, as_of_the_log=here.log.ends_before(here.needed_day))
+        )
     if here.inputs.phase.planned_units_assumed:
         said.append(notes.planned_units_assumed(here.inputs.phase.planned_units, here.experiment.unit_type))
     for a in answered:

@@ -17,6 +17,7 @@ from analysis.verdict import Run
 from analysis.warehouse.base import CheckRows, Counts, DataCut
 from experiments.spec import SOURCES, Experiment, Fact, Metric, Phase, SumOf
 
+SILENT_DAYS = 2  # without any row: one quiet day may be a small shop's
 HORIZON_DAYS = 28  # how far ahead cells are looked at where no end is planned
 
 
@@ -61,6 +62,30 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """How far the log goes, and how far it should. `newest` is the business day of its newest row, None without any.
+
+    A log that ends early and one in which nothing happened any more look alike. While people watch a run its log is
+    expected to go on, whosever rows they are: from two silent days on, the run stands where its log ends, and it is
+    neither finished nor at its look before there are rows. A run that was over before anyone looked is an import: its
+    log is `whole`, as a mailing whose buyers all came in three days, and its silence only makes a warning.
+    Refunds and cancels are seen in neither where the log has ended (`analysis.calendar.seen_cut`).
+    """
+
+    newest: date | None
+    read_day: date
+    whole: bool
+
+    def silent(self, until: date) -> int:
+        """Business days without data up to a day that counts, by today."""
+        return 0 if self.newest is None else max(0, (min(until, self.read_day) - self.newest).days)
+
+    def ends_before(self, until: date) -> bool:
+        """Whether what happened up to that day is still missing."""
+        return not self.whole and self.silent(until) >= SILENT_DAYS
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """The inputs with what follows from them about time, arms and units."""
 
@@ -70,6 +95,7 @@ class Frame:
     started_on: date
     ends_on: date | None
     look: Look
+    log: Log
 
     @property
     def experiment(self) -> Experiment:
@@ -99,8 +125,7 @@ class Frame:
     @property
     def last_day(self) -> date:
         """The last business day whose outcomes count."""
-        last_moment = self.inputs.cut.outcome_end.replace(tzinfo=UTC) - timedelta(microseconds=1)
-        return business_day(last_moment, ZoneInfo(self.inputs.time_zone))
+        return _last_day(self.inputs.cut.outcome_end.replace(tzinfo=UTC), ZoneInfo(self.inputs.time_zone))
 
     def data_days(self, mature_days: int) -> int:
         """Business days with data whose rows have ripened: what a sum of ripe rows is to be divided by.
@@ -112,13 +137,22 @@ class Frame:
         return min(self.counts.days_with_data, max(0, ripe))
 
     def ripe_before(self, mature_days: int) -> date:
-        """The first business day whose rows are too young to count: a row counts once mature_days days lie after its."""
+        """The first business day whose rows are too young to count: mature_days days must lie after a row's own."""
         return self.inputs.cut.as_of_day - timedelta(days=mature_days)
 
     @property
     def read_day(self) -> date:
         """The last full day before the cut: `last_day` while it runs, later once it has ended and only ripens."""
-        return self.inputs.cut.as_of_day - timedelta(days=1)
+        return _read_day(self.inputs)
+
+    @property
+    def needed_day(self) -> date:
+        """The last business day whose rows something in this readout waits for, by today: ripe lines look ahead."""
+        end = self.experiment.schedule.end_at
+        if end is None:
+            return self.read_day
+        last = _last_day(end, ZoneInfo(self.inputs.time_zone))
+        return min(self.read_day, last + timedelta(days=max(metric.mature_days for metric in self.metrics)))
 
     @property
     def days_left(self) -> int:
@@ -162,17 +196,32 @@ class Frame:
 
 
 def frame(inputs: Inputs) -> Frame:
-    """Work out the run's days and its look."""
+    """Work out the run's days and its look.
+
+    A fixed design looks once, when nothing it decides by can move any more: at the end of its schedule and the longest
+    maturity of its success metrics and guardrails. It is finished then, any other design at the end of its schedule.
+    """
     experiment, zone = inputs.phase.experiment, ZoneInfo(inputs.time_zone)
     as_of, started, end = inputs.cut.as_of.replace(tzinfo=UTC), inputs.phase.started_at, experiment.schedule.end_at
-    finished = end is not None and as_of >= end
+    fixed = experiment.analysis.design == "fixed"
+    log = _log(inputs)
     upto = as_of if end is None else min(as_of, end)
-    design = experiment.analysis.design
+    last_day = _last_day(upto, zone)
+    if log.newest is not None and log.ends_before(last_day):
+        upto = day_start(log.newest + timedelta(days=1), zone)
+    end_reading = None
+    if end is not None:
+        end_reading = _first_full_day(end, zone) + timedelta(days=_longest_maturity(inputs.phase) if fixed else 0)
+    finished = (
+        end_reading is not None
+        and as_of >= day_start(end_reading, zone)
+        and not log.ends_before(end_reading - timedelta(days=1))
+    )
     run = Run(
-        design=design,
+        design=experiment.analysis.design,
         first_day=_first_full_day(started, zone),
         full_days=full_days(started, upto, zone),
-        end_reading=None if end is None else _first_full_day(end, zone),
+        end_reading=end_reading,
         finished=finished,
         min_days=experiment.analysis.min_days,
         min_units=experiment.analysis.min_units_per_arm,
@@ -180,7 +229,7 @@ def frame(inputs: Inputs) -> Frame:
         same_strategy=_same_strategy(experiment),
     )
     look: Look = "always_valid"
-    if design == "fixed":
+    if fixed:
         look = "planned_look" if finished else "before_planned_look"
     return Frame(
         inputs,
@@ -189,7 +238,34 @@ def frame(inputs: Inputs) -> Frame:
         started_on=business_day(started, zone),
         ends_on=None if end is None else business_day(end, zone),
         look=look,
+        log=log,
     )
+
+
+def _log(inputs: Inputs) -> Log:
+    zone, newest, end = ZoneInfo(inputs.time_zone), inputs.counts.data_as_of, inputs.phase.experiment.schedule.end_at
+    over = end is not None and inputs.cut.as_of.replace(tzinfo=UTC) >= end
+    return Log(
+        newest=None if newest is None else business_day(newest.replace(tzinfo=UTC), zone),
+        read_day=_read_day(inputs),
+        whole=over and not inputs.watched,
+    )
+
+
+def _read_day(inputs: Inputs) -> date:
+    return _last_day(inputs.cut.as_of.replace(tzinfo=UTC), ZoneInfo(inputs.time_zone))
+
+
+def _last_day(end: datetime, zone: ZoneInfo) -> date:
+    """The business day of the last moment before an instant."""
+    return business_day(end - timedelta(microseconds=1), zone)
+
+
+def _longest_maturity(phase: Phase) -> int:
+    """Days until the last day's rows of every success metric and guardrail are ripe."""
+    asked = phase.experiment.metrics
+    deciding = (*asked.success, *(guardrail.metric for guardrail in asked.guardrails))
+    return max(phase.metrics[key].mature_days for key in deciding)
 
 
 def sign(metric: Metric) -> Sign:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from analysis.assembly.frame import Frame, is_money_per_unit, sign
-from analysis.calendar import business_day
+from analysis.calendar import business_day, day_start
 from analysis.inference import decision
 from analysis.inference.decision import Question
 from analysis.inference.estimators import ESTIMATORS
@@ -25,7 +25,7 @@ from analysis.readout import (
     Reason,
 )
 from analysis.verdict import Hold
-from analysis.words import notes
+from analysis.words import freshness, notes
 from experiments.errors import ReadoutError
 from experiments.spec import SEEN_BEFORE, Guardrail, Metric, RelativeMateriality
 
@@ -122,14 +122,15 @@ def _unripe(frame: Frame, metric: Metric) -> Reason | None:
     started = frame.inputs.phase.started_at
     if window is not None and frame.overall(frame.control, window).n == 0 and sum(frame.counts.units.values()) > 0:
         return _ripe_on(frame, started + timedelta(days=window))
-    ripe = started + timedelta(days=metric.mature_days)
-    if metric.mature_days and frame.inputs.cut.as_of.replace(tzinfo=UTC) <= ripe:
-        return _ripe_on(frame, ripe)
+    if metric.mature_days and frame.ripe_before(metric.mature_days) <= frame.started_on:
+        return _ripe_on(frame, started + timedelta(days=metric.mature_days))
     return None
 
 
 def _ripe_on(frame: Frame, first: datetime) -> Reason:
     day = business_day(first, ZoneInfo(frame.inputs.time_zone)) + timedelta(days=1)
+    if frame.log.newest is not None and day <= frame.read_day:
+        return Reason(code="unripe", words=freshness.unripe(day, frame.log.newest))
     return Reason(code="unripe", words=notes.unripe(day))
 
 
@@ -170,7 +171,7 @@ def _metric(frame: Frame, metric: Metric, own: Sequence[Answer], names: Mapping[
     role = frame.experiment.metrics.role(metric.key)
     margin, margin_abs = margins(frame, metric) if role == "guardrail" else (None, None)
     material = materiality(frame, metric)
-    ripe = frame.inputs.cut.as_of - timedelta(days=metric.mature_days)
+    ripe = day_start(frame.ripe_before(metric.mature_days), ZoneInfo(frame.inputs.time_zone))
     return MetricReadout(
         key=metric.key,
         label=frame.label(metric),
@@ -182,7 +183,7 @@ def _metric(frame: Frame, metric: Metric, own: Sequence[Answer], names: Mapping[
         registered=metric.key not in frame.inputs.exploratory,
         window_days=own[0].plan.window_days,
         mature_days=metric.mature_days,
-        mature_until=instant(ripe) if metric.mature_days else None,
+        mature_until=instant(ripe.replace(tzinfo=None)) if metric.mature_days else None,
         margin=None if margin is None else str(margin),
         margin_abs=None if margin_abs is None else str(margin_abs),
         materiality=None if material is None else str(material),

@@ -19,8 +19,8 @@ CellValue = int | float | str | bool | None
 class DataCut:
     """Until when rows count. Both instants are naive UTC, like every timestamp in the warehouse."""
 
-    as_of: datetime  # start of a business day: rows at or after it are not there yet; maturity is measured from it
-    as_of_day: date  # that business day (the first one not counted)
+    as_of: datetime  # start of a business day: rows at or after it are not there yet
+    as_of_day: date  # that business day, or the one after the newest row where the log ends earlier: maturity's own
     outcome_end: datetime  # min(as_of, the experiment's end): exposures and outcomes at or after it do not count
 
 
@@ -77,10 +77,14 @@ class Warehouse(Protocol):
 
     engine: str  # name and version, for provenance
 
+    def newest(self, before: datetime) -> datetime | None:
+        """The newest event_ts before a naive UTC instant, of exposures and outcomes; None without any row."""
+
     def count(self, request: CountRequest) -> Counts:
         """Recompute the request's first exposures, unit totals and moments. WarehouseError on overflow."""
 
     def check(self, name: str, request: CountRequest) -> CheckRows:
         """Run sql/checks/<name>.sql for the request (after `count`)."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the warehouse back."""

@@ -1,24 +1,23 @@
 """Which days count: ripe ones for money, those in the data for the run, the ones still to come for the horizon."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from analysis.assembly import Inputs, assemble
 from analysis.inference.moments import ArmMoments, CellKey, Moments, pair
-from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, SliceCell
-from experiments.spec import Experiment, Metric
-from tests.helpers.counting import METRICS, REVENUE, Truth, definition, inputs
+from analysis.readout import Comparison, Estimate, Interval, Readout, SliceCell
+from experiments.spec import Metric
+from tests.helpers.counting import METRICS, REVENUE, START, Truth, definition, inputs
 
 LATE = REVENUE.model_copy(update={"key": "late_revenue_per_unit", "mature_days": 14})
 WITHIN = REVENUE.model_copy(update={"key": "first_revenue_per_unit", "window_days": 7})
 
 
-def asked(truth: Truth, metric: Metric, *, scale: int = 1, **changes: object) -> Inputs:
-    """Inputs whose success metric is `metric`, with revenue's moments; a window's population is every `scale`-th unit."""
-    experiment = definition(success=(metric.key,), days=changes.pop("planned", 28))  # type: ignore[arg-type]
-    given = inputs(truth, experiment)
+def asked(truth: Truth, metric: Metric, *, scale: int = 1) -> Inputs:
+    """Inputs whose success metric is `metric`, with revenue's moments; an outcome window has every `scale`-th unit."""
+    given = inputs(truth, definition(success=(metric.key,)))
     metrics = {**METRICS, metric.key: metric}
     cells: dict[CellKey, ArmMoments] = {}
     for key, arms in given.counts.cells.items():
@@ -27,10 +26,12 @@ def asked(truth: Truth, metric: Metric, *, scale: int = 1, **changes: object) ->
             smaller = {arm: _thinned(_renamed(m, metric), scale) for arm, m in arms.items()}
             cells[replace(key, window_days=metric.window_days)] = smaller
     daily = {day: {arm: _renamed(m, metric) for arm, m in arms.items()} for day, arms in given.counts.daily.items()}
-    counted = replace(given.counts, cells=cells, daily=daily)
     return replace(
-        given, phase=given.phase.model_copy(update={"metrics": metrics}), catalogue=metrics, counts=counted, **changes
-    )  # type: ignore[arg-type]
+        given,
+        phase=given.phase.model_copy(update={"metrics": metrics}),
+        catalogue=metrics,
+        counts=replace(given.counts, cells=cells, daily=daily),
+    )
 
 
 def _renamed(m: Moments, metric: Metric) -> Moments:
@@ -108,3 +109,73 @@ def test_a_slice_of_one_cell_is_worth_what_the_row_is() -> None:
     assert cell.units == 2000
     total = row(readout, WITHIN.key)
     assert interval(cell.money_per_day).est == pytest.approx(interval(total.money_per_day).est, rel=1e-9)
+
+
+# --- a log that ends early -------------------------------------------------------------------------------
+
+
+def silent_from(day: int, given: Inputs, *, watched: bool = True) -> Inputs:
+    """The same inputs with a log whose newest row is of an hour before the end of that day of the run."""
+    newest: datetime = (START + timedelta(days=day, hours=-1)).replace(tzinfo=None)
+    return replace(given, counts=replace(given.counts, data_as_of=newest), watched=watched)
+
+
+@pytest.mark.parametrize("days", [20, 28, 40])
+def test_a_watched_run_stands_where_its_log_ends(days: int) -> None:
+    readout = assemble(silent_from(10, inputs(Truth(days=days)))).readout
+    assert (readout.mode, readout.day.n) == ("running", 10)
+    assert "as planned" not in readout.verdict.sentence
+    needed = {20: 21, 28: 29, 40: 29}[days]
+    assert readout.warnings[0] == (
+        f"The newest row is of 11 March 2026; the {needed - 11} days from then to {needed} March 2026 have no data. "
+        "The run is read as it stood then; load what came after."
+    )
+
+
+def test_an_import_keeps_its_days_and_says_that_its_log_ends_early() -> None:
+    readout = assemble(silent_from(3, inputs(Truth(days=40)), watched=False)).readout
+    assert (readout.mode, readout.day.n) == ("finished", 28)
+    said = "The newest row is of 4 March 2026; the 25 days from then to 29 March 2026 have no data."
+    assert readout.warnings[0] == said
+
+
+@pytest.mark.parametrize(("ends", "n", "mode"), [(28, 28, "finished"), (27, 28, "finished"), (26, 26, "running")])
+def test_one_quiet_day_is_a_small_shops(ends: int, n: int, mode: str) -> None:
+    readout = assemble(silent_from(ends, inputs(Truth(days=28)))).readout
+    assert (readout.day.n, readout.mode) == (n, mode)
+    assert bool(readout.warnings) == (mode == "running")
+
+
+def test_a_fixed_design_is_not_read_before_its_last_day_is_in_the_log() -> None:
+    given = inputs(Truth(days=40, lift={"new": 0.25}), definition(design="fixed"))
+    assert assemble(given).readout.verdict.code == "SHIP"
+    stalled = assemble(silent_from(20, given)).readout
+    assert (stalled.verdict.code, row(stalled, "revenue_per_unit").p_fixed) == ("TOO_EARLY", None)
+
+
+# --- the one look of a fixed design ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("days", "look"), [(28, False), (41, False), (42, True), (60, True)])
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_fixed_design_looks_when_its_last_day_has_ripened(days: int, look: bool, watched: bool) -> None:
+    asked_for = definition(design="fixed", guardrails=("return_value_rate",))
+    given = inputs(Truth(days=days, lift={"new": 0.25}), asked_for, watched=watched)
+    readout = assemble(given).readout
+    c = row(readout, "return_value_rate")
+    if look:
+        assert (readout.verdict.code, readout.mode) == ("SHIP", "finished")
+        assert row(readout, "revenue_per_unit").p_fixed is not None
+    else:
+        assert (readout.verdict.code, readout.verdict.next_reading) == ("TOO_EARLY", "2026-04-13")
+        assert (readout.day.n, readout.design.critical_value is None, c.p_fixed) == (28, False, None)
+
+
+def test_a_secondary_metric_that_ripens_does_not_hold_the_look_up() -> None:
+    given = inputs(Truth(days=28, lift={"new": 0.25}), definition(design="fixed", secondary=("return_value_rate",)))
+    assert assemble(given).readout.verdict.code == "SHIP"
+
+
+def test_an_always_valid_design_ends_with_its_schedule() -> None:
+    given = inputs(Truth(days=28), definition(guardrails=("return_value_rate",)))
+    assert assemble(given).readout.mode == "finished"

@@ -1,0 +1,119 @@
+"""A refresh of a log that ends before the days that are read."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from analysis.readout import NotDetermined, Readout
+from experiments.shop import create
+from experiments.store import Store
+from tests.helpers.thread import Thread
+
+SENT_BACK = (20 + 40 + 60) / sum(20 + i for i in range(0, 60, 2))  # of control's order value, each day
+START = datetime(2026, 3, 2, tzinfo=UTC)
+MAPPING = """
+file: {format: csv}
+time_zone: UTC
+unit_type: user
+emit:
+  - to: exposure
+    when: {what: shown}
+    set: {experiment_key: small, phase: 1, module: homepage, assignment_reason: split}
+    columns: {event_ts: {column: at}, unit_id: {column: unit}, variant: {column: arm}}
+  - to: outcome
+    when: {what: purchase}
+    set: {event_name: purchase}
+    columns:
+      event_ts: {column: at}
+      unit_id: {column: unit}
+      order_id: {column: unit}
+      value: {column: euro, money: EUR}
+  - to: outcome
+    when: {what: refund}
+    set: {event_name: refund}
+    columns:
+      event_ts: {column: at}
+      unit_id: {column: unit}
+      order_id: {column: unit}
+      value: {column: euro, money: EUR}
+"""
+DEFINITION = """
+schema_version: 1
+key: small
+name: A small shop
+owner: tests
+hypothesis: None.
+assignment: external
+assigned_by: the tests
+modules: [homepage]
+unit_type: user
+variants:
+  - {key: control, weight: "1", is_control: true, strategy: old}
+  - {key: new, weight: "1", strategy: newer}
+schedule: {start_at: 2026-03-02T00:00:00Z, end_at: 2026-03-30T00:00:00Z}
+metrics: {success: [revenue_per_unit], guardrails: [{metric: return_value_rate}]}
+analysis: {planned_units: 1200, min_units_per_arm: 100}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Thread]:
+    made = create(tmp_path / "shop", currency="EUR")
+    with Store.open(made.store_url) as store:
+        yield Thread(made, store)
+
+
+def loaded(thread: Thread, folder: Path, days: int, *, since: int = 0) -> None:
+    """Sixty buyers a day, each tenth of them sends everything back after four days; the log is of days `since` on."""
+    rows = ["what,at,unit,arm,euro"]
+    for day in range(days):
+        for i in range(60):
+            at, unit, arm = START + timedelta(days=day, minutes=10 * i), f"u{day}-{i}", ("control", "new")[i % 2]
+            if day >= since:
+                rows += [f"shown,{at.isoformat()},{unit},{arm},", f"purchase,{at.isoformat()},{unit},{arm},{20 + i}.00"]
+            back = at + timedelta(days=4)
+            if i % 20 < 2 and START + timedelta(days=since) <= back < START + timedelta(days=days):
+                rows.append(f"refund,{back.isoformat()},{unit},{arm},{20 + i}.00")
+    log, mapping = folder / f"log-{days}.csv", folder / "mapping.yml"
+    log.write_text("\n".join(rows), encoding="utf-8")
+    mapping.write_text(MAPPING, encoding="utf-8")
+    report = thread.load(log, mapping)
+    assert (report.rejected, report.rows_malformed) == (0, 0)
+
+
+def after(days: int) -> datetime:
+    return START + timedelta(days=days)
+
+
+def returned(readout: Readout) -> float | None:
+    return readout.metric("return_value_rate").comparisons[0].control.raw
+
+
+def test_lines_do_not_ripen_where_no_return_can_be_seen(shop: Thread, tmp_path: Path) -> None:
+    loaded(shop, tmp_path, 10)
+    key = shop.start(DEFINITION)
+    assert (shop.refresh(key, after(10)).day.n, shop.refresh(key, after(20)).day.n) == (10, 10)
+    stalled = shop.refresh(key, after(28))
+    assert (stalled.mode, stalled.day.n) == ("running", 10)
+    c = stalled.metric("return_value_rate").comparisons[0]
+    assert isinstance(c.relative, NotDetermined)
+    words = c.relative.not_determined.words
+    assert words == "its first data mature on 17 March 2026, and the newest row is of 11 March 2026"
+    loaded(shop, tmp_path, 28, since=10)
+    whole = shop.refresh(key, after(28))
+    assert (whole.mode, whole.day.n, whole.warnings) == ("finished", 28, ())
+    assert returned(whole) == pytest.approx(SENT_BACK)
+
+
+def test_an_import_is_ripe_as_far_as_its_log_goes(shop: Thread, tmp_path: Path) -> None:
+    loaded(shop, tmp_path, 28)
+    key = shop.start(DEFINITION)
+    late, at_the_end = shop.refresh(key, after(200)), shop.refresh(key, after(28))
+    assert late.mode == "finished"
+    assert late.metric("return_value_rate").mature_until == "2026-03-16T00:00:00Z"
+    assert returned(late) == returned(at_the_end) == pytest.approx(SENT_BACK)
+    assert late.warnings == (
+        "The newest row is of 29 March 2026; the 14 days from then to 12 April 2026 have no data.",
+    )
