@@ -1,4 +1,4 @@
-"""Rewrite the generated parts of the documents: the command list, the metrics, the sources. A test compares them.
+"""Rewrite the generated parts of the documents: commands, metrics, sources, the contract. A test compares them.
 
 Run it from the project's root: .venv/bin/python docs/generate.py
 """
@@ -11,7 +11,9 @@ import typer
 import typer.main
 
 from analysis import cli
+from analysis.warehouse.mapping import READY_FOLDER, ready_mappings
 from experiments.catalogue import shipped_metrics
+from experiments.contracts import CONTRACTS, Closed, Column, Flag, Kind, Listed, Moment, Number, Text, Whole, columns
 from experiments.spec import SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +27,8 @@ def documents() -> list[Path]:
 
 def parts() -> Mapping[str, str]:
     """What stands between the marks, by name."""
-    return {"commands": _commands(), "metrics": _metrics(), "sources": _sources()}
+    contracts = {name: _contract(columns(model)) for name, model in CONTRACTS.items()}
+    return {"commands": _commands(), "metrics": _metrics(), "sources": _sources(), "mappings": _mappings(), **contracts}
 
 
 def regenerated(text: str) -> str:
@@ -52,6 +55,40 @@ def _metrics() -> str:
 def _sources() -> str:
     rows = [(f"`{name}`", ", ".join(f"`{column}`" for column in columns)) for name, columns in SOURCES.items()]
     return _table(("source", "columns"), rows)
+
+
+def _mappings() -> str:
+    rows = []
+    for name in ready_mappings():
+        first = (READY_FOLDER / f"{name}.yml").read_text(encoding="utf-8").splitlines()[0]
+        rows.append((f"`{name}`", first.removeprefix("# ")))
+    return _table(("name", "reads"), rows)
+
+
+def _contract(given: Sequence[Column]) -> str:
+    rows = [(f"`{column.name}`", _kind(column.kind), "yes" if column.required else "") for column in given]
+    return _table(("column", "what it holds", "required"), rows)
+
+
+def _kind(kind: Kind) -> str:
+    match kind:
+        case Text(longest=longest):
+            return f"text, at most {longest} characters"
+        case Whole(least=least, most=most, unit=unit):
+            return f"whole number, {least:,} to {most:,} ({unit})"
+        case Number(least=least, most=most):
+            return f"number, {least:g} to {most:g}" if abs(least) < 1e300 else "number"
+        case Flag():
+            return "true or false"
+        case Moment():
+            return "time with a zone"
+        case Closed(values=values):
+            return "one of " + ", ".join(f"`{value}`" for value in values)
+        case Listed(model=model, most=most):
+            fields = ", ".join(f"`{column.name}`" for column in columns(model))
+            return f"list of at most {most:,} with {fields}"
+        case _:
+            return "JSON object"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

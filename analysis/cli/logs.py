@@ -1,5 +1,6 @@
 """`truelift check` and `truelift load`: log files through a mapping."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from analysis.warehouse import sources
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.load import LoadReport, ShopTerms, check_file, load_file
 from analysis.warehouse.mapping import read_mapping
-from experiments.errors import SourceError, UsageError
+from experiments.contracts import CONTRACTS
+from experiments.errors import SourceError, UsageError, nearest
 from experiments.shop import Shop, open_shop
 
 Mapping = Annotated[str, typer.Option("--mapping", "-m", help="A mapping file, or the name of a ready mapping.")]
@@ -63,6 +65,17 @@ def load(
         raise UsageError("\n".join(failed))
 
 
+def schema(
+    contract: Annotated[str, typer.Argument(help="exposure, outcome, catalogue or identity.")],
+) -> None:
+    """Print the JSON Schema of a contract row, for whoever writes the logs."""
+    if contract not in CONTRACTS:
+        near = nearest(contract, CONTRACTS)
+        raise UsageError(f"{contract}: no such contract{f', nearest {near[0]}' if near else ''}; "
+                         f"one of {', '.join(CONTRACTS)}")  # fmt: skip
+    typer.echo(json.dumps(CONTRACTS[contract].model_json_schema(), indent=2, ensure_ascii=False))
+
+
 def terms(shop: Shop) -> ShopTerms:
     """What a load needs of the shop's settings."""
     return ShopTerms(shop.settings.currency, shop.settings.digits, shop.settings.time_zone)
@@ -72,6 +85,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(check)
     app.command()(load)
+    app.command()(schema)
 
 
 def _now() -> datetime:

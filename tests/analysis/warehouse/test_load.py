@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from analysis.cli import logs
@@ -328,8 +329,6 @@ def test_a_file_that_is_no_warehouse_and_one_of_another_version_are_refused(tmp_
 
 def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and what was printed, errors included, as `main` would end."""
-    import typer
-
     app = typer.Typer()
     logs.register(app)
     if not (tmp_path / "shop").exists():
@@ -360,6 +359,17 @@ def test_check_and_load_print_what_became_of_the_rows(tmp_path: Path) -> None:
     assert (code, "accepted: 3 (3 outcomes)" in said) == (0, True)
     code, said = run(tmp_path, "load", str(path))
     assert (code, "already loaded under this mapping" in said) == (0, True)
+
+
+def test_schema_prints_the_contract_for_producers() -> None:
+    app = typer.Typer()
+    logs.register(app)
+    printed = CliRunner().invoke(app, ["schema", "outcome"])
+    assert json.loads(printed.output)["required"] == ["event_id", "event_ts", "unit_type", "unit_id", "event_name"]
+    refused = CliRunner().invoke(app, ["schema", "outcomes"])
+    assert "outcomes: no such contract, nearest outcome; one of exposure, outcome, catalogue, identity" in str(
+        refused.exception
+    )
 
 
 def test_nothing_accepted_ends_with_2(tmp_path: Path) -> None:
