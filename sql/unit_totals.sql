@@ -1,45 +1,71 @@
 -- one row per analysed unit: arm, context cells, seen_before, every fact after first exposure and in the covariate window
 with
+    slate_eras as (
+        select
+            unit,
+            post,
+            pre,
+            {slates}
+        from slate_rows
+        group by unit, post, pre
+    ),
     slate_totals as (
         select
             unit,
             max(case when pre then 1 else 0 end) as seen_before,
-            {slates}
-        from slate_rows
+            {slates_eras}
+        from slate_eras
         group by unit
+    ),
+    interaction_eras as (
+        select
+            unit,
+            post,
+            pre,
+            {interactions}
+        from interaction_rows
+        group by unit, post, pre
     ),
     interaction_totals as (
         select
             unit,
             max(case when pre then 1 else 0 end) as seen_before,
-            {interactions}
-        from interaction_rows
+            {interactions_eras}
+        from interaction_eras
         group by unit
     ),
-    order_totals as (
+    order_eras as (
         select
             unit,
-            event_day,
-            order_id,
-            max(case when pre then 1 else 0 end) as seen_before,
+            post,
+            pre,
             {order_lines}
         from order_line_rows
-        group by unit, event_day, order_id
+        group by unit, post, pre, event_day, order_id
     ),
     line_totals as (
         select
             unit,
-            max(seen_before) as seen_before,
-            {orders}
-        from order_totals
+            max(case when pre then 1 else 0 end) as seen_before,
+            {order_lines_eras}
+        from order_eras
         group by unit
+    ),
+    session_eras as (
+        select
+            unit,
+            post,
+            pre,
+            {sessions}
+        from session_rows
+        group by unit, post, pre
     ),
     session_totals as (
         select
             unit,
             max(case when pre then 1 else 0 end) as seen_before,
-            {sessions}
-        from session_rows
+            {sessions_eras}
+        from session_eras
         group by unit
     ),
     extras as (

@@ -25,7 +25,7 @@ def holes(facts: Mapping[str, FactColumn], sums: Sums, wide: Callable[[str, str]
         source = column.fact.source
         branch_of[name] = "orders" if facts_sql.counts_orders(column.fact) else source
         if branch_of[name] == "orders":
-            found["order_flags"].append(facts_sql.order_item(column, "post", name))
+            found["order_flags"].append(facts_sql.order_flag(column, name))
             found["orders"].append(f"sum({identifier(name)}) as {name}")
             continue
         once = facts_sql.distinct_column(column.fact)

@@ -72,14 +72,18 @@ def product(first: str, second: str, *, wide: bool) -> str:
 def unit_total_holes(
     columns: Iterable[tuple[str, FactColumn, Era]], extras: Sequence[str], extra: Sequence[str]
 ) -> dict[str, list[str]]:
-    """The holes of unit_totals.sql; `extras` are counted by statements of their own, `extra` are more select items."""
-    holes: dict[str, list[str]] = {name: [] for name in (*SOURCES, "orders", "facts")}
+    """The holes of unit_totals.sql: what an era has of a unit, then which era a column of the unit table is.
+
+    `extras` are counted by statements of their own, `extra` are more select items.
+    """
+    holes: dict[str, list[str]] = {name: [] for name in (*SOURCES, *(f"{name}_eras" for name in SOURCES), "facts")}
     for name, column, era in columns:
-        if column.fact.source == "order_lines" and not counts_values(column.fact):
-            holes["order_lines"].append(order_item(column, era, name))
-            holes["orders"].append(order_total(column, name))
-        elif column.fact.source != "order_lines":
-            holes[column.fact.source].append(aggregate(column, era, name))
+        source = column.fact.source
+        if source != "order_lines" or not counts_values(column.fact):
+            item = era_item(column)
+            if item not in holes[source]:
+                holes[source].append(item)
+            holes[f"{source}_eras"].append(era_total(column, era, name))
         holes["facts"].append(f"cast(coalesce({name}, 0) as bigint) as {identifier(name)}")
     holes["facts"].extend(extra)
     holes["extras"] = [f"max(case when name = '{identifier(name)}' then value end) as {name}" for name in extras]
@@ -118,20 +122,30 @@ def aggregate(column: FactColumn, era: Era, name: str) -> str:
     return _named(_value(column.fact, rows_of(column, era)), name)
 
 
-def order_item(column: FactColumn, era: Era, name: str) -> str:
-    """One order's value of a fact; of a fact that counts orders, whether this is one, 0 or 1."""
-    rows = rows_of(column, era)
-    if counts_orders(column.fact):
-        return _named(exp.Max(this=_flag(exp.and_(rows, exp.column(ORDER).is_(exp.null()).not_()))), name)
-    return _named(_value(column.fact, rows), name)
+def era_item(column: FactColumn) -> str:
+    """What one era of a unit (of order lines: one of its orders) has of a fact, named as the fact after exposure."""
+    return (
+        order_flag(column) if counts_orders(column.fact) else _named(_value(column.fact, rows_of(column)), column.key)
+    )
 
 
-def order_total(column: FactColumn, name: str) -> str:
-    """One unit's value of a fact from its orders'."""
-    orders = exp.Sum(this=exp.column(name))
+def era_total(column: FactColumn, era: Era, name: str) -> str:
+    """One unit's value of a fact in one era, from `era_item`."""
+    mine = exp.Case().when(exp.column(era), exp.column(column.key))
+    if column.fact.binary and not counts_orders(column.fact):
+        return _named(exp.Max(this=mine), name)
+    return order_total(column, exp.Sum(this=mine), name)
+
+
+def order_flag(column: FactColumn, name: str | None = None) -> str:
+    """Whether one order (unit, business day, order_id) has a row of the fact, 0 or 1."""
+    is_order = exp.not_(exp.Is(this=exp.column(ORDER), expression=exp.null()))
+    return _named(exp.Max(this=_flag(exp.and_(rows_of(column), is_order))), name or column.key)
+
+
+def order_total(column: FactColumn, orders: exp.Expr, name: str) -> str:
+    """The number of orders, or whether there are at least n."""
     match column.fact.measure:
-        case "any":
-            return _named(exp.Max(this=exp.column(name)), name)
         case AtLeast(at_least=count):
             return _named(_flag(exp.GTE(this=orders, expression=exp.convert(count.n))), name)
     return _named(orders, name)
@@ -157,27 +171,21 @@ def distinct_column(fact: Fact) -> str | None:
     return None
 
 
-def rows_of(column: FactColumn, era: Era) -> exp.Expr:
-    """The condition on a source's rows that belong to the fact: its era, maturity, window, scope and `where`."""
+def rows_of(column: FactColumn, era: Era | None = None) -> exp.Expr:
+    """The condition on a source's rows that are the fact's: maturity, window, scope, `where`, and the era if given."""
     mature = column.mature_days
-    conditions: list[exp.Expr] = []
-    if era == "post":
-        conditions.append(exp.column("post"))
-        ripe_before: exp.Expr = exp.cast(exp.Placeholder(this="as_of_day"), "date")
-        if column.window_days is not None:
-            conditions.extend(_in_window(column.window_days))
-    else:
-        conditions.append(exp.column("pre"))
-        ripe_before = exp.column("covariate_end")
+    conditions: list[exp.Expr] = [] if era is None else [exp.column(era)]
     if mature:
         ripens = exp.Add(this=exp.column("event_day"), expression=exp.convert(mature))
-        conditions.append(exp.LT(this=ripens, expression=ripe_before))
+        conditions.append(exp.LT(this=ripens, expression=exp.column("ripe_before")))
+    if column.window_days is not None and era != "pre":
+        conditions.extend(_in_window(column.window_days))
     if column.fact.source == "order_lines":
         conditions.append(exp.column("mature_days").eq(mature))
     if column.scope == "module":
         conditions.append(exp.column("in_scope"))
     conditions.extend(_condition(column.fact.source, name, wanted) for name, wanted in column.fact.where.items())
-    return exp.and_(*conditions)
+    return exp.and_(*conditions) if conditions else exp.true()
 
 
 def _in_window(days: int) -> tuple[exp.Expr, exp.Expr]:

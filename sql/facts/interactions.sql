@@ -7,12 +7,12 @@ select
     s.event_day,
     e.arm,
     e.first_ts,
-    e.any_phase_first_day as covariate_end,
     s.event_ts >= e.first_ts as post,
     (
         s.event_day < e.any_phase_first_day
         and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
     ) as pre,
+    case when s.event_ts >= e.first_ts then cast($as_of_day as date) else e.any_phase_first_day end as ripe_before,
     coalesce(list_contains($modules, s.module), false) as in_scope,
     coalesce(s.module, '(none)') as module,
     coalesce(s.item_category, '(none)') as item_category,

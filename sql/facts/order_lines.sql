@@ -5,9 +5,9 @@ select
     s.event_day,
     s.arm,
     s.first_ts,
-    s.covariate_end,
     s.post,
     s.pre,
+    s.ripe_before,
     s.mature_days,
     s.item_category,
     s.order_id,
@@ -40,12 +40,12 @@ from (
         l.event_day,
         e.arm,
         e.first_ts,
-        e.any_phase_first_day as covariate_end,
         l.event_ts >= e.first_ts as post,
         (
             l.event_day < e.any_phase_first_day
             and l.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
         ) as pre,
+        case when l.event_ts >= e.first_ts then cast($as_of_day as date) else e.any_phase_first_day end as ripe_before,
         m.mature_days,
         coalesce(l.item_category, '(none)') as item_category,
         l.order_id,

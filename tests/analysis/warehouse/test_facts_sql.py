@@ -6,7 +6,7 @@ import pytest
 
 from analysis.warehouse import facts_sql
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.facts_sql import aggregate, cell_totals_of, fill, identifier, order_item, order_total, statement
+from analysis.warehouse.facts_sql import aggregate, cell_totals_of, era_item, era_total, fill, identifier, statement
 from experiments.errors import WarehouseError
 from experiments.spec import Fact, FactColumn
 
@@ -26,7 +26,7 @@ def column(fact: Mapping[str, object], *, mature_days: int = 0, window_days: int
         ),
         (
             column({"from": "order_lines", "measure": {"sum": "net_value"}}, mature_days=14),
-            "SUM(net_value) FILTER(WHERE post AND event_day + 14 < CAST($as_of_day AS DATE) AND mature_days = 14) as f",
+            "SUM(net_value) FILTER(WHERE post AND event_day + 14 < ripe_before AND mature_days = 14) as f",
         ),
         (
             column(
@@ -52,14 +52,24 @@ def test_a_fact_is_one_aggregate_over_its_rows(given: FactColumn, said: str) -> 
 def test_the_covariate_window_has_no_outcome_window_and_ripens_before_exposure() -> None:
     given = column({"from": "order_lines", "measure": "rows"}, mature_days=14, window_days=7)
     said = aggregate(given, "pre", "x")
-    assert said == "COUNT(*) FILTER(WHERE pre AND event_day + 14 < covariate_end AND mature_days = 14) as x"
+    assert said == "COUNT(*) FILTER(WHERE pre AND event_day + 14 < ripe_before AND mature_days = 14) as x"
 
 
 def test_orders_are_flagged_one_by_one_and_then_counted() -> None:
     twice = column({"from": "order_lines", "measure": {"at_least": {"distinct": "order_id", "n": 2}}})
-    flag = "MAX(CASE WHEN (post AND mature_days = 0) AND NOT order_id IS NULL THEN 1 ELSE 0 END) as f"
-    assert order_item(twice, "post", "f") == flag
-    assert order_total(twice, "f") == "CASE WHEN SUM(f) >= 2 THEN 1 ELSE 0 END as f"
+    flag = f"MAX(CASE WHEN mature_days = 0 AND NOT order_id IS NULL THEN 1 ELSE 0 END) as {twice.key}"
+    assert era_item(twice) == flag
+    assert (
+        era_total(twice, "pre", "x") == f"CASE WHEN SUM(CASE WHEN pre THEN {twice.key} END) >= 2 THEN 1 ELSE 0 END as x"
+    )
+
+
+def test_an_era_is_read_off_what_both_have() -> None:
+    clicks = column({"from": "slates", "where": {"clicked": True}, "measure": "rows"})
+    assert era_item(clicks) == f"COUNT(*) FILTER(WHERE in_scope AND clicked = TRUE) as {clicks.key}"
+    assert era_total(clicks, "post", "f") == f"SUM(CASE WHEN post THEN {clicks.key} END) as f"
+    clicked = column({"from": "slates", "where": {"clicked": True}, "measure": "any"})
+    assert era_total(clicked, "post", "f") == f"MAX(CASE WHEN post THEN {clicked.key} END) as f"
 
 
 def test_what_a_person_wrote_is_a_literal_and_nothing_else() -> None:
