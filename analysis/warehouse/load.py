@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -34,7 +35,7 @@ from experiments.spec import digest
 _SQL = SQL_FOLDER / "load"
 _EXAMPLES = 5
 _STEPS = (
-    "stage", "stage_malformed", "inconsistent_lines", "refused", "refused_rows", "unit_keys", "added", "emitting",
+    "stage", "stage_malformed", "inconsistent_lines", "said_before", "refused", "refused_rows", "unit_keys", "added", "emitting",
     "repeats", "new_load", "new_rejected",
 )  # fmt: skip
 
@@ -118,10 +119,14 @@ def check_file(
 ) -> LoadReport:
     """The report a load into an empty warehouse would give. Changes nothing."""
     connection = open_memory()
-    try:
-        return load_file(connection, path, mapping, terms, now=now, progress=progress)
-    finally:
-        connection.close()
+    with TemporaryDirectory() as spill:
+        try:
+            connection.execute(
+                "set temp_directory = $folder", {"folder": spill}
+            )  # a large file is no reason to write here
+            return load_file(connection, path, mapping, terms, now=now, progress=progress)
+        finally:
+            connection.close()
 
 
 @contextmanager
@@ -157,7 +162,9 @@ def _compute(
     for statement in emission_statements(mapping, staged, terms):
         connection.execute(statement)
     _refuse_times_without_zone(connection, source.path, mapping)
-    run_file(connection, _SQL / "accept.sql", zone=terms.time_zone)
+    run_file(
+        connection, _SQL / "accept.sql", zone=terms.time_zone, own_event_ids="yes" if mapping.own_event_ids else "no"
+    )
     _find_repeats(connection, staged)
     _find_rejected(connection, staged)
     enrich(connection)

@@ -209,6 +209,12 @@ class LogMapping(Value):
         """The file's name, for messages; no part of the digest."""
         return self._name
 
+    @property
+    def own_event_ids(self) -> bool:
+        """Whether the source names its events, so that a row is known again in another file."""
+        given = any("columns.event_id" in one.takes() or isinstance(one.columns, str) for one in self.emit)
+        return given or not set(self.event_id.from_) <= set(ID_PARTS)
+
 
 # --- reading -----------------------------------------------------------------------------------------------------
 

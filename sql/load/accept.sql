@@ -89,6 +89,76 @@ inner join ranked as head
 where lines.is_new = 1
     and (lines.unit_type <> head.unit_type or lines.unit_id <> head.unit_id or lines.event_day <> head.event_day);
 
+-- under event_ids that only name a file and its line: rows that say what another file said already, as a newer dump of
+-- the same log does. As many are refused as are there; the same row once more than before is news.
+create or replace temp table said_before as
+with known_outcomes as (
+    select unit_type, unit_id, event_name, event_ts, order_id, item_id, value, quantity, module, query, count(*) as copies,
+    from outcomes
+    where $own_event_ids = 'no'
+        and event_ts >= (select min(event_ts) from new_outcomes)
+        and event_ts <= (select max(event_ts) from new_outcomes)
+    group by all
+),
+
+numbered_outcomes as (
+    select
+        *,
+        row_number() over (
+            partition by unit_type, unit_id, event_name, event_ts, order_id, item_id, value, quantity, module, query
+            order by line, emit, element
+        ) as copy,
+    from new_outcomes
+),
+
+known_exposures as (
+    select unit_type, unit_id, experiment_key, phase, module, variant, event_ts, request_id, count(*) as copies,
+    from exposures
+    where $own_event_ids = 'no'
+        and event_ts >= (select min(event_ts) from new_exposures)
+        and event_ts <= (select max(event_ts) from new_exposures)
+    group by all
+),
+
+numbered_exposures as (
+    select
+        *,
+        row_number() over (
+            partition by unit_type, unit_id, experiment_key, phase, module, variant, event_ts, request_id
+            order by line, emit, element
+        ) as copy,
+    from new_exposures
+)
+
+select rows.line, rows.emit, 'outcomes' as to_table, rows.event_id,
+from numbered_outcomes as rows
+inner join known_outcomes as known
+    on known.unit_type = rows.unit_type
+    and known.unit_id = rows.unit_id
+    and known.event_name = rows.event_name
+    and known.event_ts = rows.event_ts
+    and known.order_id is not distinct from rows.order_id
+    and known.item_id is not distinct from rows.item_id
+    and known.value is not distinct from rows.value
+    and known.quantity is not distinct from rows.quantity
+    and known.module is not distinct from rows.module
+    and known.query is not distinct from rows.query
+    and rows.copy <= known.copies
+where rows.event_id not in (select event_id from inconsistent_lines)
+union all
+select rows.line, rows.emit, 'exposures' as to_table, rows.event_id,
+from numbered_exposures as rows
+inner join known_exposures as known
+    on known.unit_type = rows.unit_type
+    and known.unit_id = rows.unit_id
+    and known.experiment_key is not distinct from rows.experiment_key
+    and known.phase is not distinct from rows.phase
+    and known.module = rows.module
+    and known.variant is not distinct from rows.variant
+    and known.event_ts = rows.event_ts
+    and known.request_id is not distinct from rows.request_id
+    and rows.copy <= known.copies;
+
 create or replace temp table refused as
 select line, emit, 'exposures' as to_table, reasons, from emitted_exposures where len(reasons) > 0
 union all
@@ -100,8 +170,13 @@ select line, emit, 'identity' as to_table, reasons, from emitted_identity where 
 union all
 select line, emit, 'outcomes' as to_table, ['order_inconsistent'] as reasons,
 from new_outcomes
-where event_id in (select event_id from inconsistent_lines);
+where event_id in (select event_id from inconsistent_lines)
+union all
+select line, emit, to_table, ['repeats_another_file'] as reasons,
+from said_before;
 
+delete from new_outcomes where event_id in (select event_id from said_before where to_table = 'outcomes');
+delete from new_exposures where event_id in (select event_id from said_before where to_table = 'exposures');
 delete from new_outcomes where event_id in (select event_id from inconsistent_lines);
 
 -- a catalogue row is new unless it says, alone in its file, what already counts for its item and valid_from

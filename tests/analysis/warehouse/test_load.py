@@ -461,3 +461,18 @@ emit:
 """
     report = load(connection, write_lines(tmp_path / "a.csv", ["u,v", "1,A", "2,C", "3,"]), mapping)
     assert (report.accepted, dict(report.reasons)) == (1, {"variant_missing": 1, "variant_unknown": 1})
+
+
+def test_a_newer_dump_of_the_same_log_adds_only_what_is_new(connection: Connection, tmp_path: Path) -> None:
+    unnamed = ORDERS.replace("event_id: {from: [id, emit_index]}\n", "")
+    first = [order("a"), order("b"), order("b")]  # the second b is a repeat within its own file, and kept
+    old = load(connection, write_lines(tmp_path / "old.csv", [HEADER, *first]), unnamed)
+    assert (old.accepted, old.rejected, old.rows_repeated) == (3, 0, 1)
+    newer = write_lines(tmp_path / "newer.csv", [HEADER, *first, order("b"), order("c")])
+    new = load(connection, newer, unnamed)
+    assert dict(new.reasons) == {"repeats_another_file": 3}
+    assert (new.accepted, new.emitted) == (2, 5)
+    kept = connection.execute("select count(*), sum(value) from outcomes").fetchall()
+    assert kept == [(5, 5 * connection.execute("select max(value) from outcomes").fetchall()[0][0])]
+    named = load(connection, write_lines(tmp_path / "named.csv", [HEADER, order("a")]), ORDERS)
+    assert (named.accepted, named.rejected) == (1, 0)  # a source that names its events says itself what is new
