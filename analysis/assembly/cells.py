@@ -120,8 +120,8 @@ def _cells(frame: Frame, part: Part, a: Answer) -> tuple[list[SliceCell], float 
         look=frame.look,
         fraction=a.question.fraction,
         material=_material(frame) if is_money_per_unit(a.metric) else 0.0,
-        days=frame.run.full_days,
-        days_left=frame.days_left,
+        days=frame.ripe_days(a.metric.mature_days),
+        days_left=frame.ripe_days_left(a.metric.mature_days),
     )
     read = read_slice(part.kind, cells, setting)
     made = [_cell(frame, part, a, values, given[values], moments[values], read.cells[values]) for values in given]

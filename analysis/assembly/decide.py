@@ -161,12 +161,13 @@ def _limit(frame: Frame, row: MetricReadout, comparison: Comparison) -> words.Fi
 
 
 def _more_days(frame: Frame, a: Answer, row: MetricReadout, comparison: Comparison) -> int | None:
+    ripe = frame.ripe_days(a.metric.mature_days)
+    if a.role == "guardrail":
+        return days_to_clear(a.question, frame.alpha, ripe, frame.ripe_days_left(a.metric.mature_days))
     if frame.run.finished:
         return None
-    if a.role == "guardrail":
-        return days_to_clear(a.question, frame.alpha, frame.run.full_days, frame.days_left)
     relative = comparison.relative
     if row.materiality is None or not isinstance(relative, Interval) or relative.lo is None or relative.hi is None:
         return None
     half, target = (relative.hi - relative.lo) / 2, float(Decimal(row.materiality))
-    return days_to_width(a.question, a.reading.level, half, target, frame.run.full_days)
+    return days_to_width(a.question, a.reading.level, half, target, ripe)

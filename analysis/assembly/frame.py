@@ -161,6 +161,22 @@ class Frame:
             return 0
         return HORIZON_DAYS if self.planned_days is None else max(0, self.planned_days - self.run.full_days)
 
+    def ripe_days(self, mature_days: int) -> int:
+        """Full days of the run whose rows have ripened; all of them where nothing has to."""
+        zone, end = ZoneInfo(self.inputs.time_zone), self.experiment.schedule.end_at
+        if not mature_days:
+            return self.run.full_days
+        upto = day_start(self.ripe_before(mature_days), zone)
+        return full_days(self.inputs.phase.started_at, upto if end is None else min(upto, end), zone)
+
+    def ripe_days_left(self, mature_days: int) -> int:
+        """Full days still to ripen: after the schedule's end too, but not where an import's log has ended."""
+        if mature_days and self.log.whole and self.inputs.cut.as_of_day <= self.read_day:
+            return 0
+        if self.planned_days is None:
+            return self.days_left
+        return max(0, self.planned_days - self.ripe_days(mature_days))
+
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The experiment's metrics: success, guardrails, secondary."""

@@ -1,7 +1,8 @@
 """How many more days would do, if units keep coming as they did and the estimate stays. Rough, and said as such.
 
 Units grow in proportion to full days, standard errors with one over their root. New units come ever
-more slowly (STATISTICS 10), so these are the fewest days.
+more slowly (STATISTICS 10), so these are the fewest days. Of a metric that matures, days are ripe days: a day
+more ripens one day more, and the last of them ripens `mature_days` after the planned end.
 """
 
 import math

@@ -208,7 +208,7 @@ def _comparison(frame: Frame, a: Answer, names: Mapping[str, str]) -> Comparison
         money_per_day=_money(frame, a) if is_money_per_unit(a.metric) else None,
         p_always_valid=r.p_always_valid,
         p_fixed=r.p_fixed,
-        adjustment=_adjustment(frame, c, names) if isinstance(c, Contrast) and c.covariates else None,
+        adjustment=_adjustment(frame, a, c, names) if isinstance(c, Contrast) and c.covariates else None,
         floored=isinstance(c, Contrast) and c.floored,
         gate=r.gate,
         status=r.status if determined else "not_clear",
@@ -265,9 +265,9 @@ def _money(frame: Frame, a: Answer) -> Estimate:
     return found if isinstance(found, NotDetermined) else found.model_copy(update={"basis": MONEY_BASIS})
 
 
-def _adjustment(frame: Frame, c: Contrast, names: Mapping[str, str]) -> Adjustment:
-    reduction = c.variance_reduction
-    saved = round(frame.run.full_days * (1 / (1 - reduction) - 1)) if reduction < 1 else 0
+def _adjustment(frame: Frame, a: Answer, c: Contrast, names: Mapping[str, str]) -> Adjustment:
+    reduction, days = c.variance_reduction, frame.ripe_days(a.metric.mature_days)
+    saved = round(days * (1 / (1 - reduction) - 1)) if reduction < 1 else 0
     return Adjustment(
         covariates=tuple(names.get(key, key) for key in c.covariates),
         slopes="by_arm",

@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from analysis.assembly import Inputs, assemble
+from analysis.assembly.frame import frame
+from analysis.calendar import seen_cut
 from analysis.inference.moments import ArmMoments, CellKey, Moments, pair
 from analysis.readout import Comparison, Estimate, Interval, Readout, SliceCell
-from experiments.spec import Metric
-from tests.helpers.counting import METRICS, REVENUE, START, Truth, definition, inputs
+from experiments.spec import ExperimentMetrics, Guardrail, Metric
+from tests.helpers.counting import METRICS, OOS, RETURNS, REVENUE, START, Truth, definition, inputs
 
 LATE = REVENUE.model_copy(update={"key": "late_revenue_per_unit", "mature_days": 14})
 WITHIN = REVENUE.model_copy(update={"key": "first_revenue_per_unit", "window_days": 7})
@@ -34,14 +38,20 @@ def asked(truth: Truth, metric: Metric, *, scale: int = 1) -> Inputs:
     )
 
 
-def _renamed(m: Moments, metric: Metric) -> Moments:
-    (old,), (new,) = REVENUE.facts(None), metric.facts(None)
-    name = {old.key: new.key, old.pre_key: new.pre_key}
+def _renamed(m: Moments, metric: Metric, source: Metric = REVENUE) -> Moments:
+    """The moments with those of `source` once more, as `metric`'s."""
+    name: dict[str, str] = {}
+    for old, new in zip(source.facts(None), metric.facts(None), strict=True):
+        name |= {old.key: new.key, old.pre_key: new.pre_key}
     return m.overlay(
         Moments(
             m.n,
             {name[k]: v for k, v in m.sums.items() if k in name},
-            {pair(name.get(a, a), name.get(b, b)): v for (a, b), v in m.products.items() if {a, b} & set(name)},
+            {
+                pair(name.get(a, a), name.get(b, b)): v
+                for (a, b), v in m.products.items()
+                if {a, b} & set(name) and not {a, b} & set(name.values())
+            },
             {name[k]: v for k, v in m.nonzero.items() if k in name},
         )
     )
@@ -179,3 +189,52 @@ def test_a_secondary_metric_that_ripens_does_not_hold_the_look_up() -> None:
 def test_an_always_valid_design_ends_with_its_schedule() -> None:
     given = inputs(Truth(days=28), definition(guardrails=("return_value_rate",)))
     assert assemble(given).readout.mode == "finished"
+
+
+# --- how long it still takes -----------------------------------------------------------------------------
+
+
+def holding(days: int, margin: str, **changes: object) -> Inputs:
+    """A run whose return guardrail is as noisy as out-of-stock items are, and not cleared yet."""
+    guardrail = Guardrail(metric="return_value_rate", margin=Decimal(margin))
+    metrics = ExperimentMetrics(success=("revenue_per_unit",), guardrails=(guardrail,), secondary=())
+    given = inputs(
+        Truth(days=days, lift={"new": 0.25}), definition().model_copy(update={"metrics": metrics}), **changes
+    )
+    cells = {
+        key: {arm: _renamed(m, RETURNS, OOS) if OOS.facts(None)[0].key in m.sums else m for arm, m in arms.items()}
+        for key, arms in given.counts.cells.items()
+    }
+    return replace(given, counts=replace(given.counts, cells=cells))
+
+
+def test_a_maturing_guardrail_grows_by_its_ripe_days_and_until_the_last_of_them_is_ripe() -> None:
+    """On day 21 of 28 seven days have ripened and twenty-one will: by full days no seven more would do."""
+    readout = assemble(holding(21, "0.02")).readout
+    assert (readout.verdict.code, row(readout, "return_value_rate").status) == ("HOLD", "not_clear")
+    assert "14 more days would settle it." in readout.verdict.sentence
+    assert "It cannot be settled in this run." in assemble(holding(21, "0.0145")).readout.verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("days", "mature_days", "ripe", "left"),
+    [
+        (21, 0, 21, 7),
+        (21, 14, 7, 21),
+        (28, 0, 28, 0),
+        (28, 14, 14, 14),
+        (35, 14, 21, 7),
+        (42, 14, 28, 0),
+        (60, 14, 28, 0),
+    ],
+)
+def test_ripe_days_so_far_and_still_to_come(days: int, mature_days: int, ripe: int, left: int) -> None:
+    found = frame(inputs(Truth(days=days)))
+    assert (found.ripe_days(mature_days), found.ripe_days_left(mature_days)) == (ripe, left)
+
+
+def test_nothing_more_ripens_in_an_import_whose_log_has_ended() -> None:
+    given = silent_from(28, inputs(Truth(days=60)), watched=False)
+    newest = given.counts.data_as_of
+    assert frame(replace(given, cut=seen_cut(given.cut, newest, ZoneInfo("UTC"), whole=True))).ripe_days_left(14) == 0
+    assert frame(replace(given, cut=seen_cut(given.cut, newest, ZoneInfo("UTC"), whole=True))).ripe_days(14) == 14
