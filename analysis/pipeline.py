@@ -45,9 +45,14 @@ def refresh(
 
     `now` and `as_of` are aware; without `as_of` it is `now`. Immutable and idempotent: the same logs,
     definition and settings give the same snapshot id, and publishing it again changes nothing. UsageError
-    when no day of the experiment is over yet; WarehouseBusyError when another process has the warehouse.
+    when no day of the experiment is over yet, when none of its exposures is loaded, or for an `as_of` in the
+    future; WarehouseBusyError when another process has the warehouse.
     Snapshots that DATA 5 does not keep are deleted here.
     """
+    if as_of is not None and as_of > now:
+        raise UsageError(
+            f"{key}: --as-of {as_of:%Y-%m-%d %H:%M} lies in the future; leave it out to read up to the last full day"
+        )
     registered = store.definition(key)
     started = store.phase(key, phase)
     frozen = amended(started, registered)
@@ -66,6 +71,12 @@ def refresh(
         cut = seen_cut(cut, newest, shop.settings.zone, whole=over_before_anyone_looked)
         request = count_request(frozen, cut)
         counts = warehouse.count(request)
+        if not any(counts.units.values()) and not any(counts.excluded.values()):
+            arms = ", ".join(request.arms)
+            raise UsageError(
+                f"{key}: no exposure of it is loaded before {cut.as_of_day}; load its log with experiment_key {key}, "
+                f"phase {frozen.number}, unit_type {request.unit_type}, assignment_reason split and a variant of {arms}"
+            )
         say(f"{key}: checking the signals")
         rows = {name: warehouse.check(name, request) for name in CHECKS}
         engine = warehouse.engine

@@ -191,7 +191,9 @@ def _warnings(here: Frame, health: Health, answered: tuple[Answer, ...]) -> tupl
         if hold.metrics is not None:
             labels = [here.label(metric) for metric in here.metrics if metric.key in hold.metrics]
             said.append(notes.partly_held(labels, sorted(hold.dimensions), hold.cause, hold.owner, hold.fix))
-    said += [f"{check.label}: {check.sentence}" for check in health.checks if check.id == "SH-14" and check.groups]
+    holding = {hold.check for hold in health.holds}
+    loud = [c for c in health.checks if (c.state == "fail" and c.id not in holding) or (c.id == "SH-14" and c.groups)]
+    said += [f"{check.label}: {check.sentence}" for check in loud]
     return tuple(dict.fromkeys(said))
 
 

@@ -223,6 +223,8 @@ def order_of_events(given: Evidence) -> Finding:
     states: list[CheckState] = []
     if clicks >= MIN_ROWS:
         states.append(THRESHOLDS["clicks_before_exposure"].state(before))
+    if purchases >= MIN_ROWS:
+        states.append(THRESHOLDS["purchases_unexposed"].state(unexposed))
     if growth is not None:
         states.append(THRESHOLDS["unexposed_growth"].state(growth))
     state = worst(states) if states else "pass"

@@ -33,6 +33,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "two_arms": Threshold("share of units seen in more than one arm", 0.003, 0.01),
     "unequal_by_arm": Threshold("e-value that a fault hits the arms unequally", 1_000, 1_000),
     "clicks_before_exposure": Threshold("share of module clicks before the unit's first exposure", 0.005, 0.005),
+    "purchases_unexposed": Threshold("share of purchases by units never exposed: ids that do not match", 0.98, 0.995),
     "unexposed_growth": Threshold(
         "growth of purchases without exposure, last 7 days against before", 0.2, float("inf")
     ),

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from analysis.readout import NotDetermined, Readout
+from experiments.errors import UsageError
 from experiments.shop import create
 from experiments.store import Store
-from tests.helpers.thread import Thread
+from tests.helpers.thread import NOW, Thread
 
 SENT_BACK = (20 + 40 + 60) / sum(20 + i for i in range(0, 60, 2))  # of control's order value, each day
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -117,3 +118,11 @@ def test_an_import_is_ripe_as_far_as_its_log_goes(shop: Thread, tmp_path: Path) 
     assert late.warnings == (
         "The newest row is of 29 March 2026; the 14 days from then to 12 April 2026 have no data.",
     )
+
+
+def test_a_reading_of_the_future_and_of_nobody_is_refused(shop: Thread) -> None:
+    key = shop.start(DEFINITION)
+    with pytest.raises(UsageError, match="lies in the future"):
+        shop.refresh(key, NOW + timedelta(days=1))
+    with pytest.raises(UsageError, match="no exposure of it is loaded before 2026-11-20; load its log with"):
+        shop.refresh(key, NOW)

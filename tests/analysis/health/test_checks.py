@@ -261,6 +261,14 @@ def test_clicks_before_any_exposure_fail_and_never_withhold() -> None:
     assert (_check(health, "SH-08").state, health.holds) == ("fail", ())
 
 
+def test_purchases_of_nobody_exposed_are_ids_that_do_not_match() -> None:
+    row: Row = {"event_day": "2026-03-03", "clicks": 0, "clicks_before_exposure": 0, "purchases": 500,
+                "purchases_unexposed": 500}  # fmt: skip
+    check = _check(evaluate(_evidence(order_of_events=[row])), "SH-08")
+    assert check.state == "fail"
+    assert "100% of the purchases" in check.sentence
+
+
 def test_a_growing_share_of_orders_without_exposure_warns() -> None:
     def days(last: int) -> list[Row]:
         return [
