@@ -27,7 +27,7 @@ class Event:
 
     `first_crossing`: the range of a success metric lay on one side of zero for the first time.
     `stop`: the verdict was STOP because of `metric`. `stop_closed`: a person closed every stop of the
-    arm up to that day. A crossing is dated by the last day in the data, a stop by the day it was read.
+    arm up to that day. A crossing is dated by its first day in the data, a stop by the day it was read.
     """
 
     kind: Literal["first_crossing", "stop", "stop_closed"]

@@ -455,16 +455,45 @@ def test_a_stop_of_an_earlier_day_latches_until_it_is_closed() -> None:
     assert made(other, events=(stop_event("bb", date(2026, 3, 5)),)).verdicts[0].verdict.code == "SHIP"
 
 
-def test_a_crossing_is_stored_once_and_dated_by_the_last_day_in_the_data() -> None:
+def test_a_crossing_is_stored_once_and_dated_by_the_first_day_of_the_band_beyond_zero() -> None:
     first = assemble(inputs(Truth(days=13, lift={"new": 0.25})))
-    assert first.new_events == (Event("first_crossing", "new", "revenue_per_unit", date(2026, 3, 14)),)
+    assert first.new_events == (Event("first_crossing", "new", "revenue_per_unit", date(2026, 3, 7)),)
+    assert _beyond_zero(first.readout)[0] == "2026-03-07"
     second = assemble(inputs(LIFTED, events=first.new_events))
     assert second.new_events == ()
-    assert any("cleared zero on 14 March 2026" in because.words for because in second.readout.verdict.because)
+    assert any("cleared zero on 7 March 2026" in because.words for because in second.readout.verdict.because)
+
+
+def _beyond_zero(readout: Readout) -> list[str]:
+    assert readout.series is not None
+    band = readout.series["revenue_per_unit"]["new"]
+    return [day for day, _, lo, hi in band if lo is not None and hi is not None and lo * hi > 0]
+
+
+def test_a_crossing_between_two_refreshes_is_dated_although_it_is_over_today() -> None:
+    """The page's band shows it, so the page's sentence names it."""
+    given = inputs(Truth())
+    early = counts(Truth(lift={"new": 0.5})).daily
+    until = date(2026, 3, 10)
+    daily = {day: (early if day <= until else given.counts.daily)[day] for day in given.counts.daily}
+    found = assemble(replace(given, counts=replace(given.counts, daily=daily)))
+    (event,) = found.new_events
+    assert event.day.isoformat() == _beyond_zero(found.readout)[0] < until.isoformat()
+    assert _beyond_zero(found.readout)[-1] == until.isoformat()
+    assert any("cleared zero" in because.words for because in found.readout.verdict.because)
+
+
+def test_no_crossing_is_dated_before_a_hundred_units_of_each_arm_did_anything() -> None:
+    found = assemble(inputs(Truth(units=1500, days=14, lift={"new": 3.0}), definition(min_units_per_arm=10)))
+    days, fact = sorted(inputs(Truth(units=1500, lift={"new": 3.0})).counts.daily.items()), REVENUE.facts(None)[0].key
+    open_on = next(day for day, arms in days if min(m.nonzero[fact] for m in arms.values()) >= 100)
+    (event,) = found.new_events
+    assert _beyond_zero(found.readout)[0] < open_on.isoformat() == event.day.isoformat()
 
 
 def test_a_finished_import_is_dated_by_its_own_last_day_not_by_the_day_it_was_read() -> None:
-    long_ago = assemble(inputs(Truth(days=400, lift={"new": 0.4})))
+    given = inputs(Truth(days=400, lift={"new": 0.4}))
+    long_ago = assemble(replace(given, counts=replace(given.counts, daily={})))
     assert long_ago.new_events == (Event("first_crossing", "new", "revenue_per_unit", date(2026, 3, 29)),)
     harmed = assemble(inputs(Truth(days=400, lift={"new": -0.4})))
     stop = next(event for event in harmed.new_events if event.kind == "stop")
