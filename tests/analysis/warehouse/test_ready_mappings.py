@@ -1,6 +1,6 @@
 """The mappings that come with truelift, on rows as the vendors document their exports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def test_segment(connection: Connection, tmp_path: Path) -> None:
         },
         {"product_id": 505, "sku": "46493-32", "name": "Uno", "price": 3.35, "quantity": 2},
     ]
-    rows = [
+    rows: list[Mapping[str, object]] = [
         call("Experiment Viewed", "m1", experiment_id="home_als_v2", variation_id=1, variation_name="als"),
         call("Product Viewed", "m2", product_id="507f1f77", price=19, currency="EUR"),
         call("Product Clicked", "m3", product_id="507f1f77"),
