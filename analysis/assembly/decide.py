@@ -6,10 +6,11 @@ from datetime import date
 from decimal import Decimal
 
 from analysis import words
+from analysis.assembly.bands import first_crossing
 from analysis.assembly.frame import Event, Frame, sign
 from analysis.assembly.horizon import days_to_clear, days_to_width
 from analysis.assembly.rows import Answer
-from analysis.inference.result import Bounds, Contrast
+from analysis.inference.result import Contrast
 from analysis.readout import ArmVerdict, Comparison, Interval, MetricReadout, Verdict
 from analysis.verdict import ArmCase, Hold, Latch, Reading, arm_verdict, overall, withheld
 
@@ -50,20 +51,14 @@ def decide(frame: Frame, answered: Sequence[Answer], rows: Sequence[MetricReadou
 
 
 def _crossings(frame: Frame, answered: Sequence[Answer]) -> list[Event]:
-    """Success metrics whose range lies on one side of zero today, for the first time."""
+    """Success metrics whose range has lain on one side of zero and of which that is not stored yet, by its first day.
+
+    The day is the band's, not that of the first refresh after it.
+    """
     known = {(e.arm, e.metric) for e in frame.inputs.events if e.kind == "first_crossing"}
-    return [
-        Event("first_crossing", a.arm, a.metric.key, frame.last_day)
-        for a in answered
-        if a.role == "success" and (a.arm, a.metric.key) not in known and _one_sided(frame, a)
-    ]
-
-
-def _one_sided(frame: Frame, a: Answer) -> bool:
-    bounds = a.reading.absolute
-    if frame.look == "before_planned_look" or not a.reading.gate or not isinstance(bounds, Bounds):
-        return False
-    return bounds.lo is not None and bounds.hi is not None and bounds.lo * bounds.hi > 0
+    asked = [a for a in answered if a.role == "success" and (a.arm, a.metric.key) not in known]
+    dated = [(a, first_crossing(frame, a)) for a in asked]
+    return [Event("first_crossing", a.arm, a.metric.key, day) for a, day in dated if day is not None]
 
 
 def _latch(frame: Frame, arm: str) -> Latch | None:
