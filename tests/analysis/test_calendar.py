@@ -1,7 +1,7 @@
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from analysis.calendar import business_day, data_cut, day_start, full_days
+from analysis.calendar import business_day, data_cut, day_start, full_days, seen_cut
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -29,3 +29,16 @@ def test_full_days_count_only_whole_business_days() -> None:
     assert full_days(day_start(date(2026, 12, 1), BERLIN), day_start(date(2026, 12, 15), BERLIN), BERLIN) == 14
     assert full_days(nine, nine, BERLIN) == 0
     assert business_day(datetime(2026, 12, 1, 23, 30, tzinfo=UTC), BERLIN) == date(2026, 12, 2)
+
+
+def test_what_has_not_been_logged_has_not_ripened() -> None:
+    cut = data_cut(datetime(2026, 12, 20, 8, tzinfo=UTC), datetime(2026, 12, 29, tzinfo=UTC), BERLIN)
+    newest = datetime(2026, 12, 14, 23, 30)  # half past midnight on the fifteenth in Berlin
+    running = seen_cut(cut, newest, BERLIN, whole=False)
+    assert (running.as_of, running.as_of_day, running.outcome_end) == (
+        cut.as_of, date(2026, 12, 16), datetime(2026, 12, 15, 23)
+    )  # fmt: skip
+    whole = seen_cut(cut, newest, BERLIN, whole=True)
+    assert (whole.as_of_day, whole.outcome_end) == (date(2026, 12, 16), cut.outcome_end)
+    assert seen_cut(cut, None, BERLIN, whole=False) == cut
+    assert seen_cut(cut, datetime(2026, 12, 19, 22), BERLIN, whole=False) == cut
