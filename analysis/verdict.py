@@ -260,8 +260,8 @@ def _ship_or_hold(case: ArmCase, run: Run) -> Verdict | None:
     if cause is not None or worst.limit is None:
         sentence = words.hold_unmeasured(change, case.name, worst.label, cause or "it is not determined")
     else:
-        more = None if run.finished else worst.more_days
-        sentence = words.hold_not_cleared(change, case.name, worst.label, worst.allowed or "", worst.limit, more)
+        allowed = worst.allowed or ""
+        sentence = words.hold_not_cleared(change, case.name, worst.label, allowed, worst.limit, worst.more_days)
     return _verdict("HOLD", case, sentence, because, run.next_reading)
 
 

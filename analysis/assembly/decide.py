@@ -61,11 +61,13 @@ def _crossings(frame: Frame, answered: Sequence[Answer]) -> list[Event]:
     return [Event("first_crossing", a.arm, a.metric.key, day) for a, day in dated if day is not None]
 
 
-def _latch(frame: Frame, arm: str) -> Latch | None:
-    """The first stop of the arm on an earlier day that nobody has closed since; today's stands on today's data."""
+def _latch(frame: Frame, arm: str, *, harmed: bool) -> Latch | None:
+    """The first stop of the arm that nobody has closed since; one of today is today's own while it is `harmed`."""
     own = [event for event in frame.inputs.events if event.arm == arm]
     closed = max((event.day for event in own if event.kind == "stop_closed"), default=date.min)
-    open_ones = [e for e in own if e.kind == "stop" and closed < e.day < frame.read_day]
+    today = frame.read_day
+    standing = [e for e in own if e.kind == "stop" and closed < e.day <= today]
+    open_ones = [e for e in standing if e.day < today or not harmed]
     first = min(open_ones, key=lambda e: (e.day, e.metric), default=None)
     return None if first is None else Latch(arm, first.metric, first.day)
 
@@ -81,7 +83,8 @@ def _case(
     table = {row.key: row for row in rows}
     units = min(frame.counts.units.get(frame.control, 0), frame.counts.units.get(arm, 0))
     readings = tuple(_reading(frame, a, table[a.metric.key], events) for a in ordered)
-    return ArmCase(arm, units, readings, _latch(frame, arm), several=len(frame.arms) > 1)
+    harmed = any(r.gate and r.harmed for r in readings)
+    return ArmCase(arm, units, readings, _latch(frame, arm, harmed=harmed), several=len(frame.arms) > 1)
 
 
 def _reading(frame: Frame, a: Answer, row: MetricReadout, events: Sequence[Event]) -> Reading:

@@ -83,7 +83,8 @@ def test_hold_says_when_this_run_cannot_settle_it() -> None:
     assert arm_verdict(case(UP, replace(OPEN, more_days=None)), RUN).sentence.endswith(
         "It cannot be settled in this run."
     )
-    assert arm_verdict(case(UP, OPEN), FINISHED).sentence.endswith("It cannot be settled in this run.")
+    # after the end only what still ripens has more days
+    assert arm_verdict(case(UP, OPEN), FINISHED).sentence.endswith("6 more days would settle it.")
 
 
 def test_hold_names_the_cause_when_a_guardrail_could_not_be_measured() -> None:
