@@ -18,7 +18,7 @@ from analysis.warehouse.connection import open_connection
 from analysis.warehouse.load import LoadReport, ShopTerms, check_file, load_file
 from analysis.warehouse.mapping import read_mapping
 from experiments.contracts import CONTRACTS
-from experiments.errors import SourceError, UsageError, nearest
+from experiments.errors import UsageError, nearest
 from experiments.shop import Shop, open_shop
 
 Mapping = Annotated[str, typer.Option("--mapping", "-m", help="A mapping file, or the name of a ready mapping.")]
@@ -53,7 +53,7 @@ def load(
             try:
                 with _progress(file.name) as progress:
                     report = load_file(connection, file, chosen, terms(shop), now=_now(), progress=progress)
-            except SourceError as error:
+            except UsageError as error:
                 if len(files) == 1:
                     raise
                 failed.append(str(error))  # the other files are none the worse

@@ -9,7 +9,7 @@ import duckdb
 from analysis.warehouse.sql_files import SQL_FOLDER, run_file
 
 STEPS = ("catalogue_counting", "outcomes_at_event", "slates_at_event", "slates_clicked", "new_sessions")
-ENRICHED = (*STEPS, "touched_items", "touched_days")
+ENRICHED = (*STEPS, "touched_items", "shown_items", "touched_days")
 
 
 def enrich(connection: duckdb.DuckDBPyConnection) -> None:

@@ -5,13 +5,36 @@ select item_id, min(valid_from) as since_ts,
 from new_catalogue
 group by item_id;
 
+-- one item of a slate: all of those that are new, and of those that showed a touched item since
+create or replace temp table shown_items as
+with earlier as (
+    select rowid as row_id, event_id, event_ts, unnest(items).item_id as item_id,
+    from exposures
+    where event_ts >= (select min(since_ts) from touched_items)
+),
+
+touched as (
+    select distinct earlier.row_id,
+    from earlier
+    inner join touched_items
+        on touched_items.item_id = earlier.item_id and earlier.event_ts >= touched_items.since_ts
+)
+
+select null as row_id, event_id, event_ts, unnest(items).item_id as item_id,
+from new_exposures
+union all
+select earlier.row_id, earlier.event_id, earlier.event_ts, earlier.item_id,
+from earlier
+inner join touched
+    on touched.row_id = earlier.row_id;
+
 create or replace temp table catalogue_counting as
 with asked as (
+    select item_id from shown_items
+    union
     select item_id from touched_items
     union
     select item_id from new_outcomes where item_id is not null
-    union
-    select unnest(items).item_id from new_exposures
 ),
 
 said as (

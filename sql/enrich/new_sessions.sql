@@ -14,7 +14,8 @@ create or replace temp table new_sessions as
 with acts as (
     select unit, event_day, event_ts, module, event_name, event_id,
     from outcomes
-    where unit in (select unit from touched_days)
+    where event_day between (select min(event_day) from touched_days) and (select max(event_day) from touched_days)
+        and unit in (select unit from touched_days)
     union all
     select unit_keys.unit, rows.event_day, rows.event_ts, rows.module, rows.event_name, rows.event_id,
     from new_outcomes as rows
@@ -25,7 +26,8 @@ with acts as (
 slates as (
     select unit, event_day, event_ts, module, event_id,
     from exposures
-    where unit in (select unit from touched_days)
+    where event_day between (select min(event_day) from touched_days) and (select max(event_day) from touched_days)
+        and unit in (select unit from touched_days)
     union all
     select unit_keys.unit, rows.event_day, rows.event_ts, rows.module, rows.event_id,
     from new_exposures as rows

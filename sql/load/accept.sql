@@ -109,6 +109,7 @@ numbered_outcomes as (
             order by line, emit, element
         ) as copy,
     from new_outcomes
+    where $own_event_ids = 'no'
 ),
 
 known_exposures as (
@@ -128,6 +129,7 @@ numbered_exposures as (
             order by line, emit, element
         ) as copy,
     from new_exposures
+    where $own_event_ids = 'no'
 )
 
 select rows.line, rows.emit, 'outcomes' as to_table, rows.event_id,
