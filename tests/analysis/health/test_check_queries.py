@@ -20,6 +20,8 @@ PARAMETERS: Mapping[str, Value] = {
     "started_at": datetime(2026, 3, 2),
     "outcome_end": datetime(2026, 3, 16),
     "as_of": datetime(2026, 3, 16),
+    "unit_from": 0,
+    "unit_to": 1_000_000,
 }
 
 
