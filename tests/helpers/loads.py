@@ -16,6 +16,14 @@ from analysis.warehouse.sources import open_source, stage
 
 NOW = datetime(2026, 11, 20, 12)
 EUROS = ShopTerms("EUR", 2, "Europe/Berlin")
+OUTCOME = """
+unit_type: user
+time_zone: UTC
+emit:
+  - to: outcome
+    set: {{event_name: view, event_ts: 2026-11-01T10:00:00Z, unit_id: u1}}
+    columns: {{{columns}}}
+"""
 
 
 def same_names(contract: str) -> LogMapping:
@@ -41,6 +49,22 @@ def load(
     """Load one file; a text is a mapping in YAML."""
     chosen = parse_mapping(mapping, "test.yml") if isinstance(mapping, str) else mapping
     return load_file(connection, path, chosen, terms, now=NOW)
+
+
+def outcome(columns: str, more: str = "") -> str:
+    """A mapping of views that takes only these columns, with more keys on top."""
+    return OUTCOME.format(columns=columns) + more
+
+
+def taken(connection: duckdb.DuckDBPyConnection, column: str) -> list[object]:
+    """A column of the outcomes, in the order of their lines."""
+    query = f"select {column} from outcomes order by line, event_id"
+    return [value for (value,) in connection.execute(query).fetchall()]
+
+
+def why(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, list[str]]]:
+    """The reasons of each rejected line."""
+    return connection.execute("select line, reasons from rejected order by line").fetchall()
 
 
 def bulk_reasons(path: Path, contract: str, lines: list[str]) -> list[frozenset[str]]:

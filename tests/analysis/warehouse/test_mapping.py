@@ -14,16 +14,7 @@ import pytest
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.mapping import parse_mapping, path_steps, read_mapping
 from experiments.errors import MappingError, NotFoundError, SourceError
-from tests.helpers.loads import load, write_lines, write_rows
-
-OUTCOME = """
-unit_type: user
-time_zone: UTC
-emit:
-  - to: outcome
-    set: {{event_name: view, event_ts: 2026-11-01T10:00:00Z, unit_id: u1}}
-    columns: {{{columns}}}
-"""
+from tests.helpers.loads import load, outcome, taken, why, write_lines, write_rows
 
 
 @pytest.fixture
@@ -34,20 +25,6 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 Connection = duckdb.DuckDBPyConnection
-
-
-def outcome(columns: str, more: str = "") -> str:
-    """A mapping of views that takes only these columns, with more keys on top."""
-    return OUTCOME.format(columns=columns) + more
-
-
-def taken(connection: Connection, column: str) -> list[object]:
-    query = f"select {column} from outcomes order by line, event_id"
-    return [value for (value,) in connection.execute(query).fetchall()]
-
-
-def why(connection: Connection) -> list[tuple[int, list[str]]]:
-    return connection.execute("select line, reasons from rejected order by line").fetchall()
 
 
 # --- columns and paths -------------------------------------------------------------------------------------------
