@@ -41,7 +41,7 @@ emit:
       event_ts: {column: transaction_timestamp}
       unit_id: {column: household_id, as: string}
       order_id: {column: basket_id, as: string}
-      value: {column: cents}
+      value: {column: cents, as: integer}
       quantity: {column: quantity}
       item_category: {column: department}
 """

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.load import ShopTerms
+from analysis.warehouse.mapping import parse_mapping
 from experiments.errors import MappingError
 from tests.helpers.effort import scaled
 from tests.helpers.loads import load, outcome, taken, why, write_lines
@@ -109,7 +110,11 @@ def test_more_digits_than_can_be_multiplied_are_refused(connection: Connection, 
 
 def test_times_without_money_multiplies_minor_units(connection: Connection, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.csv", ["cents,n", "399,3", "399,1.25", "-5,2"])
-    load(connection, path, outcome("margin: {column: cents, times: n}, quantity: {column: cents, abs: true}"))
+    load(
+        connection,
+        path,
+        outcome("margin: {column: cents, as: integer, times: n}, quantity: {column: cents, abs: true}"),
+    )
     assert taken(connection, "margin") == [1197, 499, -10]
     assert taken(connection, "quantity") == [399, 399, 5]
 
@@ -150,9 +155,19 @@ emit:
     assert why(connection) == [(3, ["currency_unknown"])]
 
 
+@pytest.mark.parametrize("column", ["value", "margin", "discount"])
+def test_an_amount_whose_unit_is_not_said_is_refused(column: str) -> None:
+    with pytest.raises(MappingError) as caught:
+        parse_mapping(outcome(f"{column}: {{column: v, times: n}}"), "my.yml")
+    assert f"line 7, emit[0].columns.{column}: {column} is money, and nothing says in which unit" in str(caught.value)
+    assert "money: USD for major units such as 12.99, as: integer for whole smallest units" in str(caught.value)
+    for said in ("as: integer", "money: shop", "values: {a: 100}"):
+        parse_mapping(outcome(f"{column}: {{column: v, {said}}}"), "my.yml")
+
+
 def test_minor_units_of_another_currency_are_refused(connection: Connection, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.csv", ["v,c", "100,EUR", "100,USD", "100,"])
-    load(connection, path, outcome("value: {column: v}, currency: {column: c}"))
+    load(connection, path, outcome("value: {column: v, as: integer}, currency: {column: c}"))
     assert taken(connection, "value") == [100, 100]
     assert why(connection) == [(2, ["currency_unknown"])]
 
