@@ -45,6 +45,7 @@ _SPACE = " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NAME_PATTERN = f"[^{_CONTROL}{_SPACE}](?:[^{_CONTROL}]*[^{_CONTROL}{_SPACE}])?"
 FREE_PATTERN = r"[^\x00]*"
 CURRENCY_PATTERN = "[A-Z]{3}"
+NULL_TEXTS = ("NULL", "Null", "null", "None", "none", "NaN", "nan", "undefined", "(null)", "\\N")  # no one's id
 _DAY = r"([12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))"
 _CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
 _ZONE = r"(Z|UTC|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
@@ -63,12 +64,23 @@ class Text:
     mismatch: str = "bad_characters"  # the fault when the pattern does not match
     longest: int = TEXT_LIMIT
     may_be_empty: bool = False
+    nulls: tuple[str, ...] = ()  # texts that only say that there is no value: as if it were missing
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         shortest = 0 if self.may_be_empty else 1
-        return core_schema.str_schema(
+        text = core_schema.str_schema(
             strict=True, min_length=shortest, max_length=self.longest, pattern=f"^(?:{self.pattern})$"
         )
+        return core_schema.no_info_after_validator_function(self._some, text) if self.nulls else text
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler(schema)
+        return {**made, "not": {"enum": list(self.nulls)}} if self.nulls else made
+
+    def _some(self, text: str) -> str:
+        if text in self.nulls:
+            raise PydanticCustomError("missing", "Input should be an id, not a text that stands for none")
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +270,7 @@ def _broken(rules: tuple[Rule, ...], data: Mapping[str, object], wrong: set[str]
 # --- the rows ----------------------------------------------------------------------------------------------------
 
 Name = Annotated[str, Text()]
+Id = Annotated[str, Text(nulls=NULL_TEXTS)]
 FreeText = Annotated[str, Text(FREE_PATTERN, longest=4096, may_be_empty=True)]
 Currency = Annotated[str, Text(CURRENCY_PATTERN, mismatch="unknown")]
 Instant = Annotated[datetime, Moment()]
@@ -283,7 +296,7 @@ Browser = Literal[
 class Item(Row):
     """One item of a slate. `position` counts from 1."""
 
-    item_id: Name
+    item_id: Id
     position: Annotated[int, Whole(1, 10**6, "place, from 1")] | None = None
     score: Annotated[float, Number(-1e308, 1e308)] | None = None
     propensity: Annotated[float, Number(0, 1)] | None = None
@@ -293,7 +306,7 @@ class Item(Row):
 class Exposure(Row):
     """A rendered slot: the moment the arms could differ for the unit, logged for control as for treatment."""
 
-    event_id: Name
+    event_id: Id
     event_ts: Instant
     received_ts: Instant | None = None
     experiment_key: Name | None = None
@@ -303,10 +316,10 @@ class Exposure(Row):
     layer_key: Name | None = None
     page_category: Name | None = None
     unit_type: UnitType
-    unit_id: Name
-    user_id: Name | None = None
-    session_id: Name | None = None
-    device_id: Name | None = None
+    unit_id: Id
+    user_id: Id | None = None
+    session_id: Id | None = None
+    device_id: Id | None = None
     variant: Name | None = None
     served_variant: Name | None = None
     assignment_reason: AssignmentReason
@@ -321,7 +334,7 @@ class Exposure(Row):
     fallback: Bool | None = None
     fallback_cause: Name | None = None
     trigger: Literal["render", "serve"] | None = None
-    request_id: Name | None = None
+    request_id: Id | None = None
     platform: Name | None = None
     browser: Browser | None = None
     country: Name | None = None
@@ -348,26 +361,26 @@ class Exposure(Row):
 class Outcome(Row):
     """One thing a unit did. A purchase is one order line: value = line total, net of discount and tax."""
 
-    event_id: Name
+    event_id: Id
     event_ts: Instant
     received_ts: Instant | None = None
     unit_type: UnitType
-    unit_id: Name
-    user_id: Name | None = None
-    session_id: Name | None = None
-    device_id: Name | None = None
+    unit_id: Id
+    user_id: Id | None = None
+    session_id: Id | None = None
+    device_id: Id | None = None
     event_name: EventName
     value: PositiveMoney | None = None
     margin: Money | None = None
     quantity: Count | None = None
     discount: PositiveMoney | None = None
     currency: Currency | None = None
-    item_id: Name | None = None
-    order_id: Name | None = None
+    item_id: Id | None = None
+    order_id: Id | None = None
     module: Name | None = None
     item_category: Name | None = None
     query: FreeText | None = None
-    request_id: Name | None = None
+    request_id: Id | None = None
     browser: Browser | None = None
     platform: Name | None = None
     dwell_ms: Milliseconds | None = None
@@ -380,7 +393,7 @@ class Outcome(Row):
 class Catalogue(Row):
     """What an item was from `valid_from` until its next row, or `valid_to` if that comes first."""
 
-    item_id: Name
+    item_id: Id
     category: Name | None = None  # a path, "living/sofas"; its top level is the item_category
     brand: Name | None = None
     variant_group: Name | None = None
@@ -398,8 +411,8 @@ class Catalogue(Row):
 class Identity(Row):
     """A link from an anonymous id to a user; of several for one anonymous id the first seen wins."""
 
-    anonymous_id: Name
-    user_id: Name
+    anonymous_id: Id
+    user_id: Id
     first_seen: Instant
     schema_version: Literal["identity.v1"] | None = None
 

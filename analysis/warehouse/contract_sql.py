@@ -150,11 +150,12 @@ def sql_type(kind: Kind) -> str:
 def bounds_fault(kind: Kind, value: Expr) -> list[tuple[Expr, Expr]]:
     """(condition, fault) for what the contract refuses of a value of its type, in the order pydantic finds them."""
     match kind:
-        case Text(pattern=pattern, mismatch=mismatch, longest=longest, may_be_empty=may_be_empty):
+        case Text(pattern=pattern, mismatch=mismatch, longest=longest, may_be_empty=may_be_empty, nulls=nulls):
+            none = [(sql("list_contains(:l, :v)", l=text_list(nulls), v=value), literal("missing"))] if nulls else []
             empty = [] if may_be_empty else [(sql(":v = ''", v=value), literal("empty"))]
             long = sql("length(:v) > :n", v=value, n=exp.Literal.number(longest))
             unlike = sql("not regexp_full_match(:v, :p)", v=value, p=literal(pattern))
-            return [*empty, (long, literal("too_long")), (unlike, literal(mismatch))]
+            return [*none, *empty, (long, literal("too_long")), (unlike, literal(mismatch))]
         case Closed(values=values):
             return [(sql("not list_contains(:l, :v)", l=text_list(values), v=value), literal("unknown"))]
         case Whole(least=least, most=most):

@@ -92,6 +92,7 @@ class FileFormat(Value):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
     encoding: str = "utf-8"
+    nulls: list[str] = Field(default_factory=list)  # texts that mean null, besides the empty field of a CSV file
 
 
 class Reference(Value):

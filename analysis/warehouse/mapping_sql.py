@@ -29,7 +29,7 @@ from analysis.warehouse.verbs_sql import (
     to_kind,
     try_as,
 )
-from experiments.contracts import CONTRACTS, Column, Listed, Moment, columns, instant
+from experiments.contracts import CONTRACTS, NULL_TEXTS, Column, Listed, Moment, columns, instant
 from experiments.errors import MappingError, Problem, nearest
 
 
@@ -65,7 +65,7 @@ def emission_statements(mapping: LogMapping, staged: Staged, terms: ShopTerms) -
 
 @lru_cache(maxsize=64)  # files of one kind are loaded one after another
 def _compiled(asked: _Asked) -> tuple[str, ...]:
-    paths = Paths(asked.staged)
+    paths = Paths(asked.staged, asked.mapping.file.nulls)
     made = [
         _Query(index, emission, asked.mapping, paths, asked.terms).statement()
         for index, emission in enumerate(asked.mapping.emit)
@@ -353,19 +353,24 @@ class _Query:
         return row
 
     def _event_id(self) -> Expr:
-        """The parts joined by `-`, and the element's place where there is one; null when a part is null."""
+        """The parts joined by `-`, and the element's place where there is one; null when a part is null.
+
+        Null too where the row's own parts all say so in words, and no line tells the rows apart.
+        """
         own: dict[str, Expr] = {
             "file_digest": sql("left(getvariable('file_digest'), 16)"),
             "line": sql("cast(line as varchar)"),
             "emit_index": literal(str(self.index)),
         }
-        parts = [
-            own[part] if part in ID_PARTS else as_text(self.paths.row("event_id.from", part))
-            for part in self.mapping.event_id.from_
-        ]
+        wanted = self.mapping.event_id.from_
+        given = {part: as_text(self.paths.row("event_id.from", part)) for part in wanted if part not in ID_PARTS}
+        parts = [(given | own)[part] for part in wanted]
         if self.emission.each is not None:
             parts.append(sql("cast(element_index as varchar)"))
         made = parts[0]
         for part in parts[1:]:
             made = sql(":a || '-' || :b", a=made, b=part)
-        return made
+        if not given or "line" in wanted:
+            return made
+        named = sql("not list_has_all(:n, :g)", n=text_list(NULL_TEXTS), g=exp.Array(expressions=[*given.values()]))
+        return case((named, made))

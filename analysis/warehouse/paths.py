@@ -1,12 +1,12 @@
 """A mapping's paths over staged source rows: what the tree of `a.b[key=name].c` is, and of which form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from duckdb.sqltypes import DuckDBPyType
 
 from analysis.warehouse.mapping import path_steps
-from analysis.warehouse.sql_build import NULL, Expr, column, literal, sql
+from analysis.warehouse.sql_build import NULL, Expr, column, literal, sql, text_list
 from experiments.errors import Problem, nearest
 
 _FORMS: Mapping[str, str] = {
@@ -68,14 +68,30 @@ def typed(tree: Expr, kind: Shape) -> Typed:
 
 
 class Paths:
-    """Resolves paths; what the source lacks is collected in `problems`, and read as null meanwhile."""
+    """Resolves paths; what the source lacks is collected in `problems`, and read as null meanwhile, as `nulls` are."""
 
-    def __init__(self, staged: Staged) -> None:
+    def __init__(self, staged: Staged, nulls: Sequence[str] = ()) -> None:
         self.staged = staged
+        self.nulls = tuple(nulls)
         self.problems: list[Problem] = []
 
     def row(self, at: str, path: str) -> Typed:
         """The value of a path in the source row. A column whose whole name is the path is taken first."""
+        return self._known(self._row(at, path))
+
+    def element(self, at: str, element: Typed, path: str) -> Typed:
+        """The value of a path in a list element; `.` is the element itself."""
+        return self._known(element if path == "." else self._walk(at, element, path, from_root=False))
+
+    def _known(self, value: Typed) -> Typed:
+        """Null where its text is one of `nulls`."""
+        if not self.nulls or value.form not in ("csv", "text", "json"):
+            return value
+        text = sql("case when json_type(:x) = 'VARCHAR' then json_extract_string(:x, '$') end", x=value.tree)
+        said = sql("list_contains(:n, :t)", n=text_list(self.nulls), t=text if value.form == "json" else value.tree)
+        return Typed(sql("case when :s is not true then :x end", s=said, x=value.tree), value.form, value.type)
+
+    def _row(self, at: str, path: str) -> Typed:
         if path in self.staged.columns:
             return self._column(path)
         first = path_steps(path)[0].field if path != "." else path
@@ -83,10 +99,6 @@ class Paths:
             self._lacks(at, first, tuple(self.staged.columns))
             return Typed(NULL, "other")
         return self._walk(at, self._column(first), path, from_root=True)
-
-    def element(self, at: str, element: Typed, path: str) -> Typed:
-        """The value of a path in a list element; `.` is the element itself."""
-        return element if path == "." else self._walk(at, element, path, from_root=False)
 
     def elements(self, at: str, value: Typed) -> tuple[Expr, Typed]:
         """A list value as a DuckDB list, and an element's kind (its tree to be put in)."""

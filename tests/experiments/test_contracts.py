@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.contract_sql import SCHEMA_FILE, schema_sql, sql_type
-from experiments.contracts import CONTRACTS, Closed, Flag, Json, Listed, Moment, Number, Text, Whole, columns, reasons
+from experiments.contracts import (
+    CONTRACTS,
+    NULL_TEXTS,
+    Closed,
+    Flag,
+    Json,
+    Listed,
+    Moment,
+    Number,
+    Text,
+    Whole,
+    columns,
+    reasons,
+)
 from tests.helpers.effort import scaled
 from tests.helpers.loads import bulk_reasons
 
@@ -66,6 +79,9 @@ BAD: list[tuple[str, dict[str, object], set[str]]] = [
     ("identity", {}, set()),
     ("exposure", {"unit_id": ...}, {"unit_missing"}),
     ("exposure", {"unit_id": None}, {"unit_missing"}),
+    ("exposure", {"unit_id": "Nullmann", "variant": "none"}, set()),
+    ("exposure", {"items": [{"item_id": "null"}], "device_id": "nan"}, {"items_item_id_missing", "device_id_missing"}),
+    ("outcome", {"event_id": "None", "order_id": "(null)"}, {"event_id_missing", "order_id_missing"}),
     ("exposure", {"unit_id": 17}, {"unit_not_text"}),
     ("exposure", {"unit_id": ""}, {"unit_empty"}),
     ("exposure", {"unit_id": " u1"}, {"unit_bad_characters"}),
@@ -143,6 +159,9 @@ BAD: list[tuple[str, dict[str, object], set[str]]] = [
 ]  # fmt: skip
 
 
+BAD += [("exposure", {"unit_id": text}, {"unit_missing"}) for text in NULL_TEXTS]
+
+
 def changed(contract: str, change: dict[str, object]) -> str:
     row = {**GOOD[contract], **change}
     return json.dumps({name: value for name, value in row.items() if value is not ...}, ensure_ascii=False)
@@ -173,6 +192,7 @@ def scalars() -> st.SearchStrategy[object]:
             "split",
             "md5-32/1",
             "EUR",
+            "null",
             "2026-11-01",
             "2026-11-01T10:00:00Z",
             "2026-06-31 10:00Z",

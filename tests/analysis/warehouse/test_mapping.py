@@ -343,6 +343,41 @@ def test_event_ids_come_from_the_file_or_from_the_row(connection: Connection, tm
     assert [name[16:] for (name,) in ids] == ["-1-0", "-2-0", "-3-0"]
 
 
+def test_an_event_id_made_of_nothing_but_null_texts_is_missing(connection: Connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", ["id,v", "null,none", "null,b", "m1,none"])
+    load(connection, path, outcome("", "event_id: {from: [id, v, emit_index]}"))
+    assert why(connection) == [(1, ["event_id_missing"])]
+    assert taken(connection, "event_id") == ["null-b-0", "m1-none-0"]
+
+
+# --- texts that mean null ----------------------------------------------------------------------------------------
+
+
+def test_a_text_that_stands_for_no_id_is_refused_and_kept(connection: Connection, tmp_path: Path) -> None:
+    mapping = "unit_type: user\nemit: [{to: outcome, columns: same_names}]"
+    lines = [f"e{n},2026-11-01T10:00:00Z,view,{who}" for n, who in enumerate(("a", "NULL", "undefined", "Nullmann"))]
+    report = load(
+        connection, write_lines(tmp_path / "a.csv", ["event_id,event_ts,event_name,unit_id", *lines]), mapping
+    )
+    assert (report.accepted, report.rejected, dict(report.reasons)) == (2, 2, {"unit_missing": 2})
+    assert connection.execute("select unit_id from units order by unit").fetchall() == [("a",), ("Nullmann",)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_the_mapping_says_which_texts_mean_null(connection: Connection, tmp_path: Path, kind: str) -> None:
+    given, path = ["a", "NULL", "-", ""], tmp_path / f"a.{kind}"
+    match kind:
+        case "csv":
+            write_lines(path, ["id", "a", "NULL", "-", '""'])
+        case "jsonl":
+            write_rows(path, [{"id": text} for text in given])
+        case _:
+            pq.write_table(pa.table({"id": given}), path)
+    mapping = "file: {nulls: ['NULL', '-', '']}\n" + outcome("user_id: {column: id}")
+    assert load(connection, path, mapping).rejected == 0
+    assert taken(connection, "user_id") == ["a", None, None, None]
+
+
 # --- same names --------------------------------------------------------------------------------------------------
 
 
