@@ -19,6 +19,7 @@ from analysis.warehouse.load import LoadReport, ShopTerms, check_file, load_file
 from analysis.warehouse.mapping import read_mapping
 from experiments.contracts import CONTRACTS
 from experiments.errors import UsageError, nearest
+from experiments.reasons import explained
 from experiments.shop import Shop, open_shop
 
 Mapping = Annotated[str, typer.Option("--mapping", "-m", help="A mapping file, or the name of a ready mapping.")]
@@ -115,7 +116,7 @@ def _print(report: LoadReport, accepted: str) -> None:
         out.print(f"  duplicates of rows already there: {report.duplicates:,}, not counted twice")
     out.print(f"  rejected: {report.rejected:,}")
     for reason, count in report.reasons.items():
-        out.print(f"    {reason}: {count:,}")
+        out.print(f"    {reason}: {count:,} ({explained(reason)})")
         for row in report.examples[reason]:
             others = [other for other in row.reasons if other != reason]
             also = f" (also {', '.join(others)})" if others else ""

@@ -19,6 +19,7 @@ from analysis.warehouse.connection import open_connection, open_memory
 from analysis.warehouse.load import check_file, load_file
 from analysis.warehouse.mapping import parse_mapping
 from experiments.errors import MappingError, SourceError, TrueliftError, WarehouseBusyError, WarehouseError
+from experiments.reasons import explained
 from experiments.shop import create
 from tests.helpers.loads import EUROS, NOW, load, same_names, write_lines, write_rows
 
@@ -352,7 +353,7 @@ def test_check_and_load_print_what_became_of_the_rows(tmp_path: Path) -> None:
     assert "would be accepted: 3 (3 outcomes)" in said
     assert "duplicates of rows already there: 1" in said
     assert "rejected: 2" in said
-    assert "    unit_missing: 1\n      line 3 (also value_negative): {" in said
+    assert f"    unit_missing: 1 ({explained('unit_missing')})\n      line 3 (also value_negative): {{" in said
     assert "rows that no emission wanted: 1, for example line 4" in said
     assert "exact repeats of an earlier row: 1, of them 0 kept" in said
     code, said = run(tmp_path, "load", str(path))
