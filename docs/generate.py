@@ -7,10 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import typer
-import typer.main
-
-from analysis import cli
+from analysis.cli import WORDS
 from analysis.warehouse.mapping import READY_FOLDER, ready_mappings
 from experiments.catalogue import shipped_metrics
 from experiments.contracts import CONTRACTS, Closed, Column, Flag, Kind, Listed, Moment, Number, Text, Whole, columns
@@ -38,10 +35,8 @@ def regenerated(text: str) -> str:
 
 
 def _commands() -> str:
-    cli._register_all()
-    group = typer.main.get_group(cli.app)
-    rows = [(name, (command.help or "").splitlines()[0]) for name, command in group.commands.items()]
-    return _table(("command", "what it does"), [(f"`{name}`", text) for name, text in rows])
+    rows = [(f"`{name}`", told) for words in WORDS.values() for name, told in words.items()]
+    return _table(("command", "what it does"), rows)
 
 
 def _metrics() -> str:

@@ -1,36 +1,80 @@
 """The command line: one file a noun, errors to exit codes in one place. `truelift --help` lists the words."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import NoReturn
 
 import typer
 from rich.console import Console
 
+from analysis.cli.context import as_typed
+from analysis.hints import program
 from experiments.errors import TrueliftError
 
-app = typer.Typer(
-    name="truelift",
-    help="What your recommenders really add: logs in, a verdict in plain words out.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, the first line of its docstring
+    "shop": {
+        "init": "Make a shop: settings, an empty metric file with an example, slices, and a place for definitions.",
+    },
+    "definitions": {
+        "validate": (
+            "Check the shop's metrics, its slices and definitions; print every problem at once. Changes nothing."
+        ),
+        "register": "Make a definition known to the store, as its next version; the same content changes nothing.",
+        "start": "Freeze a draft with its metrics and slices, and let it run from its schedule's start_at.",
+        "close-stop": "Close the stop of an arm after looking into it; its next refresh is read anew.",
+    },
+    "logs": {
+        "check": (
+            "Say what a load would accept and reject, and why. Changes nothing; exit 2 when nothing would be accepted."
+        ),
+        "load": "Load log files, each whole or not at all; rejected rows are kept with every reason.",
+        "schema": "Print the JSON Schema of a contract row, for whoever writes the logs.",
+    },
+    "readouts": {
+        "refresh": (
+            "Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new."
+        ),
+        "readout": "Print the published verdict with its reasons and numbers, or hand it on as JSON, CSV or HTML.",
+    },
+    "serve_app": {
+        "app": "Open the app: what waits for a decision, every readout, and where it helps and hurts. Ctrl+C ends it.",
+    },
+    "demo": {
+        "demo": "Simulate a shop with a known lift, take its logs to a verdict, and say how close the verdict came.",
+    },
+}
 
 
-def _register_all() -> None:
-    from analysis.cli import definitions, demo, logs, readouts, serve_app, shop
+def command_line(word: str | None) -> typer.Typer:
+    """The commands of the file that has `word`; where none has it, every word by name and help: that loads nothing."""
+    app = typer.Typer(
+        help="What your recommenders really add: logs in, a verdict in plain words out.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_nothing)  # a file with one word has words too
+    for file, words in WORDS.items():
+        if word in words:
+            import_module(f"analysis.cli.{file}").register(app)
+            return app
+    for words in WORDS.values():
+        for name, told in words.items():
+            app.command(name, help=told)(_nothing)
+    return app
 
-    for noun in (shop, definitions, logs, readouts, serve_app, demo):
-        noun.register(app)
+
+def _nothing() -> None:
+    pass
 
 
 def main() -> None:
     """Run one command; exit 0 done, 1 failed, 2 what was given cannot be used, 5 the warehouse is busy."""
-    _register_all()
     try:
-        app(prog_name="truelift")
+        command_line(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name=program())
     except TrueliftError as error:
-        _say(str(error))
+        _say(as_typed(str(error)))
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of a pipe left: not our failure
         sys.stderr.close()

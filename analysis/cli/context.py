@@ -1,17 +1,44 @@
-"""What every command shares: where the shop is, and who is asking."""
+"""What every command shares: where the shop is, who is asking, how long to wait, and how to say what comes next."""
 
 import getpass
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from analysis import hints
+
+_home: ContextVar[Path | None] = ContextVar("home", default=None)
+
+
+def _remember(home: Path | None) -> Path | None:
+    _home.set(home)
+    return home
+
+
 Home = Annotated[
     Path | None,
-    typer.Option("--home", envvar="TRUELIFT_HOME", help="The shop's folder (default: TRUELIFT_HOME, else ./shop)."),
+    typer.Option(
+        "--home",
+        envvar="TRUELIFT_HOME",
+        help="The shop's folder (default: TRUELIFT_HOME, else ./shop).",
+        callback=_remember,
+    ),
 ]
+Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait while another process has the warehouse.")]
 
 
 def actor() -> str:
     """The name written into the audit: the operating system's user."""
     return getpass.getuser()
+
+
+def hint(command: str) -> str:
+    """A command as this person would type it: `hint("start my_test")`."""
+    return hints.typed(command, hints.needed(_home.get()))
+
+
+def as_typed(text: str) -> str:
+    """A text with the commands in it as this person would type them."""
+    return hints.as_typed(text, hints.needed(_home.get()))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.cli.context import Home, actor
+from analysis.cli.context import Home, actor, hint
 from experiments import lifecycle
 from experiments.shop import open_shop
 from experiments.store import Store
@@ -46,7 +46,7 @@ def register_file(
         return
     typer.echo(f"{known.key}: version {known.version} registered ({known.state})")
     if known.state == "draft":
-        typer.echo(f"Next: truelift start {known.key}")
+        typer.echo(f"Next: {hint(f'start {known.key}')}")
 
 
 def start(
@@ -64,7 +64,7 @@ def start(
         f"{key}: phase {phase.number} runs from {since} UTC, with {len(phase.metrics)} metrics "
         f"and {len(phase.slices)} slices frozen, planned for {phase.planned_units:,} units{assumed}"
     )
-    typer.echo(f"Next: truelift load its logs, then truelift refresh {key}")
+    typer.echo(f"Next: load its logs, then {hint(f'refresh {key}')}")
 
 
 def close_stop(
@@ -77,7 +77,7 @@ def close_stop(
     with Store.open(open_shop(home).store_url) as store:
         lifecycle.close_stop(store, key, arm, actor=actor(), reason=reason, now=datetime.now(UTC))
     typer.echo(f"{key}: the stop of {arm} is closed")
-    typer.echo(f"Next: truelift refresh {key}")
+    typer.echo(f"Next: {hint(f'refresh {key}')}")
 
 
 def register(app: typer.Typer) -> None:

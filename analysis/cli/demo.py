@@ -1,5 +1,6 @@
 """`truelift demo`: a simulated shop, from its logs to a verdict, and how close the verdict came to the truth."""
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import words
-from analysis.cli.context import actor
+from analysis.cli.context import actor, hint
 from analysis.readout import Interval
 
 if TYPE_CHECKING:  # only the demo itself pays for what it imports
@@ -34,9 +35,10 @@ def demo(
         console.print(readout.verdict.sentence, markup=False)
     console.print()
     console.print(_compared(played))
+    key = played.readouts[0].experiment.key
     console.print(f"\nAll of it took {perf_counter() - began:.0f} s. Now look at it:")
-    console.print(f"  ./run app --home {home}", markup=False)
-    console.print(f"  ./run readout {played.readouts[0].experiment.key} --home {home}", markup=False)
+    console.print(f"  {hint(f'app --home {shlex.quote(str(home))}')}", markup=False)
+    console.print(f"  {hint(f'readout {key} --home {shlex.quote(str(home))}')}", markup=False)
 
 
 def register(app: typer.Typer) -> None:

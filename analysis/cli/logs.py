@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from analysis.cli.context import Home
+from analysis.cli.context import Home, Wait
 from analysis.warehouse import sources
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.load import LoadReport, ShopTerms, check_file, load_file
@@ -43,7 +43,7 @@ def load(
     files: Annotated[list[Path], typer.Argument(help="Parquet, CSV or JSON lines, also gzipped.")],
     mapping: Mapping,
     home: Home = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait while another process uses the warehouse.")] = 0.0,
+    wait: Wait = 0.0,
 ) -> None:
     """Load log files, each whole or not at all; rejected rows are kept with every reason."""
     shop = open_shop(home)

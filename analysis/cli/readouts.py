@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from analysis.cli.context import Home
+from analysis.cli.context import Home, Wait, as_typed, hint
 from experiments.errors import TrueliftError, UsageError
 from experiments.shop import open_shop
 from experiments.store import Store
@@ -17,11 +17,11 @@ PIPED_WIDTH = 120  # characters, where there is no terminal to ask
 
 def refresh(
     key: Annotated[str | None, typer.Argument(help="An experiment (default: every running one).")] = None,
-    phase: Annotated[int | None, typer.Option(help="A phase (default: the newest).")] = None,
+    phase: Annotated[int | None, typer.Option(min=1, help="A phase (default: the newest).")] = None,
     as_of: Annotated[
         datetime | None, typer.Option(help="Read it as of this UTC instant instead of now: full days before it count.")
     ] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait while another process has the warehouse.")] = 0.0,
+    wait: Wait = 0.0,
     home: Home = None,
 ) -> None:
     """Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new.
@@ -47,7 +47,7 @@ def refresh(
             except TrueliftError as error:
                 if key is not None:
                     raise
-                progress.print(f"{each}: not refreshed: {error}", style="red", markup=False)
+                progress.print(f"{each}: not refreshed: {as_typed(str(error))}", style="red", markup=False)
                 failed.append(error)
                 continue
             readout = made.readout
@@ -60,15 +60,17 @@ def refresh(
     if failed:
         raise typer.Exit(max(error.exit_code for error in failed))
     if key is not None:
-        out.print(f"Next: truelift readout {key}", markup=False)
+        out.print(f"Next: {hint(f'readout {key}')}", markup=False)
 
 
 def readout(
     key: Annotated[str, typer.Argument(help="An experiment.")],
     snapshot: Annotated[str | None, typer.Option(help="A snapshot's id (default: the latest).")] = None,
-    phase: Annotated[int | None, typer.Option(help="The latest of this phase.")] = None,
+    phase: Annotated[int | None, typer.Option(min=1, help="The latest of this phase.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print readout.v1 as JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print every number with its range as CSV.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print every number with its range as CSV; `> FILE` keeps it.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write one HTML file that works offline.")] = None,
     home: Home = None,
 ) -> None:
@@ -89,7 +91,7 @@ def readout(
     elif html is not None:
         from analysis.exports.html import to_html
 
-        html.write_text(to_html(found), encoding="utf-8")
+        _write(html, to_html(found))
         typer.echo(f"{key}: written to {html}")
     else:
         from analysis.exports.terminal import for_a_person
@@ -97,6 +99,24 @@ def readout(
         console = Console(highlight=False)
         console.width = console.width if console.is_terminal else max(console.width, PIPED_WIDTH)
         console.print(for_a_person(found))
+
+
+def _write(file: Path, text: str) -> None:
+    """The whole text in the file, or the file as it was."""
+    if not file.parent.is_dir():
+        raise UsageError(f"{file}: there is no folder {file.parent}; make it, or name a file in one that is there")
+    if file.is_dir():
+        raise UsageError(f"{file}: is a folder, not a file; name a file in it, such as {file / 'readout.html'}")
+    if file.exists() and not file.is_file():  # a pipe or a device
+        file.write_text(text, encoding="utf-8")
+        return
+    place = file.resolve()
+    partial = place.with_name(f".{place.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(place)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def register(app: typer.Typer) -> None:

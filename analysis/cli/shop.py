@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from analysis.hints import typed
 from experiments.shop import create
 
 
@@ -23,8 +24,8 @@ def init(
     )
     typer.echo("Next:")
     typer.echo(f"  export TRUELIFT_HOME={made.home}")
-    typer.echo("  truelift check LOGS --mapping MAPPING   # would these rows be accepted?")
-    typer.echo(f"  write {made.definitions / 'NAME.yml'}, then: truelift validate, register, start")
+    typer.echo(f"  {typed('check LOGS --mapping MAPPING', None)}   # would these rows be accepted?")
+    typer.echo(f"  write {made.definitions / 'NAME.yml'}, then: {typed('validate', None)}, register, start")
 
 
 def register(app: typer.Typer) -> None:
