@@ -1,9 +1,9 @@
 -- one contract row to be added: emitted without a reason, the first of its event_id, not loaded before
 
-create or replace temp table new_exposures as
+create or replace temp macro load_accepted(emitted, loaded, zone) as table
 with accepted as (
     select line, emit, element, event_id,
-    from emitted_exposures
+    from query_table(emitted)
     where len(reasons) = 0
 ),
 
@@ -15,8 +15,8 @@ later_copies as (
 
 select
     * exclude (reasons),
-    cast((event_ts at time zone 'UTC') at time zone $zone as date) as event_day,
-from emitted_exposures as rows
+    cast((event_ts at time zone 'UTC') at time zone zone as date) as event_day,
+from query_table(emitted) as rows
 where len(reasons) = 0
     and not exists (
         select 1
@@ -25,34 +25,15 @@ where len(reasons) = 0
             and later_copies.emit = rows.emit
             and later_copies.element is not distinct from rows.element
     )
-    and not exists (select 1 from exposures as earlier where earlier.event_id = rows.event_id);
+    and not exists (select 1 from query_table(loaded) as earlier where earlier.event_id = rows.event_id);
+
+create or replace temp table new_exposures as
+select *
+from load_accepted('emitted_exposures', 'exposures', $zone);
 
 create or replace temp table new_outcomes as
-with accepted as (
-    select line, emit, element, event_id,
-    from emitted_outcomes
-    where len(reasons) = 0
-),
-
-later_copies as (
-    select line, emit, element,
-    from accepted
-    qualify row_number() over (partition by event_id order by line, emit, element) > 1
-)
-
-select
-    * exclude (reasons),
-    cast((event_ts at time zone 'UTC') at time zone $zone as date) as event_day,
-from emitted_outcomes as rows
-where len(reasons) = 0
-    and not exists (
-        select 1
-        from later_copies
-        where later_copies.line = rows.line
-            and later_copies.emit = rows.emit
-            and later_copies.element is not distinct from rows.element
-    )
-    and not exists (select 1 from outcomes as earlier where earlier.event_id = rows.event_id);
+select *
+from load_accepted('emitted_outcomes', 'outcomes', $zone);
 
 -- lines of an order share unit and business day; the order is what its first line says, a loaded line before a new one
 create or replace temp table inconsistent_lines as
