@@ -21,7 +21,7 @@ from experiments.errors import MappingError, NotFoundError, Problem, nearest
 from experiments.spec import Exact, Value
 
 READY_FOLDER = Path(__file__).parent / "mappings"
-ID_PARTS = ("file_digest", "line", "emit_index")
+ID_PARTS = ("file_digest", "line", "emit_index", "row_kind")
 SAME_NAMES = "same_names"
 SHOP_CURRENCY = "shop"
 
@@ -188,7 +188,10 @@ class Emission(Value):
 
 
 class EventId(Value):
-    """What an event_id is made of where no column gives it: file_digest, line, emit_index, or paths of the row."""
+    """What an event_id is made of where no column gives it: paths of the row, or ID_PARTS.
+
+    `row_kind` is the event's name, or the slot's module and experiment: two mappings of one file make two of them.
+    """
 
     from_: Annotated[list[PathText], Field(min_length=1)] = Field(list(ID_PARTS), alias="from")
 

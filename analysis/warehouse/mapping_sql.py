@@ -342,7 +342,7 @@ class _Query:
         reasons: list[Expr] = [column(f"{name}.reason") for name in self.finals]
         reasons += rule_reasons(CONTRACTS[self.emission.to], values | self.constants, faults) + self.row_reasons
         if "event_id" in self.contract and "event_id" not in row:
-            row["event_id"] = self._event_id()
+            row["event_id"] = self._event_id(row)
             missing = sql(":e is null", e=row["event_id"])
             reasons.append(case((missing, literal("event_id_missing")), default=NO_TEXT))
         found = sql("list_filter(:l, lambda r: r is not null)", l=exp.Array(expressions=reasons or [NO_TEXT]))
@@ -352,7 +352,7 @@ class _Query:
         row["reasons"] = sql("case when len(:l) > 1 then list_sort(list_distinct(:l)) else :l end", l=found)
         return row
 
-    def _event_id(self) -> Expr:
+    def _event_id(self, row: Mapping[str, Expr]) -> Expr:
         """The parts joined by `-`, and the element's place where there is one; null when a part is null.
 
         Null too where the row's own parts all say so in words, and no line tells the rows apart.
@@ -361,6 +361,7 @@ class _Query:
             "file_digest": sql("left(getvariable('file_digest'), 16)"),
             "line": sql("cast(line as varchar)"),
             "emit_index": literal(str(self.index)),
+            "row_kind": self._row_kind(row),
         }
         wanted = self.mapping.event_id.from_
         given = {part: as_text(self.paths.row("event_id.from", part)) for part in wanted if part not in ID_PARTS}
@@ -374,3 +375,9 @@ class _Query:
             return made
         named = sql("not list_has_all(:n, :g)", n=text_list(NULL_TEXTS), g=exp.Array(expressions=[*given.values()]))
         return case((named, made))
+
+    def _row_kind(self, row: Mapping[str, Expr]) -> Expr:
+        if "event_name" in self.contract:
+            return sql("coalesce(:n, '')", n=row.get("event_name", NO_TEXT))
+        slot = {"m": row.get("module", NO_TEXT), "k": row.get("experiment_key", NO_TEXT)}
+        return sql("left(md5(concat(:m, '/', :k)), 8)", **slot)

@@ -283,7 +283,7 @@ def test_each_emits_one_row_per_element(connection: Connection, tmp_path: Path) 
     ]
     report = load(connection, write_rows(tmp_path / "a.jsonl", orders), ORDER)
     found = connection.execute("select line, item_id, value, event_id[17:] from outcomes order by event_id").fetchall()
-    assert found == [(1, "i1", 330, "-1-0-1"), (1, "i2", 200, "-1-0-2")]
+    assert found == [(1, "i1", 330, "-1-0-purchase-1"), (1, "i2", 200, "-1-0-purchase-2")]
     assert report.rows_not_emitted == 2
     assert [(line, sorted(found)) for line, found in why(connection)] == [
         (4, ["each_not_list", "value_missing"]),
@@ -340,7 +340,7 @@ def test_event_ids_come_from_the_file_or_from_the_row(connection: Connection, tm
     with open_memory() as empty:
         assert load(empty, path, outcome("")).accepted == 3
         ids = empty.execute("select event_id from outcomes order by line").fetchall()
-    assert [name[16:] for (name,) in ids] == ["-1-0", "-2-0", "-3-0"]
+    assert [name[16:] for (name,) in ids] == ["-1-0-view", "-2-0-view", "-3-0-view"]
 
 
 def test_an_event_id_made_of_nothing_but_null_texts_is_missing(connection: Connection, tmp_path: Path) -> None:
