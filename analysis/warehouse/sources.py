@@ -29,6 +29,7 @@ Progress = Callable[[int, int], None]  # bytes read, bytes in all
 
 _BATCH_ROWS = 131_072
 _BLOCK_BYTES = 8 << 20
+_DELIMITERS = (",", ";", "\t", "|")
 _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -179,10 +180,10 @@ def _insert(
 def _stage_csv(
     connection: duckdb.DuckDBPyConnection, source: SourceFile, roots: tuple[str, ...], progress: Progress
 ) -> dict[str, str]:
-    del roots
     layout = source.layout
     delimiter = "\t" if ".tsv" in source.path.suffixes and layout.delimiter == "," else layout.delimiter
     header = _header(source, delimiter)
+    _refuse_another_delimiter(source, header, delimiter, roots)
     names = _stage_names(source, header)
     malformed: list[tuple[int, str]] = []
 
@@ -241,6 +242,20 @@ def _header(source: SourceFile, delimiter: str) -> list[str]:
         where = f"; column {blank[0]} has no name" if blank else ""
         raise SourceError(f"{source.path}: the first line must name every column, on one line{where}")
     return header
+
+
+def _refuse_another_delimiter(source: SourceFile, header: list[str], delimiter: str, roots: tuple[str, ...]) -> None:
+    """Where no column asked for is there, and another delimiter makes more columns, that one is meant."""
+    if set(header) & set(roots) or not roots:
+        return
+    first = delimiter.join(header)
+    other = max((sign for sign in _DELIMITERS if sign != delimiter), key=first.count)
+    if first.count(other) > len(header) - 1:
+        shown = r'"\t"' if other == "\t" else f"'{other}'"
+        raise SourceError(
+            f"{source.path}: the header looks separated by {shown}, not by {delimiter!r}, and has none of the columns "
+            f"the mapping reads; give the mapping file: {{delimiter: {shown}}}"
+        )
 
 
 def _note_malformed(connection: duckdb.DuckDBPyConnection, rows: list[tuple[int, str]]) -> None:

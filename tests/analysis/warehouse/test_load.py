@@ -325,6 +325,45 @@ def test_a_file_that_is_no_warehouse_and_one_of_another_version_are_refused(tmp_
         pass
 
 
+@pytest.mark.parametrize(("sign", "written"), [(";", "';'"), ("\t", r'"\t"'), ("|", "'|'")])
+def test_another_delimiter_is_told_from_the_header(
+    connection: Connection, tmp_path: Path, sign: str, written: str
+) -> None:
+    path = write_lines(tmp_path / "a.csv", [HEADER.replace(",", sign), order("1").replace(",", sign)])
+    with pytest.raises(SourceError) as caught:
+        load(connection, path, ORDERS)
+    assert f"looks separated by {written}, not by ','" in str(caught.value)
+    said = f"file: {{delimiter: {written}}}"
+    assert said in str(caught.value)
+    assert load(connection, path, ORDERS.replace("file: {format: csv}", said)).accepted == 1
+
+
+def test_two_mappings_of_one_file_do_not_take_each_others_rows_for_their_own(
+    connection: Connection, tmp_path: Path
+) -> None:
+    path = write_lines(tmp_path / "a.csv", ["order,who,back", "1,a,5", "2,b,"])
+    head = "unit_type: user\nemit: [{to: outcome, columns: {unit_id: {column: who}, order_id: {column: order}, "
+    bought = (
+        head + "value: {row_number: '%d', as: integer}}, set: {event_name: purchase, event_ts: 2026-11-01T10:00:00Z}}]"
+    )
+    sent_back = head + (
+        "value: {column: back, money: EUR}}, when: {back: {null: false}}, "
+        "set: {event_name: refund, event_ts: 2026-11-02T10:00:00Z}}]"
+    )
+    slot = (
+        "unit_type: user\nemit: [{to: exposure, columns: {unit_id: {column: who}}, "
+        "set: {module: M, assignment_reason: none, event_ts: 2026-11-01T09:00:00Z}}]"
+    )
+    mappings = [bought, sent_back, slot.replace("M", "home"), slot.replace("M", "cart")]
+    reports = [load(connection, path, mapping) for mapping in mappings]
+    assert [(report.accepted, report.duplicates, report.rejected) for report in reports] == [
+        (2, 0, 0), (1, 0, 0), (2, 0, 0), (2, 0, 0),
+    ]  # fmt: skip
+    assert all(load(connection, path, mapping).already_loaded for mapping in mappings)
+    mended = load(connection, path, bought.replace("2026-11-01T10", "2026-11-01T11"))
+    assert (mended.accepted, mended.duplicates) == (0, 2)
+
+
 # --- the command line --------------------------------------------------------------------------------------------
 
 
