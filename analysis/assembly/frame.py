@@ -15,7 +15,7 @@ from analysis.inference.metrics import MetricPlan, plan
 from analysis.inference.moments import CellKey, Moments
 from analysis.verdict import Run
 from analysis.warehouse.base import CheckRows, Counts, DataCut
-from experiments.spec import SOURCES, Experiment, Fact, Metric, Phase, SumOf
+from experiments.spec import Experiment, Metric, Phase
 
 SILENT_DAYS = 2  # without any row: one quiet day may be a small shop's
 HORIZON_DAYS = 28  # how far ahead cells are looked at where no end is planned
@@ -200,15 +200,6 @@ class Frame:
     def label(self, metric: Metric) -> str:
         """The metric's label for readers."""
         return words.label(metric.label, self.experiment.unit_type)
-
-    def scale(self, metric: Metric) -> float:
-        """How many of the contrast's own unit make one of the metric's: 100 for cents of a mean in euro."""
-        below = self._fact_scale(metric.denominator) if metric.denominator is not None else 1.0
-        return self._fact_scale(metric.numerator) / below
-
-    def _fact_scale(self, fact: Fact) -> float:
-        kind = SOURCES[fact.source][fact.measure.sum].kind if isinstance(fact.measure, SumOf) else "count"
-        return {"money": 10.0**self.inputs.digits, "micros": 1e6}.get(kind, 1.0)
 
 
 def frame(inputs: Inputs) -> Frame:

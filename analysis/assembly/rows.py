@@ -45,7 +45,7 @@ class Answer:
     question: Question
     reading: decision.Reading
     reason: Reason | None  # the metric has no number, for this reason
-    scale: float
+    scale: float  # how many of the contrast's own unit make one of the metric's: 100 for cents of a mean in euro
 
 
 def answers(frame: Frame, holds: Sequence[Hold]) -> tuple[Answer, ...]:
@@ -67,7 +67,7 @@ def answers(frame: Frame, holds: Sequence[Hold]) -> tuple[Answer, ...]:
             question,
             readings[metric.key, arm],
             reasons[metric.key, arm] or _reason(readings[metric.key, arm].not_determined),
-            frame.scale(metric),
+            float(metric.scale(frame.inputs.digits)),
         )
         for (metric, arm, _), question in zip(asked, readable, strict=True)
     )
@@ -86,7 +86,7 @@ def _question(frame: Frame, metric: Metric, arm: str) -> Question:
         contrast=ESTIMATORS[ESTIMATOR](control, treatment, plan),
         fraction=frame.fraction(control.n + treatment.n, arm),
         margin=None if margin is None else float(margin),
-        margin_abs=None if margin_abs is None else float(margin_abs) * frame.scale(metric),
+        margin_abs=None if margin_abs is None else float(margin_abs) * float(metric.scale(frame.inputs.digits)),
         materiality=None if material is None else float(material),
     )
 
