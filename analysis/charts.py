@@ -23,7 +23,6 @@ from analysis.drawing import (
     axis_labels,
     axis_numbers,
     calm,
-    pretty,
     shade,
     step_up,
     vega_day,
@@ -149,11 +148,11 @@ def parts(readout: Readout, slice_key: str, metric: str, arm: str) -> alt.LayerC
     if len(grid.dimensions) != 1:
         raise ReadoutError(f"{slice_key}: rows need one dimension, not {len(grid.dimensions)}; draw its heat map")
     return _ranges(
-        [Row(pretty(cell.values[grid.dimensions[0]]), grid.shown(cell), cell.flag) for cell in grid.cells],
+        [Row(words.pretty(cell.values[grid.dimensions[0]]), grid.shown(cell), cell.flag) for cell in grid.cells],
         title=[grid.axis, f"({level(readout)} ranges, all rows at once)"],
         unit=grid.unit,
         currency=readout.currency.code,
-        description=f"{grid.label} of {arm} by {pretty(grid.dimensions[0]).lower()}. ",
+        description=f"{grid.label} of {arm} by {words.pretty(grid.dimensions[0]).lower()}. ",
     )
 
 
@@ -169,7 +168,9 @@ def heat_map(readout: Readout, slice_key: str, metric: str, arm: str, *, materia
         raise ReadoutError(f"{slice_key}: a heat map needs two dimensions, not {len(grid.dimensions)}; draw its rows")
     cells = [cell for cell in grid.cells if not material_only or cell.flag in ("gain", "loss")]
     down, across = sorted(grid.dimensions, key=lambda name: -len({cell.values[name] for cell in grid.cells}))
-    squares = [_square(grid, cell, pretty(cell.values[across]), pretty(cell.values[down])) for cell in cells]
+    squares = [
+        _square(grid, cell, words.pretty(cell.values[across]), words.pretty(cell.values[down])) for cell in cells
+    ]
     totals = [] if material_only else _totals(readout, grid, across, down, arm)
     x_names, y_names = (_names(cells, name, with_total=bool(totals)) for name in (across, down))
     x = alt.X("x:N", scale=alt.Scale(domain=x_names, paddingInner=0.02), axis=_names_axis(x_names, "top", 11))
@@ -275,7 +276,7 @@ def _totals(readout: Readout, grid: Grid, across: str, down: str, arm: str) -> l
         if part.kind == grid.kind and part.dimensions in ((across,), (down,)):
             margin = _cells(readout, part, grid.metric, arm)
             for cell in margin.cells:
-                shown, name = grid.shown(cell), pretty(cell.values[part.dimensions[0]])
+                shown, name = grid.shown(cell), words.pretty(cell.values[part.dimensions[0]])
                 x, y = (name, TOTAL) if part.dimensions == (across,) else (TOTAL, name)
                 found += [(x, y, shown)] if shown is not None else []
     for comparison in _of(readout.metric(grid.metric), arm):
@@ -291,7 +292,7 @@ def _totals(readout: Readout, grid: Grid, across: str, down: str, arm: str) -> l
 def _names(cells: Iterable[SliceCell], dimension: str, *, with_total: bool) -> list[str]:
     """Values in the slice's order, `(none)` and its like last, then the total."""
     values = sorted(dict.fromkeys(cell.values[dimension] for cell in cells), key=lambda value: value.startswith("("))
-    return [pretty(value) for value in values] + ([TOTAL] if with_total else [])
+    return [words.pretty(value) for value in values] + ([TOTAL] if with_total else [])
 
 
 def _names_axis(names: Sequence[str], orient: Literal["top", "left"], letters: int) -> alt.Axis:

@@ -109,7 +109,8 @@ def _loaded(report: LoadReport) -> str:
 
 
 def _read(published: Published) -> str:
-    return published.readout.verdict.code
+    verdict = published.readout.verdict
+    return words.verdict_name(verdict.code, verdict.sentence)
 
 
 def _shop(home: Path) -> Shop:

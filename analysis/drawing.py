@@ -18,7 +18,6 @@ INK, MUTED, GRID = "#262730", "#595959", "#E8E8E8"
 BETTER, WORSE, WITHIN, UNCLEAR, NOISE, NOISE_INK = "#0072B2", "#D55E00", "#56B4E9", "#767676", "#EEEEEE", "#333333"
 LOSING, NOTHING, EARNING = "#B35806", "#F7F7F7", "#2166AC"
 FONT = '"Source Sans", "Source Sans 3", "Liberation Sans", Arial, sans-serif'
-NONE = "(none)"  # a dimension without a value
 STEPS = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -74,14 +73,6 @@ def contrast(one: str, other: str) -> float:
     """WCAG 2 contrast ratio of two #RRGGBB colours, 1 to 21."""
     low, high = sorted((_luminance(one), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
-
-
-def pretty(name: str) -> str:
-    """A key as a reader sees it: `product_page` is Product page, `(direct)` is Direct, `(none)` is None given."""
-    if name == NONE:
-        return "None given"
-    text = name.strip("()").replace("_", " ")
-    return words.sentence_case(text) if text.islower() else text
 
 
 def axis_numbers(unit: words.ValueUnit, currency: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from analysis import words
 from analysis.cli.context import Home, Wait, as_typed, hint
 from experiments.errors import TrueliftError, UsageError
 from experiments.shop import open_shop
@@ -31,7 +32,7 @@ def refresh(
     from analysis import pipeline
 
     shop = open_shop(home)
-    out, progress = Console(highlight=False), Console(stderr=True, highlight=False)
+    out, progress = _console(), _console(stderr=True)
     moment = None if as_of is None else as_of.replace(tzinfo=as_of.tzinfo or UTC)
     with Store.open(shop.store_url) as store:
         keys = [key] if key is not None else [known.key for known in store.registered() if known.state == "running"]
@@ -47,20 +48,18 @@ def refresh(
             except TrueliftError as error:
                 if key is not None:
                     raise
-                progress.print(f"{each}: not refreshed: {as_typed(str(error))}", style="red", markup=False)
+                progress.print(f"{each}: not refreshed: {as_typed(str(error))}", style="red")
                 failed.append(error)
                 continue
             readout = made.readout
             state = "published" if made.new else "unchanged, published before"
-            out.print(
-                f"{each}: {readout.verdict.code.replace('_', ' ')} · snapshot {readout.snapshot_id} ({state})",
-                markup=False,
-            )
-            out.print(f"  {readout.verdict.sentence}", markup=False)
+            name = words.verdict_name(readout.verdict.code, readout.verdict.sentence).upper()
+            out.print(f"{each}: {name} · snapshot {readout.snapshot_id} ({state})")
+            out.print(f"  {readout.verdict.sentence}")
     if failed:
         raise typer.Exit(max(error.exit_code for error in failed))
     if key is not None:
-        out.print(f"Next: {hint(f'readout {key}')}", markup=False)
+        out.print(f"Next: {hint(f'readout {key}')}")
 
 
 def readout(
@@ -96,9 +95,14 @@ def readout(
     else:
         from analysis.exports.terminal import for_a_person
 
-        console = Console(highlight=False)
+        console = _console()
         console.width = console.width if console.is_terminal else max(console.width, PIPED_WIDTH)
         console.print(for_a_person(found))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Prints a name as it is written, also where it looks like markup."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def _write(file: Path, text: str) -> None:

@@ -33,7 +33,7 @@ figure{margin:0;overflow-x:auto}figure svg{max-width:100%;height:auto}
 
 def to_html(readout: Readout) -> str:
     """The whole page. A withheld readout shows the cause, the arms and the checks, and no number of a metric."""
-    head = readout.experiment
+    head, verdict = readout.experiment, words.verdict_name(readout.verdict.code, readout.verdict.sentence)
     body = [
         f"<h1>{escape(head.name)}</h1>",
         f'<p class="stamp">{escape(stamp(readout))}</p>',
@@ -48,7 +48,7 @@ def to_html(readout: Readout) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(f'{head.name}: {readout.verdict.code}')}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(f'{head.name}: {verdict}')}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )

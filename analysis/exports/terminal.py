@@ -37,7 +37,7 @@ def _head(readout: Readout) -> Iterator[RenderableType]:
     )
     yield Panel(
         Text(verdict.sentence, style="bold"),
-        title=notes.spoken(verdict.code),
+        title=words.verdict_name(verdict.code, verdict.sentence).upper(),
         title_align="left",
         border_style=COLOURS.get(verdict.code, "blue"),
     )
@@ -134,7 +134,7 @@ def _slice(readout: Readout, part: SliceReadout) -> Iterator[RenderableType]:
     yield Text.assemble((f"{part.label}: ", "bold"), part.words)
     decided = [cell for cell in part.cells if cell.flag in DECIDED and cell.metric in success]
     for cell in sorted(decided, key=_size, reverse=True)[:LISTED_CELLS]:
-        where = ", ".join((*([cell.arm] if _several(readout) else []), *cell.values.values()))
+        where = ", ".join((*([cell.arm] if _several(readout) else []), *map(words.pretty, cell.values.values())))
         money = isinstance(cell.money_per_day, Interval)
         estimate = cell.money_per_day if money else cell.shrunk or cell.raw
         found = _range(estimate, "money" if money else "lift", readout.currency.code)

@@ -17,6 +17,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
+from analysis import words
 from analysis.pages.style import CSS
 from analysis.pages.views import listing, places, result, shared
 from analysis.readout import Readout, SliceReadout, Verdict
@@ -258,7 +259,7 @@ def notices(store: Store, reading: Readout, published: datetime) -> None:
 
 def banner(verdict: Verdict) -> None:
     """The verdict: its name, and its sentence in the same size for good and bad news. Green only for SHIP."""
-    name, glyph = shared.VERDICT_NAMES[verdict.code], shared.VERDICT_GLYPHS[verdict.code]
+    name, glyph = words.verdict_name(verdict.code, verdict.sentence), shared.glyph(verdict)
     st.html(
         f'<section class="banner {verdict.code.lower()}" role="status"><h2><span aria-hidden="true">{glyph}</span> '
         f"{escape(name)}</h2><p>{escape(verdict.sentence)}</p></section>"
@@ -377,8 +378,8 @@ def _overview_row(row: listing.OverviewRow) -> str:
             small + f"<small>{escape(say.no_reading(row.key))}</small>",
         )
     else:
-        glyph, name = shared.VERDICT_GLYPHS[row.verdict], shared.VERDICT_NAMES[row.verdict]
-        chip = f'<span class="chip {row.verdict.lower()}"><span aria-hidden="true">{glyph}</span> {escape(name)}</span>'
+        named = f'<span aria-hidden="true">{row.verdict_glyph}</span> {escape(row.verdict_name)}'
+        chip = f'<span class="chip {row.verdict.lower()}">{named}</span>'
     old = f"<small>{escape(row.stale)}</small>" if row.stale else ""
     track = "" if row.done is None else f'<span class="track"><span style="width:{row.done:.0%}"></span></span>'
     cells = (

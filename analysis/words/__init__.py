@@ -18,6 +18,13 @@ Signs = Literal["always", "minus"]
 Triple = tuple[float, float | None, float | None]
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "BRL": "R$", "ILS": "₪", "TRY": "₺"}
 SUFFIXES: Mapping[ValueUnit, str] = {"lift": "%", "share": "%", "points": " points", "ms": " ms"}
+VERDICT_NAMES = {
+    "WITHHELD": "Withheld", "STOP": "Stop", "TOO_EARLY": "Too early", "NO_MATERIAL_EFFECT": "No material effect",
+    "SHIP": "Ship", "HOLD": "Hold", "CANT_TELL": "Can't tell",
+}  # fmt: skip
+AS_IT_SHOULD_BE = "As it should be"  # what an A/A test's verdict begins with when it found nothing
+NONE = "(none)"  # a dimension without a value
+PRETTY = {NONE: "None given", "pdp": "Product page"}
 UNIT_NAMES = {"user": "users", "session": "sessions", "device": "devices"}
 
 
@@ -160,6 +167,19 @@ def inside(text: str) -> str:
 def sentence_case(text: str) -> str:
     """A text as it stands at the beginning of a sentence."""
     return text[:1].upper() + text[1:]
+
+
+def pretty(name: str) -> str:
+    """A key as a reader sees it: `product_page` is Product page, `(direct)` is Direct, `(none)` is None given."""
+    if name in PRETTY:
+        return PRETTY[name]
+    text = name.strip("()").replace("_", " ")
+    return sentence_case(text) if text.islower() else text
+
+
+def verdict_name(code: str, sentence: str) -> str:
+    """A verdict's name for readers: Can't tell; As it should be where an A/A test found nothing."""
+    return AS_IT_SHOULD_BE if sentence.startswith(f"{AS_IT_SHOULD_BE}:") else VERDICT_NAMES[code]
 
 
 def day(when: date) -> str:
@@ -348,8 +368,8 @@ def cant_tell_at_the_end(change: Change | None, arm: str | None, cause: str | No
 def as_it_should_be(change: Change | None) -> str:
     """An A/A test without a difference."""
     if change is None:
-        return "As it should be: no difference found."
-    return f"As it should be: no difference found ({change.spread.between} on {change.name})."
+        return f"{AS_IT_SHOULD_BE}: no difference found."
+    return f"{AS_IT_SHOULD_BE}: no difference found ({change.spread.between} on {change.name})."
 
 
 def differs_without_cause(change: Change, arm: str | None) -> str:

@@ -5,10 +5,25 @@ from datetime import date
 
 from analysis import words
 
+SMALLEST_SHARE, MOST_ODDS = 0.0001, 1_000_000  # printed as they are; what lies beyond is only said to
+HEADINGS = {"e": "Odds against the plan", "p": "Chance of it under the plan"}
+
 
 def share(value: float) -> str:
-    """A share with as many digits as it takes: 0.32%, 12.4%."""
-    return words.amount(value, unit="share")
+    """A share with two digits that tell, none beyond the second decimal: 0.32%, 12.4%, < 0.01%, > 99.9%."""
+    if 0 < value < SMALLEST_SHARE:
+        return f"< {words.amount(SMALLEST_SHARE, unit='share')}"
+    places = 3 if value >= 0.01 else 4
+    if value < 1 and round(value, places) == 1:
+        return "> 99.9%"
+    return words.amount(round(value, places), unit="share")
+
+
+def odds(e: float) -> str:
+    """Evidence as a bet: what the data would have paid on a split that is off, `> 1,000,000 to 1`."""
+    if e > MOST_ODDS:
+        return f"> {words.whole(MOST_ODDS)} to 1"
+    return f"{words.whole(round(e))} to 1" if e >= 1 else "none"
 
 
 def unknown(cause: str) -> str:
@@ -40,7 +55,8 @@ def split_off(seen: Sequence[tuple[str, float, float]], group: str | None) -> st
     parts = [
         f"{arm} has {share(found)} of the units where {share(planned)} were planned" for arm, found, planned in seen
     ]
-    where = f"in {group} " if group else ""
+    named = "" if group is None else group.replace(words.NONE, words.inside(words.pretty(words.NONE)))
+    where = f"in {named} " if named else ""
     return f"{where}{words.listed(parts)}"
 
 

@@ -25,10 +25,15 @@ NO_SLICES = "This reading was not cut into slices. Declare some in slices.yml be
 ROWS_KEY = "Bar: the likely range, for all rows at once. A grey bar without a mark is noise."
 
 
-def waiting(decisions: int, blocked: int, running: int, unread: int) -> str:
+def waiting(decisions: int, *, blocked: int = 0, running: int = 0, done: int = 0, unread: int = 0) -> str:
     """`2 decisions waiting · 3 still running · 1 blocked`; what is zero is left out, but for the decisions."""
     first = f"{decisions or 'No'} decision{'s' if decisions > 1 else ''} waiting"
-    rest = ((running, "still running"), (blocked, "blocked"), (unread, "without a reading yet"))
+    rest = (
+        (running, "still running"),
+        (blocked, "blocked"),
+        (done, "as it should be"),
+        (unread, "without a reading yet"),
+    )
     return " · ".join([first, *(f"{count} {name}" for count, name in rest if count)])
 
 

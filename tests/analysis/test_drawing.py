@@ -23,7 +23,6 @@ from analysis.drawing import (
     axis_labels,
     axis_numbers,
     contrast,
-    pretty,
     shade,
     step_up,
     vega_day,
@@ -100,12 +99,6 @@ def test_axis_numbers_carry_the_true_minus_and_the_unit() -> None:
     assert "'%'" in axis_numbers("lift", "EUR")
     assert '"€"' in axis_numbers("money", "EUR")
     assert '"SEK "' in axis_numbers("money", "SEK")
-
-
-def test_keys_become_names() -> None:
-    assert [pretty(key) for key in ("product_page", "(direct)", "(none)", "GROCERY")] == [
-        "Product page", "Direct", "None given", "GROCERY"
-    ]  # fmt: skip
 
 
 def test_day_on_a_time_axis() -> None:

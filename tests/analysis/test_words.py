@@ -125,3 +125,32 @@ def test_no_text_of_ours_uses_a_word_that_is_not_for_readers(module: ModuleType)
     said = [text for text in texts if text not in words.NOT_FOR_READERS]
     assert len(said) > 20
     assert not [text for text in said if any(word in text.lower() for word in words.NOT_FOR_READERS)]
+
+
+def test_keys_become_names() -> None:
+    keys = ("product_page", "pdp", "(direct)", "(none)", "GROCERY")
+    assert [words.pretty(key) for key in keys] == ["Product page", "Product page", "Direct", "None given", "GROCERY"]
+
+
+def test_verdicts_have_names_for_readers() -> None:
+    assert words.verdict_name("CANT_TELL", "Can't tell yet: no success metric could be measured.") == "Can't tell"
+    assert words.verdict_name("CANT_TELL", words.as_it_should_be(None)) == "As it should be"
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (0, "0%"), (0.0000587, "< 0.01%"), (0.000587, "0.06%"), (0.00743, "0.74%"), (0.0587, "5.9%"), (0.1243, "12.4%"),
+        (0.5, "50%"), (0.9874, "98.7%"), (0.99996, "> 99.9%"), (1, "100%"),
+    ],
+)  # fmt: skip
+def test_shares_have_two_digits_that_tell(value: float, printed: str) -> None:
+    assert health.share(value) == printed
+
+
+@pytest.mark.parametrize(
+    ("e", "printed"),
+    [(0.2, "none"), (1.2, "1 to 1"), (1_234.5, "1,234 to 1"), (1e6, "1,000,000 to 1"), (1.3e299, "> 1,000,000 to 1")],
+)
+def test_evidence_is_printed_as_odds(e: float, printed: str) -> None:
+    assert health.odds(e) == printed

@@ -1,12 +1,11 @@
 """The overview: one row an experiment, what waits for a decision."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analysis import words
-from analysis.drawing import pretty
-from analysis.pages.views.shared import comparison_of, primary, span, stale_days, treatments
+from analysis.pages.views.shared import as_it_should_be, comparison_of, glyph, primary, span, stale_days, treatments
 from analysis.readout import Check, Interval, Readout, VerdictCode
 from analysis.words import pages as say
 
@@ -22,6 +21,8 @@ class OverviewRow:
     owner: str
     modules: str
     verdict: VerdictCode | None = None  # None: no reading yet
+    verdict_name: str = ""
+    verdict_glyph: str = ""
     metric: str = ""
     lift: str = ""
     money: str = ""
@@ -53,13 +54,18 @@ class Overview:
 
 
 def overview(registered: Sequence[Registration], now: datetime) -> Overview:
-    """All experiments. A decision waits where a verdict asks somebody to act, or a finished run is undecided."""
+    """All experiments. A decision waits where a verdict asks somebody to act, or a finished run is undecided.
+
+    An A/A test that found nothing asks for no decision.
+    """
     rows = sorted((_overview_row(each, now) for each in registered), key=_order)
     readings = [each.reading for each in registered if each.reading is not None]
     waiting = sum(_waits(reading) for reading in readings)
     blocked = sum(reading.withheld for reading in readings)
-    running = len(readings) - waiting - blocked
-    return Overview(say.waiting(waiting, blocked, running, len(registered) - len(readings)), tuple(rows))
+    done = sum(reading.mode == "finished" and not reading.withheld and not _waits(reading) for reading in readings)
+    running = len(readings) - waiting - blocked - done
+    unread = len(registered) - len(readings)
+    return Overview(say.waiting(waiting, blocked=blocked, running=running, done=done, unread=unread), tuple(rows))
 
 
 def _order(row: OverviewRow) -> tuple[float, bool, str]:
@@ -67,11 +73,13 @@ def _order(row: OverviewRow) -> tuple[float, bool, str]:
 
 
 def _waits(reading: Readout) -> bool:
+    if as_it_should_be(reading.verdict):
+        return False
     return reading.verdict.code in ACTED_ON or (reading.mode == "finished" and not reading.withheld)
 
 
 def _overview_row(each: Registration, now: datetime) -> OverviewRow:
-    modules = words.listed([pretty(module) for module in each.modules])
+    modules = words.listed([words.pretty(module) for module in each.modules])
     reading = each.reading
     if reading is None:
         return OverviewRow(each.key, each.name, each.owner, modules)
@@ -82,6 +90,8 @@ def _overview_row(each: Registration, now: datetime) -> OverviewRow:
         owner=each.owner,
         modules=modules,
         verdict=reading.verdict.code,
+        verdict_name=words.verdict_name(reading.verdict.code, reading.verdict.sentence),
+        verdict_glyph=glyph(reading.verdict),
         progress=words.sentence_case(say.day_of(reading.day.n, reading.day.planned)),
         left="finished" if reading.mode == "finished" else say.left(reading.day.n, reading.day.planned) or "",
         done=None if not reading.day.planned else min(reading.day.n / reading.day.planned, 1.0),
@@ -96,14 +106,13 @@ def _with_numbers(row: OverviewRow, reading: Readout) -> OverviewRow:
     comparison = comparison_of(metric, reading.verdict.arm or treatments(reading)[0])
     money = comparison.money_per_day
     known = money if isinstance(money, Interval) else None
-    return OverviewRow(
-        key=row.key, name=row.name, owner=row.owner, modules=row.modules, verdict=row.verdict,
-        progress=row.progress, left=row.left, done=row.done, health=row.health, stale=row.stale,
+    return replace(
+        row,
         metric=metric.label,
         lift=span(comparison.relative),
         money="" if known is None else span(known, unit="money", currency=reading.currency.code),
         at_stake=-1.0 if known is None else abs(known.est),
-    )  # fmt: skip
+    )
 
 
 def health(checks: Sequence[Check]) -> str:

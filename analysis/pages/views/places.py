@@ -1,7 +1,7 @@
 """The slices of a reading: which kinds, which cover a metric, what their cells say."""
 
 from analysis import words
-from analysis.drawing import LOOKS, NONE, pretty
+from analysis.drawing import LOOKS
 from analysis.pages.views.shared import span
 from analysis.readout import Interval, Readout, SliceCell, SliceReadout
 from analysis.words import pages as say
@@ -86,7 +86,7 @@ def cell_rows(reading: Readout, part: SliceReadout, metric: str, arm: str) -> tu
         ]
         text = _cell_text(cell, currency)
         wait = "–" if not cell.days_to_decide else words.whole(cell.days_to_decide)
-        name = ", ".join(pretty(cell.values[dimension]) for dimension in part.dimensions)
+        name = ", ".join(words.pretty(cell.values[dimension]) for dimension in part.dimensions)
         rows.append((name, LOOKS[cell.flag].word, text, *totals, words.whole(cell.units), wait))
     return tuple(rows)
 
@@ -123,7 +123,8 @@ def _shown(cell: SliceCell) -> Interval | None:
 
 def _extreme(word: str, cell: SliceCell, part: SliceReadout, reading: Readout) -> str:
     values = [cell.values[name] for name in reversed(part.dimensions)]
-    names = [words.inside(pretty(value)) for value in values if value != NONE] or [words.inside(pretty(NONE))]
+    given = [value for value in values if value != words.NONE] or [words.NONE]
+    names = [words.inside(words.pretty(value)) for value in given]
     return say.extreme(word, " on ".join(names), _cell_text(cell, reading.currency.code), per_day=_in_money(cell))
 
 

@@ -6,9 +6,10 @@ from datetime import date, datetime
 from importlib.resources import files as packaged
 
 from analysis import words
-from analysis.drawing import LOOKS, pretty
+from analysis.drawing import LOOKS
 from analysis.pages.views.shared import comparison_of, instant, primary, span
 from analysis.readout import Check, Comparison, Estimate, Figure, Interval, MetricReadout, Readout, Status, Verdict
+from analysis.words import health
 from analysis.words import pages as say
 
 SHOWN_GROUPS = 10  # offending groups listed under a check
@@ -205,15 +206,21 @@ def check_lines(checks: Sequence[Check]) -> tuple[CheckLine, ...]:
 def _groups(check: Check) -> tuple[tuple[str, ...], ...]:
     if check.state not in ("fail", "warn") or not check.groups:
         return ()
-    seen = dict.fromkeys(name for group in check.groups for name in group)
+    unused = "e" if check.figures.get("judged_by") == "chi_square" else "p"
+    seen = dict.fromkeys(name for group in check.groups for name in group if name != unused)
     texts = {name for group in check.groups for name, value in group.items() if isinstance(value, str)}
-    names = sorted(seen, key=lambda name: name not in texts)  # what a group is called, then its figures
-    rows = [tuple(_figure(group.get(name)) for name in names) for group in check.groups[:SHOWN_GROUPS]]
-    return (tuple(pretty(name) for name in names), *rows)
+    # what a group is called, then its counts, then how they were judged
+    names = sorted(seen, key=lambda name: (name not in texts, name in health.HEADINGS))
+    rows = [tuple(_figure(name, group.get(name)) for name in names) for group in check.groups[:SHOWN_GROUPS]]
+    return (tuple(health.HEADINGS.get(name, words.pretty(name)) for name in names), *rows)
 
 
-def _figure(value: Figure) -> str:
+def _figure(name: str, value: Figure) -> str:
     match value:
+        case float() | int() if name == "e":
+            return health.odds(value)
+        case float() | int() if name == "p":
+            return health.share(value)
         case None:
             return "–"
         case bool():
@@ -222,7 +229,7 @@ def _figure(value: Figure) -> str:
             return words.whole(value)
         case float():
             return words.amount(value, unit="count")
-    return value
+    return value.replace(words.NONE, words.inside(words.pretty(words.NONE)))
 
 
 def reasons(verdict: Verdict) -> tuple[str, ...]:
@@ -255,12 +262,12 @@ def fine_print(reading: Readout, arm: str) -> tuple[tuple[str, tuple[tuple[str, 
         adjustment = comparison_of(primary(reading), arm).adjustment
         method.append(("Variance reduction", adjustment.words if adjustment is not None else "none: no adjustment"))
     excluded = [
-        (f"{each.key}: {pretty(cause).lower()}", words.whole(count))
+        (f"{each.key}: {words.pretty(cause).lower()}", words.whole(count))
         for each in reading.arms
         for cause, count in each.units_excluded.items()
     ]
     excluded += [
-        (f"all arms: {pretty(cause).lower()}", words.whole(count)) for cause, count in reading.exclusions.items()
+        (f"all arms: {words.pretty(cause).lower()}", words.whole(count)) for cause, count in reading.exclusions.items()
     ]
     source = [
         ("Definition", f"version {origin.definition_version}, {origin.definition_digest[:12]}"),

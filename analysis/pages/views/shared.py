@@ -4,18 +4,25 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from analysis import words
-from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, VerdictCode
+from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, Verdict, VerdictCode
 from analysis.words import pages as say
 
 STALE_AFTER = timedelta(days=2)  # a running experiment is refreshed daily
-VERDICT_NAMES: Mapping[VerdictCode, str] = {
-    "WITHHELD": "Withheld", "STOP": "Stop", "TOO_EARLY": "Too early", "NO_MATERIAL_EFFECT": "No material effect",
-    "SHIP": "Ship", "HOLD": "Hold", "CANT_TELL": "Can't tell",
-}  # fmt: skip
 VERDICT_GLYPHS: Mapping[VerdictCode, str] = {
     "WITHHELD": "⊘", "STOP": "▼", "TOO_EARLY": "○", "NO_MATERIAL_EFFECT": "●", "SHIP": "▲", "HOLD": "■",
     "CANT_TELL": "~",
 }  # fmt: skip
+
+
+def as_it_should_be(verdict: Verdict) -> bool:
+    """Whether an A/A test found nothing, neither a difference nor a guardrail beyond its limit."""
+    healthy = words.verdict_name(verdict.code, verdict.sentence) == words.AS_IT_SHOULD_BE
+    return healthy and all(because.rule != "guardrail_breached" for because in verdict.because)
+
+
+def glyph(verdict: Verdict) -> str:
+    """What stands before a verdict's name."""
+    return "●" if as_it_should_be(verdict) else VERDICT_GLYPHS[verdict.code]
 
 
 def primary(reading: Readout) -> MetricReadout:

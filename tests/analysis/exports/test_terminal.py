@@ -34,7 +34,7 @@ def test_rows_are_the_readouts_and_the_limit_stands_beside() -> None:
     assert re.split(r"\s{2,}", row.strip()) == [
         "Share of order lines sent back", "8.1%", "8.02%", "−1.0% (−6.7% to +4.7%)", "● Inside its limit (10%)"
     ]  # fmt: skip
-    assert "▲ homepage, decor: revenue per user +€3,200 (+€1,400 to +€5,100) a day" in text
+    assert "▲ Homepage, Decor: revenue per user +€3,200 (+€1,400 to +€5,100) a day" in text
 
 
 def test_a_missing_number_says_why() -> None:
@@ -54,9 +54,14 @@ def test_withheld_prints_cause_arms_and_checks_and_no_number_of_a_metric() -> No
 
 
 def test_arms_are_named_only_where_there_are_several() -> None:
-    assert "als_v2, homepage" not in _printed(example("SHIP"))
-    assert "mens, homepage, decor" in _printed(example("TWO_TREATMENTS"))
+    assert "als_v2, Homepage" not in _printed(example("SHIP"))
+    assert "mens, Homepage, Decor" in _printed(example("TWO_TREATMENTS"))
 
 
 def test_it_fits_a_narrow_terminal() -> None:
     assert max(len(line) for line in _printed(example("TWO_TREATMENTS"), width=80).splitlines()) <= 80
+
+
+def test_the_verdict_is_named_as_people_write_it() -> None:
+    assert "CAN'T TELL" in _printed(example("CANT_TELL"))
+    assert "NO MATERIAL EFFECT" in _printed(example("NO_MATERIAL_EFFECT"))

@@ -237,7 +237,7 @@ def test_duplicates_are_deduped_and_block_only_when_one_arm_has_more() -> None:
     assert (_check(equal, "SH-04").state, equal.holds) == ("fail", ())
     unequal = evaluate(_evidence(duplicates=_duplicates(20, 120)))
     assert _held(unequal, "SH-04") is None
-    assert "0.667% in control and 4% in new" in unequal.holds[0].cause
+    assert "0.67% in control and 4% in new" in unequal.holds[0].cause
 
 
 @pytest.mark.parametrize(

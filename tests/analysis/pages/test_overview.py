@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.readout import Because
 from tests.analysis.pages.conftest import OpenPage, said, visit
 from tests.helpers import published
 from tests.helpers.readouts import CASES, example, examples
@@ -28,6 +29,23 @@ def test_headline_counts_decisions_runs_and_blocks(open_page: OpenPage) -> None:
 def test_finished_run_without_a_verdict_waits_for_somebody(open_page: OpenPage) -> None:
     client = open_page("overview", [example("CANT_TELL", mode="finished")])
     assert client.title[0].value == "1 decision waiting"
+
+
+def test_an_a_a_test_that_found_nothing_waits_for_nobody(open_page: OpenPage) -> None:
+    undecided = example("CANT_TELL", mode="finished")
+    same = {"sentence": "As it should be: no difference found (between −5.0% and +8.6% on revenue per user)."}
+    healthy = undecided.model_copy(update={"verdict": undecided.verdict.model_copy(update=same)})
+    client = open_page("overview", [healthy])
+    assert client.title[0].value == "No decision waiting · 1 as it should be"
+    assert "● As it should be" in text(rows(client)[0])
+    breached = Because(rule="guardrail_breached", metric="oos", words="Meanwhile it looks worse.")
+    harmed = healthy.verdict.model_copy(update={"because": (breached,)})
+    other = healthy.experiment.model_copy(update={"key": "other"})
+    client = open_page(
+        "overview",
+        [healthy.model_copy(update={"verdict": harmed, "experiment": other, "snapshot_id": "f" * 16})],
+    )
+    assert client.title[0].value == "1 decision waiting · 1 as it should be"
 
 
 def test_rows_stand_by_money_at_stake_and_say_their_range(open_page: OpenPage) -> None:

@@ -118,6 +118,16 @@ def test_withheld_page_has_cause_owner_fix_checks_and_counts_but_no_chart_or_met
     assert "Revenue per user" not in text
 
 
+def test_a_split_that_is_off_is_told_in_odds_and_without_the_figure_that_did_not_judge(open_page: OpenPage) -> None:
+    reading = example("WITHHELD")
+    group = {"group": "browser = (none)", "e": 1.7e280, "p": 1e-300, "units control": 900, "units als_v2": 100}
+    split = next(check for check in reading.checks if check.id == "SH-01")
+    checks = (split.model_copy(update={"figures": {"judged_by": "e"}, "groups": (group,)}),)
+    text = said(open_page("readout", [reading.model_copy(update={"checks": checks})]))
+    assert "Group Units als v2 Units control Odds against the plan" in text
+    assert "browser = none given 100 900 > 1,000,000 to 1" in text
+
+
 def test_old_reading_says_its_age_and_what_to_do(open_page: OpenPage) -> None:
     text = said(open_page("readout", [example("STOP")]))
     assert "This reading is old: data 10 days old. Load the newer logs and run `truelift refresh cart_bundles`." in text

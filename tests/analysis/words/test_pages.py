@@ -12,13 +12,16 @@ from analysis.words import pages as say
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        ((2, 1, 3, 0), "2 decisions waiting · 3 still running · 1 blocked"),
-        ((1, 0, 0, 0), "1 decision waiting"),
-        ((0, 0, 1, 2), "No decision waiting · 1 still running · 2 without a reading yet"),
+        ({"decisions": 2, "blocked": 1, "running": 3}, "2 decisions waiting · 3 still running · 1 blocked"),
+        ({"decisions": 1}, "1 decision waiting"),
+        (
+            {"decisions": 0, "running": 1, "done": 1, "unread": 2},
+            "No decision waiting · 1 still running · 1 as it should be · 2 without a reading yet",
+        ),
     ],
 )
-def test_headline_of_the_overview(counts: tuple[int, int, int, int], told: str) -> None:
-    assert say.waiting(*counts) == told
+def test_headline_of_the_overview(counts: dict[str, int], told: str) -> None:
+    assert say.waiting(**counts) == told
 
 
 def test_days() -> None:
