@@ -58,7 +58,7 @@ def start(
     shop = open_shop(home)
     with Store.open(shop.store_url) as store:
         phase = lifecycle.start(store, shop, key, actor=actor(), reason=reason, now=datetime.now(UTC))
-    since = f"{phase.started_at:%Y-%m-%d %H:%M}"
+    since = f"{phase.started_at.astimezone(UTC):%Y-%m-%d %H:%M}"
     assumed = " (assumed: write analysis.planned_units to plan it)" if phase.planned_units_assumed else ""
     typer.echo(
         f"{key}: phase {phase.number} runs from {since} UTC, with {len(phase.metrics)} metrics "

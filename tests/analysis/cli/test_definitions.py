@@ -94,6 +94,12 @@ def test_an_assumed_plan_is_said(home: Shop) -> None:
     assert "planned for 10,000 units (assumed: write analysis.planned_units to plan it)" in output
 
 
+def test_a_start_in_another_zone_is_said_in_utc(home: Shop) -> None:
+    berlin = changed(("start_at: 2026-12-01T09:00:00Z", "start_at: 2026-12-01T00:00:00+01:00"))
+    run("register", written(home, berlin), "--home", home.home)
+    assert "runs from 2026-11-30 23:00 UTC" in run("start", "home_als_v2", "--home", home.home).output
+
+
 def test_what_cannot_be_done_is_an_error_with_exit_2(home: Shop, tmp_path: Path) -> None:
     wrong = written(home, changed(("is_control: true", "is_control: false")))
     assert failed(run("register", wrong, "--home", home.home)).exit_code == 2
