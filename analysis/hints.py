@@ -27,6 +27,11 @@ def as_typed(text: str, home: str | None) -> str:
     return _COMMAND.sub(lambda found: f"`{typed(found[1], home)}`", text)
 
 
+def app_home() -> str | None:
+    """What --home has to name in a hint of the app."""
+    return os.environ.get(TYPED_HOME) or None
+
+
 def needed(home: Path | None) -> str | None:
     """What --home has to name; None where a command finds the shop without it."""
     default = Path(os.environ.get("TRUELIFT_HOME") or "shop")

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.helpers import published
-from tests.helpers.readouts import example, examples
+from tests.helpers.readouts import ODD, example, examples, odd_names
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ def app(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The address of `truelift app` on a shop with every example; only where there is a browser to open it."""
     assert browser.is_connected()
     folder = tmp_path_factory.mktemp("browser")
-    home = published.shop(folder / "shop", examples().values())
+    home = published.shop(folder / "shop", [*examples().values(), odd_names()])
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -117,7 +117,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
 def test_from_the_overview_to_a_verdict_and_its_charts(app: str, visit: Visit, tmp_path: Path) -> None:
     reading = example("SHIP")
     visit.open(app)
-    expect(visit.page.locator("h1")).to_have_text("4 decisions waiting · 3 still running · 1 blocked")
+    expect(visit.page.locator("h1")).to_have_text("4 decisions waiting · 4 still running · 1 blocked")
     visit.page.get_by_role("link", name=reading.experiment.name).click()
     expect(visit.page.locator(".banner p")).to_have_text(reading.verdict.sentence)
     visit.settle()
@@ -128,6 +128,16 @@ def test_from_the_overview_to_a_verdict_and_its_charts(app: str, visit: Visit, t
     picture = tmp_path / "readout.png"
     visit.page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_it_is(app: str, visit: Visit) -> None:
+    visit.open(f"{app}/readout?experiment=odd_names")
+    visit.charts(2)
+    for place in ("h1", "h3 >> nth=1", '[data-testid="stMetricLabel"] >> nth=0'):
+        assert ODD in visit.page.locator(place).inner_text().replace("\u2060", "")
+    visit.open(f"{app}/where?experiment=odd_names")
+    visit.charts(1)
+    assert ODD in visit.page.locator("h3").first.inner_text().replace("\u2060", "")
 
 
 def test_filters_are_in_the_address_and_stay_over_pages_and_reloads(app: str, visit: Visit) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import analysis
+from analysis import hints
 from analysis.cli.context import Home
 from experiments.shop import open_shop
 
@@ -47,6 +48,7 @@ def serve(
 ) -> None:
     """Open the app: what waits for a decision, every readout, and where it helps and hurts. Ctrl+C ends it."""
     shop = open_shop(home)
+    os.environ[hints.TYPED_HOME] = hints.needed(home) or ""
     os.environ["TRUELIFT_HOME"] = str(shop.home.resolve())
     typer.echo(f"truelift: {shop.home} at http://{address}:{port}", err=True)
     sys.stdout.flush()

@@ -17,7 +17,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
-from analysis import words
+from analysis import hints, words
 from analysis.pages.style import CSS
 from analysis.pages.views import listing, places, result, shared
 from analysis.readout import Readout, SliceReadout, Verdict
@@ -26,16 +26,28 @@ from experiments.errors import NotFoundError, TrueliftError, nearest
 from experiments.shop import open_shop
 from experiments.store import Registered, Snapshot, Store
 
-REGISTER = """\
-truelift validate my_test.yml       # every problem at once
-truelift register my_test.yml
-truelift start my_test
-"""
-READ = """\
-truelift load logs.parquet --mapping my.mapping.yml   # your own logs, as they are
-truelift refresh my_test                              # a verdict, published here
-"""
-NO_SHOP = "./run demo                          # a small made-up shop, loaded and read\ntruelift init shop\n"
+MAKE = ("demo", "init shop")  # a small made-up shop, loaded and read; or one's own
+REGISTER = ("validate my_test.yml", "register my_test.yml", "start my_test")
+READ = ("load logs.parquet --mapping my.mapping.yml", "refresh my_test")
+
+
+# --- texts -----------------------------------------------------------------------------------------------
+
+_MARKDOWN = re.compile(r"[\\`*\[\]<>#$~|&@]|(?<!\w)_|_(?!\w)|-(?=[->])|:(?=[\w/])|^[-+](?=\s)|(?<=\d)[.)](?=\s)")
+
+
+def literal(text: str) -> str:
+    """A text that Markdown prints as it is: no emphasis, formula, emoji, arrow or link, no break after a sign.
+
+    Each character that could begin one is escaped, and a joiner keeps it apart from the next.
+    """
+    told = _MARKDOWN.sub(lambda found: f"\\{found[0]}\u2060", text)
+    return re.sub(r"([+\u2212])(?=[^\s\u2060])", "\\1\u2060", told)
+
+
+def typed(text: str) -> str:
+    """A text with its commands as they are typed where the app was opened."""
+    return hints.as_typed(text, hints.app_home())
 
 
 # --- reading ---------------------------------------------------------------------------------------------
@@ -62,25 +74,26 @@ def begin() -> Store:
     try:
         return _store(open_shop(None).store_url)
     except NotFoundError as error:
-        empty("No shop yet", f"{error}", NO_SHOP + REGISTER + READ)
+        empty("No shop yet", f"{error}", (*MAKE, *REGISTER, *READ))
     except TrueliftError as error:
-        empty("This shop cannot be opened", f"{error}", None)
+        empty("This shop cannot be opened", f"{error}")
     raise AssertionError("st.stop ends the page")
 
 
-def empty(title: str, told: str, commands: str | None) -> None:
+def empty(title: str, told: str, commands: Sequence[str] = ()) -> None:
     """A page without anything to show: what is missing, and the commands that bring it. Ends the page."""
-    st.title(title, anchor=False)
-    st.write(told)
-    if commands is not None:
+    st.title(literal(title), anchor=False)
+    st.write(literal(typed(told)))
+    if commands:
         st.write("What to do next:")
-        st.code(commands, language=None, wrap_lines=True)
+        lines = [hints.typed(command, hints.app_home()) for command in commands]
+        st.code("\n".join(lines), language=None, wrap_lines=True)
     st.stop()
 
 
 def no_experiments() -> None:
     """A shop without an experiment. Ends the page."""
-    empty("No experiment is registered yet", "Describe one in a YAML file and register it.", REGISTER + READ)
+    empty("No experiment is registered yet", "Describe one in a YAML file and register it.", (*REGISTER, *READ))
 
 
 def readings(store: Store) -> tuple[listing.Registration, ...]:
@@ -138,7 +151,7 @@ def _snapshot(store: Store, key: str, filters: DeltaGenerator) -> Snapshot:
     """The snapshot the address pins, else the newest of the phase it names, else the newest."""
     heads = store.snapshots(key)
     if not heads:
-        steps = f"truelift start {key}\ntruelift load FILE --mapping MAPPING\ntruelift refresh {key}"
+        steps = (f"start {key}", "load FILE --mapping MAPPING", f"refresh {key}")
         empty(store.definition(key).experiment.name, say.no_reading(key), steps)
     phases = sorted({head.phase for head in heads}, reverse=True)
     phase = int(choose("Phase", "phase", {str(number): str(number) for number in phases}, on=filters))
@@ -153,7 +166,7 @@ def _snapshot(store: Store, key: str, filters: DeltaGenerator) -> Snapshot:
         held["snapshot"] = pinned
         return store.snapshot(pinned)
     if held.get("snapshot") != pinned:  # not left over from another experiment this reader looked at
-        st.info(say.no_snapshot(pinned))
+        st.info(literal(say.no_snapshot(pinned)))
     _address("snapshot", None)
     return latest
 
@@ -161,7 +174,7 @@ def _snapshot(store: Store, key: str, filters: DeltaGenerator) -> Snapshot:
 def _unknown_experiment(named: str, keys: Sequence[str]) -> None:
     near = nearest(named, keys)
     st.title("No such experiment", anchor=False)
-    st.write(say.no_experiment(named, near))
+    st.write(literal(say.no_experiment(named, near)))
     for key in near or tuple(keys)[:5]:
         st.html(f'<p><a href="?{urlencode({"experiment": key})}">{escape(key)}</a></p>')
     st.stop()
@@ -202,7 +215,7 @@ def choose(
     wanted = st.query_params.get(key)
     if wanted is not None and wanted not in values and wanted not in options:
         if wanted != shown.get(key):  # not left over from another experiment or slice this reader looked at
-            st.info(say.no_option(label.lower(), wanted, options[default]))
+            st.info(literal(say.no_option(label.lower(), wanted, options[default])))
         wanted = None
     if len(options) == 1:
         _address(key, options[default] if pin else None)
@@ -238,7 +251,7 @@ def head(store: Store, asked: Asked) -> Verdict:
     """The head of every page on one reading: its name, the arm's verdict (returned too), and the facts beneath."""
     reading, verdict = asked.reading, result.verdict_of(asked.reading, asked.arm)
     shown = result.header(reading, asked.published)
-    st.title(shown.title, anchor=False)
+    st.title(literal(shown.title), anchor=False)
     notices(store, reading, asked.published)
     banner(verdict)
     facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown.facts)
@@ -254,7 +267,7 @@ def notices(store: Store, reading: Readout, published: datetime) -> None:
         return
     age = shared.stale_days(reading, now())
     if age is not None:
-        st.html(f'<p class="stale" role="status">{escape(say.stale_notice(age, reading.experiment.key))}</p>')
+        st.html(f'<p class="stale" role="status">{escape(typed(say.stale_notice(age, reading.experiment.key)))}</p>')
 
 
 def banner(verdict: Verdict) -> None:
@@ -271,16 +284,10 @@ def cards(reading: Readout, arm: str) -> None:
     shown = result.cards(reading, arm)
     columns = st.container(key="cards").columns(len(shown), gap="small")
     for column, card in zip(columns, shown, strict=True):
-        detail = _whole(card.detail) or None
         column.metric(
-            card.label, _whole(card.value), detail, delta_color="off", delta_arrow="off", border=True, help=card.help,
-            height="stretch",
+            literal(card.label), literal(card.value), literal(card.detail) or None, delta_color="off",
+            delta_arrow="off", border=True, help=None if card.help is None else literal(card.help), height="stretch",
         )  # fmt: skip
-
-
-def _whole(text: str) -> str:
-    """The text with no line break between a sign and its currency."""
-    return re.sub(r"([+\u2212])(?=\D)", "\\1\u2060", text)
 
 
 def chart(drawn: alt.LayerChart) -> None:
@@ -375,7 +382,7 @@ def _overview_row(row: listing.OverviewRow) -> str:
     if row.verdict is None:
         chip, small = (
             '<span class="chip">No reading yet</span>',
-            small + f"<small>{escape(say.no_reading(row.key))}</small>",
+            small + f"<small>{escape(typed(say.no_reading(row.key)))}</small>",
         )
     else:
         named = f'<span aria-hidden="true">{row.verdict_glyph}</span> {escape(row.verdict_name)}'

@@ -23,7 +23,7 @@ if not reading.withheld:
         heading, bands = st.container(), result.series_metrics(reading, arm)
         if bands:
             metric = components.choose("Metric", "metric", bands, widget=components.selectbox)
-            heading.subheader(say.day_by_day(bands[metric]), anchor=False)
+            heading.subheader(components.literal(say.day_by_day(bands[metric])), anchor=False)
             components.chart(charts.band(reading, metric, arm))
         st.caption(say.BAND_KEY if bands else say.NO_BAND)
 

@@ -30,8 +30,8 @@ slices = places.slices(reading, kind, metric, arm)
 chosen = components.choose("Slice", "slice", slices, widget=components.selectbox, on=cuts)
 part = places.slice_of(reading, chosen)
 
-st.subheader(places.where_headline(reading, part, metric, arm), anchor=False)
-st.write(places.extremes(reading, part, metric, arm))
+st.subheader(components.literal(places.where_headline(reading, part, metric, arm)), anchor=False)
+st.write(components.literal(places.extremes(reading, part, metric, arm)))
 st.caption(places.kind_note(reading, kind))
 if len(part.dimensions) == 2:
     show = components.choose("Show", "show", {"all": "All", "material": "Material only"})
@@ -44,6 +44,6 @@ else:
     components.chart(charts.parts(reading, chosen, metric, arm))
     st.caption(say.ROWS_KEY)
 if part.words:
-    st.write(part.words)
+    st.write(components.literal(part.words))
 components.cells(reading, part, metric, arm)
 components.share("where", reading, arm, metric=metric, slice=chosen)

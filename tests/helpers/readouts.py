@@ -120,6 +120,18 @@ def example(name: str, **changes: object) -> Readout:
     return _build(CASES[name]).model_copy(update=changes)
 
 
+ODD = r"$\alpha$ *a* <b>b</b> _c_ `d` :smile: -> [e](f) :red[g] ~~h~~ www.i.org"  # markup, were it not a name
+
+
+def odd_names() -> Readout:
+    """A reading whose experiment and first metric have a name that looks like markup."""
+    reading = example("CANT_TELL")
+    head = reading.experiment.model_copy(update={"key": "odd_names", "name": ODD})
+    first, *others = reading.metrics or ()
+    named = first.model_copy(update={"label": ODD})
+    return reading.model_copy(update={"experiment": head, "metrics": (named, *others), "snapshot_id": "0dd" * 5 + "0"})
+
+
 def examples() -> dict[str, Readout]:
     """Every example by name."""
     return {name: _build(case) for name, case in CASES.items()}

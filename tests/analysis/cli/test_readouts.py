@@ -38,6 +38,15 @@ def test_it_prints_the_verdict_first(home: Path) -> None:
     assert example("SHIP").snapshot_id in text
 
 
+def test_a_name_is_printed_as_it_is(tmp_path: Path) -> None:
+    brackets = "[bold]a[/bold] :smile: [/]"
+    head = example("SHIP").experiment.model_copy(update={"name": brackets})
+    first, *others = example("SHIP").metrics or ()
+    metrics = (first.model_copy(update={"label": brackets}), *others)
+    home = shop(tmp_path / "shop", [example("SHIP", experiment=head, metrics=metrics)])
+    assert _run(home, "readout", "home_als_v2").count(brackets) >= 2
+
+
 def test_json_is_the_readout_itself(home: Path) -> None:
     text = _run(home, "readout", "home_als_v2", "--json")
     assert Readout.from_json(text) == example("SHIP")

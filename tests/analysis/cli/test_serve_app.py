@@ -27,6 +27,7 @@ def cli(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
 
     monkeypatch.setattr(os, "execv", become)
     monkeypatch.setenv("TRUELIFT_HOME", "")
+    monkeypatch.setenv("TRUELIFT_TYPED_HOME", "")
     app = typer.Typer()
     app.callback()(lambda: None)
     serve_app.register(app)
@@ -43,6 +44,7 @@ def test_serves_the_named_shop_without_usage_statistics(cli: typer.Typer, tmp_pa
     assert Path(arguments[4]) == ROOT / "app.py"
     assert {"--browser.gatherUsageStats=false", "--server.port=8700", "--server.address=localhost"} <= set(arguments)
     assert os.environ["TRUELIFT_HOME"] == str(home)
+    assert os.environ["TRUELIFT_TYPED_HOME"] == str(home)  # what its hints name
     assert "http://localhost:8700" in done.stderr
 
 

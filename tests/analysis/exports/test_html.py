@@ -7,7 +7,7 @@ import pytest
 
 from analysis.exports.html import to_html
 from analysis.readout import Readout
-from tests.helpers.readouts import example
+from tests.helpers.readouts import ODD, example, odd_names
 
 NAMES = ("SHIP", "STOP", "WITHHELD", "TOO_EARLY", "TWO_TREATMENTS")
 
@@ -101,6 +101,14 @@ def test_markup_in_a_name_stays_text() -> None:
     html = to_html(example("WITHHELD").model_copy(update={"experiment": head}))
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_a_name_is_printed_as_it_is() -> None:
+    html = to_html(odd_names())
+    page = Page(html)
+    assert page.text.count(ODD) >= 3  # title, heading, the metric's row
+    assert any(ODD in name for name in page.names)
+    assert "<b>b" not in html
 
 
 def test_the_same_readout_gives_the_same_file() -> None:

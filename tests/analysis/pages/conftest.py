@@ -67,18 +67,20 @@ def visit(page: str, address: Mapping[str, str] | None = None) -> AppTest:
 def said(client: AppTest) -> str:
     """Everything the page says, in order of kind, without markup and style sheets."""
     kinds = (client.title, client.subheader, client.markdown, client.caption, client.info, client.code, client.html)
-    texts = [str(element.value) for kind in kinds for element in kind]
+    texts = [plain(str(element.value)) for kind in kinds for element in kind]
     texts += [" ".join(card) for card in cards(client)]
     bare = [unescape(re.sub(r"<[^>]+>", " ", text)) for text in texts if not text.startswith("<style>")]
     return re.sub(r"\s+", " ", " ".join(bare))
 
 
 def cards(client: AppTest) -> list[tuple[str, str, str]]:
-    """Label, value and detail of each card, without the joiners that keep a sign on its number's line."""
-    return [
-        (card.label, str(card.value).replace("\u2060", ""), str(card.delta).replace("\u2060", ""))
-        for card in client.metric
-    ]
+    """Label, value and detail of each card."""
+    return [(plain(card.label), plain(str(card.value)), plain(str(card.delta))) for card in client.metric]
+
+
+def plain(text: str) -> str:
+    """What Markdown shows of an escaped text, without the joiners that keep a sign on its number's line."""
+    return re.sub(r"\\(.)\u2060", r"\1", text).replace("\u2060", "")
 
 
 @dataclass(frozen=True)

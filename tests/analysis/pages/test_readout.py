@@ -12,9 +12,9 @@ from analysis import words
 from analysis.drawing import LOOKS
 from analysis.readout import Interval, Readout
 from experiments.store import Store
-from tests.analysis.pages.conftest import OpenPage, cards, charts, said
+from tests.analysis.pages.conftest import OpenPage, cards, charts, plain, said
 from tests.helpers import published
-from tests.helpers.readouts import CASES, example
+from tests.helpers.readouts import CASES, ODD, example, odd_names
 
 CODES = sorted(CASES)
 
@@ -126,6 +126,18 @@ def test_a_split_that_is_off_is_told_in_odds_and_without_the_figure_that_did_not
     text = said(open_page("readout", [reading.model_copy(update={"checks": checks})]))
     assert "Group Units als v2 Units control Odds against the plan" in text
     assert "browser = none given 100 900 > 1,000,000 to 1" in text
+
+
+@pytest.mark.parametrize("page", ["readout", "where"])
+def test_a_name_is_never_markup(open_page: OpenPage, page: str) -> None:
+    client = open_page(page, [odd_names()])
+    assert plain(client.title[0].value) == ODD
+    shown = [element.value for kind in (client.title, client.subheader, client.markdown) for element in kind]
+    shown += [text for card in client.metric for text in (card.label, card.value, card.delta)]
+    assert sum(ODD in plain(text) for text in shown) >= 2
+    for text in shown:
+        assert re.search(r"(?<!\\)[$*<>`~\[\]]|(?<!\\):\w", text) is None, text
+    assert not any("<b>b" in str(element.value) for element in client.html)
 
 
 def test_old_reading_says_its_age_and_what_to_do(open_page: OpenPage) -> None:

@@ -3,7 +3,7 @@
 import re
 
 from analysis.readout import Readout
-from tests.analysis.pages.conftest import OpenPage, charts, said
+from tests.analysis.pages.conftest import OpenPage, charts, plain, said
 from tests.helpers.readouts import CATEGORIES, MODULES, example
 
 
@@ -23,7 +23,7 @@ def with_margins(reading: Readout) -> Readout:
 def test_headline_counts_cells_and_names_the_best_and_the_worst_as_ranges(open_page: OpenPage) -> None:
     reading = example("NO_MATERIAL_EFFECT")
     client = open_page("where", [reading])
-    headline = client.subheader[0].value
+    headline = plain(client.subheader[0].value)
     cells = reading.slices[0].cells if reading.slices else ()
     gains, losses = (sum(cell.flag == flag for cell in cells) for flag in ("gain", "loss"))
     assert headline.startswith(f"Revenue per user: {gains} of 20 cells are better, {losses} are worse")
