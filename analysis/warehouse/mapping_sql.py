@@ -218,7 +218,7 @@ class _Query:
         """Layers `<name>.0` (as it is in the source), `.1`, … up to the contract's type; of money, to its text."""
         at, part = f"{self.at}.columns.{name}", self.contract[name]
         value = (
-            Typed(sql("printf(:p, line)", p=literal(take.row_number)), "text")
+            Typed(sql("printf(:p, place)", p=literal(take.row_number)), "text")
             if take.row_number is not None
             else self._read(at, take.column, take.each)
         )

@@ -1,15 +1,17 @@
 """Reading a log file: Parquet, CSV or JSON lines, plain or gzipped, in batches, into the table `stage`.
 
 Nothing of a file is judged here but whether it can be read: a CSV record with too many or too few fields and
-a line that is no JSON object go to `stage_malformed` with their text, everything else to `stage`, both
-numbered by `line`: the place among the file's data rows, from 1 (in JSON lines: the line of the file).
+a line that is no JSON object go to `stage_malformed` with their text, everything else to `stage`, both numbered by
+`line`: where the row begins in the file as an editor shows it (a CSV header is line 1), in Parquet the row from 1.
+`place` is the place among the data rows, from 1 (in JSON lines: the line).
 """
 
 import csv
 import hashlib
 import io
+from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,7 @@ Progress = Callable[[int, int], None]  # bytes read, bytes in all
 
 _BATCH_ROWS = 131_072
 _BLOCK_BYTES = 8 << 20
+_FIRST_LINE = 2  # of a CSV file's data: the header is line 1
 _DELIMITERS = (",", ";", "\t", "|")
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -135,8 +138,8 @@ def _stage_parquet(
         _create(connection, file.schema_arrow.empty_table(), names)
         total = max(file.metadata.num_rows, 1)
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            lines = np.arange(done + 1, done + batch.num_rows + 1, dtype=np.int64)
-            _insert(connection, pa.Table.from_batches([batch]), names, lines)
+            places = np.arange(done + 1, done + batch.num_rows + 1, dtype=np.int64)
+            _insert(connection, batch, names, places, first_line=1)
             done += batch.num_rows
             progress(source.size * done // total, source.size)
     return names
@@ -159,17 +162,20 @@ def _create(connection: duckdb.DuckDBPyConnection, empty: pa.Table, names: dict[
     kinds = connection.table("source_batch").types
     connection.unregister("source_batch")
     columns = ", ".join(f"{name} {kind}" for name, kind in zip(names.values(), kinds, strict=True))
-    connection.execute(f"create temp table stage (line bigint, raw varchar, {columns})")
+    connection.execute(f"create temp table stage (line bigint, place bigint, raw varchar, {columns})")
 
 
 def _insert(
     connection: duckdb.DuckDBPyConnection,
-    table: pa.Table,
+    batch: pa.RecordBatch,
     names: dict[str, str],
-    lines: np.ndarray[tuple[int], np.dtype[np.int64]],
+    places: np.ndarray[tuple[int], np.dtype[np.int64]],
+    *,
+    first_line: int,
 ) -> None:
-    renamed = table.rename_columns(list(names.values()))
-    connection.register("source_batch", renamed.append_column("line", pa.array(lines)))
+    table = pa.Table.from_batches([batch]).rename_columns(list(names.values()))
+    table = table.append_column("place", pa.array(places)).append_column("line", pa.array(places + (first_line - 1)))
+    connection.register("source_batch", table)
     connection.execute("insert into stage by name select * from source_batch")
     connection.unregister("source_batch")
 
@@ -195,8 +201,9 @@ def _stage_csv(
     _create(connection, pa.table({name: pa.array([], pa.string()) for name in names}), names)
     done, noted = 0, 0
     with _bytes(source) as (stream, position):
+        newlines = _Newlines(stream)
         reader = pyarrow.csv.open_csv(
-            stream,
+            pa.PythonFile(newlines, mode="r"),
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False,
                 block_size=_BLOCK_BYTES,
@@ -214,15 +221,62 @@ def _stage_csv(
         for batch in reader:
             before = np.array([number - 1 - place for place, (number, _) in enumerate(malformed)], dtype=np.int64)
             index = np.arange(done, done + batch.num_rows, dtype=np.int64)
-            _insert(
-                connection, pa.Table.from_batches([batch]), names, index + 1 + np.searchsorted(before, index, "right")
-            )
+            places = index + 1 + np.searchsorted(before, index, "right")
+            _insert(connection, batch, names, places, first_line=_FIRST_LINE)
             done += batch.num_rows
             _note_malformed(connection, malformed[noted:])
             noted = len(malformed)
             progress(position(), source.size)
     _note_malformed(connection, malformed[noted:])
+    if newlines.lines != done + len(malformed) + 1:
+        _number_by_reading(connection, source, delimiter)
     return names
+
+
+class _Newlines:
+    """A stream of bytes that counts the lines read of it."""
+
+    closed = False
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self.stream, self.count, self.last = stream, 0, b"\n"
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        block: bytes = self.stream.read(size)
+        self.count += block.count(b"\n")
+        self.last = block[-1:] or self.last
+        return block
+
+    def close(self) -> None:
+        """Leave the stream to its owner."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines there were, the last one also without an end."""
+        return self.count + (self.last != b"\n")
+
+
+def _number_by_reading(connection: duckdb.DuckDBPyConnection, source: SourceFile, delimiter: str) -> None:
+    """Set the lines of a file that has blank lines, or line breaks in quotes: the records are read once more."""
+    starts = array("q")
+    with _bytes(source) as (stream, _):
+        text = io.TextIOWrapper(stream, encoding=source.layout.encoding, errors="replace", newline="")
+        records = csv.reader(text, delimiter=delimiter, quotechar=source.layout.quote)
+        end = 0
+        with suppress(csv.Error):  # a field beyond the reader's limit: what follows keeps the number of its place
+            for record in records:
+                if record:
+                    starts.append(end + 1)
+                end = records.line_num
+        text.detach()
+    begins = pa.table({"place": np.arange(len(starts)), "line": np.frombuffer(starts, np.int64)})
+    connection.register("source_batch", begins)
+    connection.execute("update stage set line = begins.line from source_batch as begins "
+                       "where begins.place = stage.place")  # fmt: skip
+    connection.execute("update stage_malformed set line = begins.line from source_batch as begins "
+                       "where begins.place = stage_malformed.line - 1")  # fmt: skip
+    connection.unregister("source_batch")
 
 
 def _header(source: SourceFile, delimiter: str) -> list[str]:
@@ -261,11 +315,11 @@ def _refuse_another_delimiter(source: SourceFile, header: list[str], delimiter: 
 def _note_malformed(connection: duckdb.DuckDBPyConnection, rows: list[tuple[int, str]]) -> None:
     if not rows:
         return
-    lines, texts = zip(*rows, strict=True)
+    places, texts = zip(*rows, strict=True)
     connection.register(
-        "source_batch", pa.table({"line": pa.array(lines, pa.int64()), "raw": pa.array(texts, pa.string())})
+        "source_batch", pa.table({"place": pa.array(places, pa.int64()), "raw": pa.array(texts, pa.string())})
     )
-    connection.execute("insert into stage_malformed select line, to_json(raw) from source_batch")
+    connection.execute("insert into stage_malformed select place + 1, to_json(raw) from source_batch")
     connection.unregister("source_batch")
 
 
@@ -277,7 +331,7 @@ def _stage_json_lines(
 ) -> dict[str, str]:
     names = {name: f"c{place}" for place, name in enumerate(roots, start=1)}
     made = "".join(f", {staged} json" for staged in names.values())
-    connection.execute(f"create temp table stage (line bigint, raw json{made})")
+    connection.execute(f"create temp table stage (line bigint, place bigint, raw json{made})")
     pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in roots]
     taken = "".join(
         f", nullif(x[{place}], cast('null' as json)) as {name}" for place, name in enumerate(names.values(), 1)
@@ -288,7 +342,7 @@ def _stage_json_lines(
         else "cast([] as json[])"
     )
     into = (
-        f"insert into stage by name select line, j as raw{taken} from ("
+        f"insert into stage by name select line, line as place, j as raw{taken} from ("
         f"select line, j, {extract} as x from json_batch where coalesce(json_type(j) = 'OBJECT', false))"
     )
     with _bytes(source) as (stream, position):

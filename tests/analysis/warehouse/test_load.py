@@ -92,23 +92,23 @@ def test_every_source_row_and_every_emitted_row_is_accounted_for(connection: Con
     assert dict(report.reasons) == {
         "unit_missing": 3, "event_ts_not_time": 1, "malformed": 1, "value_negative": 1, "value_not_number": 1,
     }  # fmt: skip
-    assert report.not_emitted_example == "line 5"
+    assert report.not_emitted_example == "line 6"
     kept = connection.execute(
         "select line, emit, to_table, reasons, raw, file from rejected order by line, emit"
     ).fetchall()
     assert [(line, emit, table, sorted(reasons)) for line, emit, table, reasons, _, _ in kept] == [
-        (3, 0, "outcomes", ["unit_missing"]),
-        (4, 0, "outcomes", ["unit_missing", "value_negative"]),
-        (4, 1, "outcomes", ["unit_missing"]),
-        (7, None, None, ["malformed"]),
-        (8, 0, "outcomes", ["event_ts_not_time", "value_not_number"]),
+        (4, 0, "outcomes", ["unit_missing"]),
+        (5, 0, "outcomes", ["unit_missing", "value_negative"]),
+        (5, 1, "outcomes", ["unit_missing"]),
+        (8, None, None, ["malformed"]),
+        (9, 0, "outcomes", ["event_ts_not_time", "value_not_number"]),
     ]
     raw = {line: json.loads(str(text)) for line, _, _, _, text, _ in kept}
-    assert raw[3] == {"id": "3", "kind": "sale", "at": "2026-11-01T10:00Z", "who": None, "order": "o3", "price": "10"}
-    assert raw[7] == "7,sale"
+    assert raw[4] == {"id": "3", "kind": "sale", "at": "2026-11-01T10:00Z", "who": None, "order": "o3", "price": "10"}
+    assert raw[8] == "7,sale"
     assert {file for *_, file in kept} == {"a.csv"}
     lineage = connection.execute("select event_id, line, load_id from outcomes order by event_id").fetchall()
-    assert lineage == [("1-0", 1, report.load_id), ("2-0", 2, report.load_id), ("2-1", 2, report.load_id)]
+    assert lineage == [("1-0", 2, report.load_id), ("2-0", 3, report.load_id), ("2-1", 3, report.load_id)]
 
 
 def test_a_file_loaded_again_changes_nothing_and_says_so(connection: Connection, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_lines_of_an_order_share_unit_and_business_day(connection: Connection, t
     ]
     report = load(connection, write_lines(tmp_path / "a.csv", [HEADER, *rows]), ORDERS)
     assert dict(report.reasons) == {"order_inconsistent": 2}
-    assert [row.line for row in report.examples["order_inconsistent"]] == [1, 4]
+    assert [row.line for row in report.examples["order_inconsistent"]] == [2, 5]
     later = write_lines(
         tmp_path / "b.csv", [HEADER, order("6", order="B", at="2026-11-01T08:00Z", who="u9"), order("7", order="B")]
     )
@@ -179,7 +179,7 @@ def test_check_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
 def test_examples_are_the_first_five(connection: Connection, tmp_path: Path) -> None:
     rows = [order(str(n), who="") for n in range(1, 9)]
     report = load(connection, write_lines(tmp_path / "a.csv", [HEADER, *rows]), ORDERS)
-    assert [row.line for row in report.examples["unit_missing"]] == [1, 2, 3, 4, 5]
+    assert [row.line for row in report.examples["unit_missing"]] == [2, 3, 4, 5, 6]
 
 
 def test_catalogue_rows_are_new_or_corrections_or_nothing(connection: Connection, tmp_path: Path) -> None:
@@ -392,8 +392,8 @@ def test_check_and_load_print_what_became_of_the_rows(tmp_path: Path) -> None:
     assert "would be accepted: 3 (3 outcomes)" in said
     assert "duplicates of rows already there: 1" in said
     assert "rejected: 2" in said
-    assert f"    unit_missing: 1 ({explained('unit_missing')})\n      line 3 (also value_negative): {{" in said
-    assert "rows that no emission wanted: 1, for example line 4" in said
+    assert f"    unit_missing: 1 ({explained('unit_missing')})\n      line 4 (also value_negative): {{" in said
+    assert "rows that no emission wanted: 1, for example line 5" in said
     assert "exact repeats of an earlier row: 1, of them 0 kept" in said
     code, said = run(tmp_path, "load", str(path))
     assert (code, "accepted: 3 (3 outcomes)" in said) == (0, True)
@@ -478,7 +478,7 @@ def test_drift_inside_a_file_rejects_only_the_rows_that_drifted(connection: Conn
     rows = [order("1"), f"{order('2')},new", order("3"), "4,sale,2026-11-01T10:00Z,u1,o4"]
     report = load(connection, write_lines(tmp_path / "a.csv", [HEADER, *rows]), ORDERS)
     assert (report.accepted, dict(report.reasons)) == (2, {"malformed": 2})
-    assert [row.line for row in report.examples["malformed"]] == [2, 4]
+    assert [row.line for row in report.examples["malformed"]] == [3, 5]
     fields = '"event_ts": "2026-11-01T10:00Z", "unit_type": "user", "event_name": "view"'
     lines = [
         f'{{"event_id": "a", "unit_id": "u", {fields}}}',

@@ -177,8 +177,8 @@ def test_times_of_a_zone_and_the_hours_a_clock_skips_or_repeats(connection: Conn
         datetime(2026, 10, 25, 2, 0, 0, 123456),
         datetime(2026, 12, 23, 23),
     ]
-    assert why(connection) == [(3, ["event_ts_nonexistent"]), (4, ["event_ts_ambiguous"])]
-    with pytest.raises(SourceError, match=r"line 1 has a time without a zone \(event_ts\).*time_zone: Europe/Berlin"):
+    assert why(connection) == [(4, ["event_ts_nonexistent"]), (5, ["event_ts_ambiguous"])]
+    with pytest.raises(SourceError, match=r"line 2 has a time without a zone \(event_ts\).*time_zone: Europe/Berlin"):
         load(open_memory(), path, shape.format(""))
 
 
@@ -207,7 +207,7 @@ def test_values_translate_and_refuse_what_is_not_listed(connection: Connection, 
     path = write_lines(tmp_path / "a.csv", ["b,x", "Chrome,", "yes,", ",", "Netscape,"])
     load(connection, path, outcome("browser: {column: b, values: {Chrome: chrome, yes: other}}"))
     assert taken(connection, "browser") == ["chrome", "other", None]  # yes is a word, not true
-    assert why(connection) == [(4, ["browser_unknown"])]
+    assert why(connection) == [(5, ["browser_unknown"])]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_when(connection: Connection, tmp_path: Path, when: str, lines: list[int
     report = load(connection, path, mapping)
     assert [int(str(value)) for value in taken(connection, "user_id")] == lines
     # a comparison that cannot be made is a reason to reject a row, not to pass it over
-    refused = [(5, ["when_not_number"])] if "gt" in when or "lt" in when else []
+    refused = [(6, ["when_not_number"])] if "gt" in when or "lt" in when else []
     assert why(connection) == refused
     assert report.rows_not_emitted == 5 - len(lines) - len(refused)
 
@@ -346,7 +346,7 @@ def test_event_ids_come_from_the_file_or_from_the_row(connection: Connection, tm
 def test_an_event_id_made_of_nothing_but_null_texts_is_missing(connection: Connection, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.csv", ["id,v", "null,none", "null,b", "m1,none"])
     load(connection, path, outcome("", "event_id: {from: [id, v, emit_index]}"))
-    assert why(connection) == [(1, ["event_id_missing"])]
+    assert why(connection) == [(2, ["event_id_missing"])]
     assert taken(connection, "event_id") == ["null-b-0", "m1-none-0"]
 
 

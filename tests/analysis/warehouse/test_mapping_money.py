@@ -105,7 +105,7 @@ def test_more_digits_than_can_be_multiplied_are_refused(connection: Connection, 
     path = write_lines(tmp_path / "a.csv", ["p,n", f"{'9' * 30},{'9' * 30}", f"0.{'3' * 20},1", f"{'9' * 40},1"])
     load(connection, path, outcome("margin: {column: p, times: n, money: EUR}"))
     assert taken(connection, "margin") == [33]
-    assert why(connection) == [(1, ["margin_too_precise"]), (3, ["margin_too_precise"])]
+    assert why(connection) == [(2, ["margin_too_precise"]), (4, ["margin_too_precise"])]
 
 
 def test_times_without_money_multiplies_minor_units(connection: Connection, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_foreign_currency_is_refused_or_converted_by_the_days_rate(connection:
         (2703, "EUR", "10.01 × 3 USD"),  # 30.03 × 0.90 = 27.027
         (None, None, None),
     ]
-    assert why(connection) == [(3, ["currency_unknown"]), (4, ["currency_unknown"]), (5, ["currency_missing"])]
+    assert why(connection) == [(4, ["currency_unknown"]), (5, ["currency_unknown"]), (6, ["currency_missing"])]
     connection.close()
 
 
@@ -152,7 +152,7 @@ emit:
 """
     load(connection, path, mapping + RATES)
     assert taken(connection, "value") == [90, 50]  # 23:30 UTC is November 2 in Berlin
-    assert why(connection) == [(3, ["currency_unknown"])]
+    assert why(connection) == [(4, ["currency_unknown"])]
 
 
 @pytest.mark.parametrize("column", ["value", "margin", "discount"])
@@ -169,7 +169,7 @@ def test_minor_units_of_another_currency_are_refused(connection: Connection, tmp
     path = write_lines(tmp_path / "a.csv", ["v,c", "100,EUR", "100,USD", "100,"])
     load(connection, path, outcome("value: {column: v, as: integer}, currency: {column: c}"))
     assert taken(connection, "value") == [100, 100]
-    assert why(connection) == [(2, ["currency_unknown"])]
+    assert why(connection) == [(3, ["currency_unknown"])]
 
 
 def test_the_mappings_digits_must_be_the_shops(connection: Connection, tmp_path: Path) -> None:

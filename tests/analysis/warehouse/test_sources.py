@@ -49,32 +49,46 @@ def test_csv_with_crlf_quotes_and_a_mark_of_byte_order(
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     made = staged(connection, tmp_path / name)
     assert list(made.columns) == ["id", "name", "price"]
-    assert rows(connection, made) == [(1, "1", "Sofa", "1,5"), (2, "2", "Lamp\nred", None)]
+    assert rows(connection, made) == [(2, "1", "Sofa", "1,5"), (3, "2", "Lamp\nred", None)]
 
 
 def test_csv_of_another_layout(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("id;name\n1;'Gärten; groß'\n".encode("latin-1"))
     layout = FileFormat(format="csv", delimiter=";", quote="'", encoding="latin-1")
     made = staged(connection, tmp_path / "a.txt", layout)
-    assert rows(connection, made) == [(1, "1", "Gärten; groß")]
+    assert rows(connection, made) == [(2, "1", "Gärten; groß")]
     (tmp_path / "b.tsv").write_text("id\tname\n1\tA\n", encoding="utf-8")
-    assert rows(connection, staged(connection, tmp_path / "b.tsv")) == [(1, "1", "A")]
+    assert rows(connection, staged(connection, tmp_path / "b.tsv")) == [(2, "1", "A")]
 
 
 def test_csv_records_with_too_many_or_too_few_fields_keep_their_line_and_text(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     made = staged(connection, write_lines(tmp_path / "a.csv", ["a,b", "1,2", "3", "", "4,5", "6,7,8", "9,10"]))
-    assert rows(connection, made) == [(1, "1", "2"), (3, "4", "5"), (5, "9", "10")]  # a blank line is no row
-    assert malformed(connection) == [(2, '"3"'), (4, '"6,7,8"')]
+    assert rows(connection, made) == [(2, "1", "2"), (5, "4", "5"), (7, "9", "10")]  # a blank line is no row
+    assert malformed(connection) == [(3, '"3"'), (6, '"6,7,8"')]
+
+
+def test_lines_are_those_an_editor_shows(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for end in ("\n", "\r\n"):
+        text = end.join(
+            ["a,b", "1,2", "", '"x', 'y",3', "4", "5,6,", "", "", "7,8", "", '"p', "", 'q","r', 's",t', "9,0"]
+        )
+        path.write_bytes(text.encode())
+        made = staged(connection, path)
+        assert [(line, str(b)) for line, _, b in rows(connection, made)] == [(2, "2"), (4, "3"), (10, "8"), (16, "0")]
+        assert [line for line, _ in malformed(connection)] == [6, 7, 12]
+        places = connection.execute("select place from stage order by line").fetchall()
+        assert places == [(1,), (2,), (5,), (7,)]  # row numbers count rows
 
 
 def test_lines_stay_right_over_many_batches(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     lines = ["n,text", *(f"{n},{'x' * 100}" if n % 1000 else f"{n}" for n in range(1, 200_001))]
     made = staged(connection, write_lines(tmp_path / "a.csv", lines))
     assert made.rows == 200_000 - 200
-    assert connection.execute("select count(*) from stage where line <> cast(c1 as bigint)").fetchall() == [(0,)]
-    assert [line for line, _ in malformed(connection)] == list(range(1000, 200_001, 1000))
+    assert connection.execute("select count(*) from stage where line <> cast(c1 as bigint) + 1").fetchall() == [(0,)]
+    assert [line for line, _ in malformed(connection)] == list(range(1001, 200_002, 1000))
 
 
 def test_json_lines_with_drift_and_broken_lines(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

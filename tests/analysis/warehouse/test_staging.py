@@ -32,4 +32,4 @@ def test_a_filter_finds_every_staged_row_inside_the_transaction(kind: str, tmp_p
         found = connection.execute(f"select count(*), sum({name}::bigint) from stage where line >= 1").fetchall()
         assert found == [(ROWS, int(numbers.sum()))]
         last = connection.execute(f"select line from stage where {name}::bigint = {ROWS - 1}").fetchall()
-        assert last == [(ROWS,)]
+        assert last == [(ROWS + (kind == "csv"),)]  # after its header
