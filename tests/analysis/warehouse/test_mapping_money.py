@@ -73,7 +73,7 @@ def test_money_equals_pythons_decimals(tmp_path: Path, pairs: list[tuple[Decimal
     found = dict(connection.execute("select line, margin from outcomes").fetchall())
     refused = dict(connection.execute("select line, reasons from rejected").fetchall())
     connection.close()
-    for line, value in enumerate(exact, start=1):
+    for line, value in enumerate(exact, start=2):
         if abs(value) <= 10**12:
             assert found[line] == value
         else:
