@@ -22,6 +22,8 @@ from analysis.warehouse.sql_files import first_row
 from experiments.errors import WarehouseBusyError, WarehouseError
 
 _POLL_SECONDS = 0.1
+_FULL = ("No space left", "File too large", "Disk quota exceeded")
+_NOT_WRITABLE = ("Permission denied", "Read-only file system", "Is a directory")
 
 
 def lock_path(path: Path) -> Path:
@@ -40,10 +42,12 @@ def open_connection(path: Path, *, wait_seconds: float = 0.0) -> Iterator[duckdb
         try:
             connection = duckdb.connect(str(path))
         except duckdb.Error as error:
-            raise WarehouseError(f"{path}: cannot be opened as a warehouse ({first_line(error)}); "
-                                 f"move the file away and load the logs again") from error  # fmt: skip
+            raise _no_warehouse(path, error) from error
         try:
-            prepare(connection, path)
+            try:
+                prepare(connection, path)
+            except duckdb.Error as error:
+                raise _no_warehouse(path, error) from error
             yield connection
         finally:
             connection.close()
@@ -80,6 +84,16 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
+def next_step(error: Exception) -> str | None:
+    """What to do where the disk is the cause; None where it is not."""
+    said = str(error)
+    if any(cause in said for cause in _FULL):
+        return "make room on the disk and repeat the command"
+    if any(cause in said for cause in _NOT_WRITABLE):
+        return "the file and its folder must be writable: correct their rights, or choose another warehouse path"
+    return None
+
+
 @contextmanager
 def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
     lock = lock_path(path)
@@ -87,7 +101,7 @@ def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("a+", encoding="utf-8")
     except OSError as error:
-        raise WarehouseError(f"{lock}: cannot be written ({error.strerror}); choose another warehouse path") from error
+        raise _unwritable(lock, error) from error
     with handle:
         deadline = time.monotonic() + wait_seconds
         while True:
@@ -98,15 +112,27 @@ def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise WarehouseBusyError(_busy(path, lock, wait_seconds)) from None
                 time.sleep(_POLL_SECONDS)
-        handle.truncate(0)
         who = {"pid": os.getpid(), "command": _command(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        handle.write(json.dumps(who))
-        handle.flush()
+        try:
+            handle.truncate(0)
+            os.write(handle.fileno(), json.dumps(who).encode())  # not buffered: what fails, fails here
+        except OSError as error:
+            raise _unwritable(lock, error) from error
         try:
             yield
         finally:
             handle.truncate(0)
             fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _no_warehouse(path: Path, error: duckdb.Error) -> WarehouseError:
+    step = next_step(error) or "move the file away and load the logs again"
+    return WarehouseError(f"{path}: cannot be opened as a warehouse ({first_line(error)}); {step}")
+
+
+def _unwritable(lock: Path, error: OSError) -> WarehouseError:
+    step = next_step(error) or "choose another warehouse path"
+    return WarehouseError(f"{lock}: cannot be written ({error.strerror}); {step}")
 
 
 def _command() -> str:

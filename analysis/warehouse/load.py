@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from analysis.warehouse.connection import first_line, open_memory
+from analysis.warehouse.connection import first_line, next_step, open_memory
 from analysis.warehouse.contract_sql import TABLES, sql_type
 from analysis.warehouse.enrich import ENRICHED, enrich
 from analysis.warehouse.mapping import LogMapping
@@ -137,7 +137,7 @@ def _warehouse_errors(path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         raise WarehouseError(
             f"{path.name}: the warehouse could not take it ({first_line(error)}); nothing of this file was loaded: "
-            f"make room on the disk or in memory and load it again"
+            f"{next_step(error) or 'make room on the disk or in memory and load it again'}"
         ) from error
 
 

@@ -81,6 +81,10 @@ def _next_step(message: str) -> str:
         return f"another process has been writing for {BUSY_SECONDS} s: try again when it is done"
     if "full" in message or "space" in message:
         return "make room on the disk and repeat the command: nothing was half written"
+    if "disk I/O" in message:
+        return "the disk is full or failing: make room, or mend it, and repeat the command: nothing was half written"
+    if "readonly" in message or "unable to open" in message:
+        return "the file and its folder must be writable: correct their rights, or choose another store_url"
     return "check store_url in truelift.toml (or TRUELIFT_STORE_URL) and that it can be reached"
 
 
@@ -155,7 +159,7 @@ def _write_ahead(engine: Engine) -> None:
                 driver.execute("pragma journal_mode = wal").close()
                 return
             except sqlite3.OperationalError as error:
-                if time.monotonic() > deadline:
+                if "locked" not in str(error) or time.monotonic() > deadline:
                     raise StoreError(f"{engine.url}: {error}; {_next_step(str(error))}") from error
                 time.sleep(0.02)
 

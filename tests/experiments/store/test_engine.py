@@ -1,7 +1,10 @@
 """Opening: migrations, several processes at once, readers beside a writer, and what is refused."""
 
 import multiprocessing
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -161,6 +164,40 @@ def test_a_full_disk_is_said_and_leaves_the_store_as_it_was(tmp_path: Path) -> N
         store.publish(snapshot("big", bytes(10**6)))
     assert [head.snapshot_id for head in store.snapshots("k")] == ["before"]
     store.close()
+
+
+NO_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from analysis.warehouse.connection import open_connection
+from experiments.store.engine import connect
+from experiments.errors import TrueliftError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)                      # a write beyond the limit fails as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+for opened in (lambda: connect(f"sqlite:///{sys.argv[2]}/r.sqlite"),
+               lambda: open_connection(Path(sys.argv[2], "w.duckdb")).__enter__()):
+    try:
+        opened()
+    except TrueliftError as error:
+        print(error.exit_code, error)
+"""
+
+
+@pytest.mark.parametrize(("limit", "file"), [(0, "warehouse.lock"), (4096, "w.duckdb")])
+def test_no_room_for_a_new_store_or_warehouse_is_said_at_once(tmp_path: Path, limit: int, file: str) -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", NO_ROOM, str(limit), str(tmp_path)], capture_output=True, text=True, timeout=20,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}, check=True,
+    )  # fmt: skip
+    store, warehouse = made.stdout.splitlines()
+    assert store.startswith(f"1 sqlite:///{tmp_path}/r.sqlite: disk I/O error; the disk is full or failing: make room")
+    assert warehouse.startswith(f"1 {tmp_path}/{file}: cannot be ")
+    assert warehouse.endswith("make room on the disk and repeat the command")
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="unable to open database file; the file and its folder must be writable"):
+        connect(f"sqlite:///{tmp_path}")
 
 
 def snapshot(name: str, body: bytes) -> Snapshot:
