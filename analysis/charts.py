@@ -34,6 +34,8 @@ from experiments.errors import ReadoutError
 Datum = dict[str, str | float | bool | None]
 BAND, CELL, LINE = 320, 46, 15  # heights in pixels
 LETTERS = 24  # of a row's label on one line
+ASIDE = 125  # pixels right of the bars for their ranges in figures
+ROOM = f"width > {3 * ASIDE}"  # a phone has none for them
 MISSING = "not measured yet"
 TOTAL = "Total"
 DECIDED = ("better", "worse", "cleared", "breached", "gain", "loss", "no_material_effect")
@@ -173,8 +175,9 @@ def heat_map(readout: Readout, slice_key: str, metric: str, arm: str, *, materia
     ]
     totals = [] if material_only else _totals(readout, grid, across, down, arm)
     x_names, y_names = (_names(cells, name, with_total=bool(totals)) for name in (across, down))
-    x = alt.X("x:N", scale=alt.Scale(domain=x_names, paddingInner=0.02), axis=_names_axis(x_names, "top", 11))
-    y = alt.Y("y:N", scale=alt.Scale(domain=y_names, paddingInner=0.04), axis=_names_axis(y_names, "left", 14))
+    x_axis, y_axis = _names_axis(x_names, "top", 11, grid.axis), _names_axis(y_names, "left", 14, None)
+    x = alt.X("x:N", scale=alt.Scale(domain=x_names, paddingInner=0.02), axis=x_axis)
+    y = alt.Y("y:N", scale=alt.Scale(domain=y_names, paddingInner=0.04), axis=y_axis)
     tip = [
         alt.Tooltip("where:N", title="Where"),
         alt.Tooltip("range:N", title=grid.axis),
@@ -295,12 +298,12 @@ def _names(cells: Iterable[SliceCell], dimension: str, *, with_total: bool) -> l
     return [words.pretty(value) for value in values] + ([TOTAL] if with_total else [])
 
 
-def _names_axis(names: Sequence[str], orient: Literal["top", "left"], letters: int) -> alt.Axis:
+def _names_axis(names: Sequence[str], orient: Literal["top", "left"], letters: int, title: str | None) -> alt.Axis:
     labels = axis_labels({name: [name] for name in names}, letters)
     lines = max((len(textwrap.wrap(name, letters)) for name in names), default=1)
     above = 6 + 15 * (lines - 1) if orient == "top" else 6  # lines grow downwards from the first
     return alt.Axis(
-        title=None, orient=orient, labelAngle=0, labelLimit=0, labelExpr=labels, labelPadding=above, grid=False
+        title=title, orient=orient, labelAngle=0, labelLimit=0, labelExpr=labels, labelPadding=above, grid=False
     )
 
 
@@ -333,15 +336,18 @@ def _ranges(
             allowed = words.figures(row.limit, None, None, unit="lift").est
             value |= {"limit": row.limit * scale, "above": at_y - 14, "below": at_y + 14, "allowed": allowed}
         if row.shown is None:
-            value |= {"range": MISSING}
+            value |= {"range": MISSING, "figures": MISSING}
             told.append(f"{row.label}: {MISSING}")
         else:
             text = words.figures(row.shown.est, row.shown.lo, row.shown.hi, unit=unit, currency=currency)
-            value |= {"range": text.span} | _ends(row.shown, scale, reach)
-            value["est"] = None if row.look == "noise" else value["est"]  # never a point in noise
+            value |= {"range": text.span, "figures": text.span} | _ends(row.shown, scale, reach)
+            if row.look == "noise":  # never a point in noise
+                width = say.noise(row.shown.est, row.shown.lo, row.shown.hi, unit=unit, currency=currency)
+                value |= {"est": None, "figures": width}
             told.append(f"{row.label}: {text.between}, {LOOKS[row.look].word.lower()}")
         values.append(value)
-    x_scale = alt.Scale(domain=[-reach, reach], nice=False)
+    bars = alt.ExprRef(f"{ROOM} ? width - {ASIDE} : width")
+    x_scale = alt.Scale(domain=[-reach, reach], nice=False, range=[0, bars])
     x_axis = alt.Axis(title=title, tickCount=5, labelExpr=axis_numbers(unit, currency))
     at = {name: alt.X(f"{name}:Q", scale=x_scale, axis=x_axis) for name in ("thin_lo", "lo", "est", "limit")}
     y_labels = axis_labels({str(at_y): _label(row) for row, at_y in zip(rows, middles, strict=True)}, LETTERS)
@@ -379,6 +385,9 @@ def _ranges(
         every.transform_filter("isValid(datum.limit)")
         .mark_rule(strokeWidth=3, color="black")
         .encode(x=at["limit"], y=alt.Y("above:Q"), y2="below:Q", tooltip=tip),
+        every.mark_text(align="right", fontSize=12, color=INK, opacity=alt.ExprRef(f"{ROOM} ? 1 : 0")).encode(
+            x=alt.value("width"), y=y, text="figures:N"
+        ),
     ]
     sides: tuple[tuple[Literal["left", "right"], float, str], ...] = (("left", -reach, "◀"), ("right", reach, "▶"))
     for side, edge, arrow in sides:

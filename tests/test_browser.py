@@ -200,19 +200,21 @@ def test_exports_are_saved_under_their_snapshot(app: str, visit: Visit, tmp_path
         assert ("revenue_per_unit" in text or "Revenue per user" in text) == (code == "SHIP")
 
 
+@pytest.mark.parametrize("width", [400, 900, 1280])
 @pytest.mark.parametrize("page", ["", "readout?experiment=pdp_similar_v3", "where?experiment=pdp_similar_v3"])
-def test_a_phone_shows_everything_without_scrolling_sideways(
-    app: str, browser: Browser, tmp_path: Path, page: str
+def test_a_phone_a_tablet_and_a_laptop_show_everything_without_scrolling_sideways(
+    app: str, browser: Browser, tmp_path: Path, page: str, width: int
 ) -> None:
-    tab = browser.new_page(viewport={"width": 400, "height": 900})
+    tab = browser.new_page(viewport={"width": width, "height": 900})
     phone = Visit(tab)
     phone.open(f"{app}/{page}")
     if page:
         phone.charts(2 if page.startswith("readout") else 1)
     wide = tab.evaluate(
-        """() => [...document.querySelectorAll('[data-testid="stMainBlockContainer"] *')]
-            .filter(e => !e.closest('.wide, details, [role=tooltip]') && e.getBoundingClientRect().right > 401)
-            .map(e => e.tagName + ' ' + e.className + ' ' + (e.textContent || '').slice(0, 40))"""
+        """width => [...document.querySelectorAll('[data-testid="stMainBlockContainer"] *')]
+            .filter(e => !e.closest('.wide, details, [role=tooltip]') && e.getBoundingClientRect().right > width + 1)
+            .map(e => e.tagName + ' ' + e.className + ' ' + (e.textContent || '').slice(0, 40))""",
+        width,
     )
     tab.screenshot(path=tmp_path / "phone.png", full_page=True)
     tab.close()

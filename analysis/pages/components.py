@@ -296,8 +296,22 @@ def chart(drawn: alt.LayerChart) -> None:
 
 
 def checks(reading: Readout) -> None:
-    """Every signal check: glyph and word, what it found, who looks after it, and beneath it the offending groups."""
-    st.html('<div class="checks">' + "".join(_check(line) for line in result.check_lines(reading.checks)) + "</div>")
+    """Every signal check: glyph and word, what it found, who looks after it, and beneath it the offending groups.
+
+    What passes can be opened; the rest stands in the open.
+    """
+    lines = result.check_lines(reading.checks)
+    quiet = [line for line in lines if line.check.state in ("pass", "not_applicable")]
+    st.subheader(literal(say.trust(listing.health(reading.checks))), anchor=False)
+    _checks([line for line in lines if line not in quiet])
+    if quiet:
+        with st.expander(say.quiet_checks(len(quiet))):
+            _checks(quiet)
+
+
+def _checks(lines: Sequence[result.CheckLine]) -> None:
+    if lines:
+        st.html('<div class="checks">' + "".join(_check(line) for line in lines) + "</div>")
 
 
 def _check(line: result.CheckLine) -> str:

@@ -14,7 +14,7 @@ verdict = components.head(store, asked)
 
 if not reading.withheld:
     components.cards(reading, arm)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.container(key="charts").columns([3, 2], gap="large")
     with left:
         st.subheader("Metrics", anchor=False)
         components.chart(charts.forest(reading, arm))

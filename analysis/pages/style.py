@@ -75,16 +75,11 @@ table.overview tr.old .chip { filter: grayscale(1); }
   margin-top: 0.35rem; }
 .track span { display: block; height: 5px; border-radius: 3px; background: #767676; }
 
-@media (max-width: 760px) {
-  .stMainBlockContainer { padding: 4.25rem 1rem 4rem; }
+@media (max-width: 1100px) {
+  .st-key-cards [data-testid="stHorizontalBlock"], .st-key-charts [data-testid="stHorizontalBlock"] {
+    flex-wrap: wrap; }
   .st-key-cards [data-testid="stColumn"] { flex: 1 1 calc(50% - 1rem); min-width: calc(50% - 1rem); }
-  .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.2rem; }
-  .stMainBlockContainer h1 { font-size: 1.55rem; }
-  .banner p { font-size: 1.08rem; }
-  .check { flex-direction: column; gap: 0.1rem; }
-  .check table.plain { width: auto; margin: 0.4rem 0 0.2rem; }
-.check .owner { display: block; margin-left: 0; }
-  .check .state { flex-basis: auto; }
+  .st-key-charts [data-testid="stColumn"] { flex: 1 1 100%; min-width: 100%; }
   table.overview thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table.overview tr { display: grid; grid-template-columns: 1fr 1fr; gap: 0.5rem 1rem; padding: 1rem 0;
     border-bottom: 1px solid #D5D6DB; }
@@ -92,5 +87,15 @@ table.overview tr.old .chip { filter: grayscale(1); }
   table.overview td:first-child { grid-column: 1 / -1; }
   table.overview td[data-label]::before { content: attr(data-label); display: block; font-size: 0.75rem;
     color: #595959; }
+}
+
+@media (max-width: 760px) {
+  .stMainBlockContainer { padding: 4.25rem 1rem 4rem; }
+  .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.2rem; }
+  .stMainBlockContainer h1 { font-size: 1.55rem; }
+  .banner p { font-size: 1.08rem; }
+  .check { flex-direction: column; gap: 0.1rem; }
+  .check .owner { display: block; margin-left: 0; }
+  .check .state { flex-basis: auto; }
 }
 """

@@ -108,6 +108,16 @@ def health(blocking: Sequence[str], warned: int, unknown: int, judged: int) -> s
     return ", ".join(parts)
 
 
+def trust(health: str) -> str:
+    """The heading of the checks; `health` is their one line."""
+    return f"Can the numbers be trusted? {health}"
+
+
+def quiet_checks(count: int) -> str:
+    """What opens the checks that ask nothing of anybody."""
+    return "The check without a finding" if count == 1 else f"The {count} checks without a finding"
+
+
 def cells(gains: int, losses: int, noise: int, others: int) -> str:
     """`2 of 20 cells are better, 1 is worse; 12 are noise and 5 need more data.`"""
     total = gains + losses + noise + others

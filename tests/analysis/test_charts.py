@@ -58,6 +58,7 @@ def test_forest_has_a_row_for_every_metric_with_the_readouts_own_bounds() -> Non
         (100 * relative.est, 100 * (relative.lo or 0), 100 * (relative.hi or 0))
     )
     assert row["reading"] == "Better"
+    assert row["figures"] == row["range"]  # in figures beside the bar
 
 
 @pytest.mark.parametrize(("direction", "limit"), [("decrease", 5.0), ("increase", -5.0)])
@@ -225,6 +226,7 @@ def test_rows_of_a_slice_have_no_point_in_noise() -> None:
     assert len(rows(spec)) == 6
     for row in rows(spec):
         assert (row.get("est") is None) == (row["reading"] == "Noise")
+        assert str(row["figures"]).startswith("~ ±") == (row["reading"] == "Noise")
         assert number(row["lo"]) < number(row["hi"])
 
 

@@ -103,6 +103,15 @@ def test_why_lists_the_reasons_and_every_check(open_page: OpenPage) -> None:
     assert "Sample ratio. The split is the one planned." in text
 
 
+def test_checks_that_ask_for_something_stand_in_the_open(open_page: OpenPage) -> None:
+    client = open_page("readout", [example("HOLD")])
+    assert "Can the numbers be trusted? 1 of 2 pass, 1 unknown" in said(client).replace("\u00a0", " ")
+    folded = {block.label: " ".join(str(part.value) for part in block.get("html")) for block in client.expander}
+    quiet = next(text for label, text in folded.items() if "without a finding" in label)
+    assert "Sample ratio" in quiet
+    assert "Catalogue join" not in quiet
+
+
 def test_withheld_page_has_cause_owner_fix_checks_and_counts_but_no_chart_or_metric(open_page: OpenPage) -> None:
     reading = example("WITHHELD")
     client = open_page("readout", [reading])
