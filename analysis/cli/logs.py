@@ -33,7 +33,7 @@ def check(
     """Say what a load would accept and reject, and why. Changes nothing; exit 2 when nothing would be accepted."""
     shop = open_shop(home)
     with _progress(file.name) as progress:
-        report = check_file(file, read_mapping(mapping), terms(shop), now=_now(), progress=progress)
+        report = check_file(file, read_mapping(mapping, file), terms(shop), now=_now(), progress=progress)
     _print(report, "would be accepted")
     if report.accepted == 0:
         raise UsageError(f"{file}: none of its rows would be accepted; the reasons above say what to change")
@@ -47,7 +47,7 @@ def load(
 ) -> None:
     """Load log files, each whole or not at all; rejected rows are kept with every reason."""
     shop = open_shop(home)
-    chosen = read_mapping(mapping)
+    chosen = read_mapping(mapping, files[0])
     failed: list[str] = []
     with open_connection(shop.warehouse_path, wait_seconds=wait) as connection:
         for file in files:

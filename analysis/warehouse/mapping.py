@@ -228,8 +228,11 @@ def ready_mappings() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in READY_FOLDER.glob("*.yml")))
 
 
-def read_mapping(given: str | Path) -> LogMapping:
-    """The mapping of that path or ready name. MappingError with all problems, NotFoundError naming the nearest."""
+def read_mapping(given: str | Path, file: Path | None = None) -> LogMapping:
+    """The mapping of that path or ready name. MappingError with all problems, NotFoundError naming the nearest.
+
+    With problems, those of the log `file` it is for (columns that are not there) are among them.
+    """
     path = Path(given)
     ready = ready_mappings()
     if str(given) in ready and not path.is_file():
@@ -241,7 +244,7 @@ def read_mapping(given: str | Path) -> LogMapping:
             f"{given}: neither a mapping file nor a ready mapping ({hint}); give a path or one of these"
         )
     document, problems = loading.read_yaml(path)
-    return _parsed(document, problems, path.name)
+    return _parsed(document, problems, path.name, file)
 
 
 def parse_mapping(text: str, name: str) -> LogMapping:
@@ -249,15 +252,17 @@ def parse_mapping(text: str, name: str) -> LogMapping:
     return _parsed(*loading.parse_yaml(text), name)
 
 
-def _parsed(document: loading.Document | None, problems: list[Problem], name: str) -> LogMapping:
+def _parsed(
+    document: loading.Document | None, problems: list[Problem], name: str, file: Path | None = None
+) -> LogMapping:
     from analysis.warehouse.mapping_checks import cross_checks
+    from analysis.warehouse.mapping_parts import other_problems
 
     mapping = None
     if document is not None:
         mapping, found = loading.parse(LogMapping, document)
-        problems = [*problems, *found]
-        if mapping is not None:
-            problems += cross_checks(mapping, document)
+        problems = [*problems, *found, *(cross_checks(mapping, document) if mapping is not None else [])]
+        problems += other_problems(mapping, document, file) if problems else []
     if mapping is None or problems:
         raise MappingError(name, loading.in_order(problems))
     mapping._name = name

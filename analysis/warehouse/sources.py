@@ -80,6 +80,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def column_names(source: SourceFile) -> list[str] | None:
+    """The columns of a CSV or Parquet file; None for JSON lines, whose rows may differ."""
+    match source.kind:
+        case "csv":
+            return _header(source, _delimiter(source))
+        case "parquet":
+            return list(pyarrow.parquet.read_schema(source.path).names)
+        case _:
+            return None
+
+
 def stage(
     connection: duckdb.DuckDBPyConnection, source: SourceFile, roots: tuple[str, ...], progress: Progress
 ) -> Staged:
@@ -187,7 +198,7 @@ def _stage_csv(
     connection: duckdb.DuckDBPyConnection, source: SourceFile, roots: tuple[str, ...], progress: Progress
 ) -> dict[str, str]:
     layout = source.layout
-    delimiter = "\t" if ".tsv" in source.path.suffixes and layout.delimiter == "," else layout.delimiter
+    delimiter = _delimiter(source)
     header = _header(source, delimiter)
     _refuse_another_delimiter(source, header, delimiter, roots)
     names = _stage_names(source, header)
@@ -231,6 +242,11 @@ def _stage_csv(
     if newlines.lines != done + len(malformed) + 1:
         _number_by_reading(connection, source, delimiter)
     return names
+
+
+def _delimiter(source: SourceFile) -> str:
+    given = source.layout.delimiter
+    return "\t" if ".tsv" in source.path.suffixes and given == "," else given
 
 
 class _Newlines:
