@@ -6,15 +6,14 @@ with
     slate_steps as (
         select
             r.*,
-            d.mature_days,
-            r.event_day + d.mature_days as day,
+            d.ripe_days,
+            r.event_day + d.ripe_days as day,
             {first_slates}
         from slate_rows as r
-        cross join (select unnest($series_mature_days) as mature_days) as d
+        cross join (select unnest($series_mature_days) as ripe_days) as d
         where
             r.post
-            and list_contains($sources, 'slates')
-            and r.event_day + d.mature_days < cast($as_of_day as date)
+            and r.event_day + d.ripe_days < cast($as_of_day as date)
     ),
     slate_days as (
         select
@@ -27,15 +26,14 @@ with
     interaction_steps as (
         select
             r.*,
-            d.mature_days,
-            r.event_day + d.mature_days as day,
+            d.ripe_days,
+            r.event_day + d.ripe_days as day,
             {first_interactions}
         from interaction_rows as r
-        cross join (select unnest($series_mature_days) as mature_days) as d
+        cross join (select unnest($series_mature_days) as ripe_days) as d
         where
             r.post
-            and list_contains($sources, 'interactions')
-            and r.event_day + d.mature_days < cast($as_of_day as date)
+            and r.event_day + d.ripe_days < cast($as_of_day as date)
     ),
     interaction_days as (
         select
@@ -48,14 +46,15 @@ with
     line_steps as (
         select
             r.*,
-            r.event_day + r.mature_days as day,
+            d.ripe_days,
+            r.event_day + d.ripe_days as day,
             {first_order_lines}
         from order_line_rows as r
+        cross join (select unnest($series_mature_days) as ripe_days) as d
         where
             r.post
-            and list_contains($sources, 'order_lines')
-            and list_contains($series_mature_days, r.mature_days)
-            and r.event_day + r.mature_days < cast($as_of_day as date)
+            and coalesce(r.mature_days, d.ripe_days) = d.ripe_days
+            and r.event_day + d.ripe_days < cast($as_of_day as date)
     ),
     line_days as (
         select
@@ -68,15 +67,14 @@ with
     session_steps as (
         select
             r.*,
-            d.mature_days,
-            r.event_day + d.mature_days as day,
+            d.ripe_days,
+            r.event_day + d.ripe_days as day,
             {first_sessions}
         from session_rows as r
-        cross join (select unnest($series_mature_days) as mature_days) as d
+        cross join (select unnest($series_mature_days) as ripe_days) as d
         where
             r.post
-            and list_contains($sources, 'sessions')
-            and r.event_day + d.mature_days < cast($as_of_day as date)
+            and r.event_day + d.ripe_days < cast($as_of_day as date)
     ),
     session_days as (
         select
@@ -106,35 +104,7 @@ with
         group by unit, day
     ),
     increments as (
-        select
-            unit,
-            day,
-            {all_slates}
-        from slate_days
-        union all
-        select
-            unit,
-            day,
-            {all_interactions}
-        from interaction_days
-        union all
-        select
-            unit,
-            day,
-            {all_order_lines}
-        from line_days
-        union all
-        select
-            unit,
-            day,
-            {all_orders}
-        from order_days
-        union all
-        select
-            unit,
-            day,
-            {all_sessions}
-        from session_days
+        {increments_of}
     ),
     unit_days as (
         select

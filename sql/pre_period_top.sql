@@ -17,7 +17,7 @@ with
             cast(null as boolean) as item_out_of_stock,
             cast(null as bigint) as dwell_ms,
         from order_line_rows
-        where pre and mature_days = 0
+        where pre and coalesce(mature_days, 0) = 0
         union all
         select
             'interactions' as source,

@@ -7,6 +7,7 @@ with
             pre,
             {slates}
         from slate_rows
+        where {slates_used}
         group by unit, post, pre
     ),
     slate_totals as (
@@ -24,6 +25,7 @@ with
             pre,
             {interactions}
         from interaction_rows
+        where {interactions_used}
         group by unit, post, pre
     ),
     interaction_totals as (
@@ -41,6 +43,7 @@ with
             pre,
             {order_lines}
         from order_line_rows
+        where {order_lines_used}
         group by unit, post, pre, event_day, order_id
     ),
     line_totals as (
@@ -58,6 +61,7 @@ with
             pre,
             {sessions}
         from session_rows
+        where {sessions_used}
         group by unit, post, pre
     ),
     session_totals as (

@@ -96,6 +96,7 @@ class Counter:
         self.given = request_parameters(request)
         self.given["mature_days"] = list(self.layout.mature_days)
         self.part_facts = part_facts(self.layout)
+        self.day_sums = day_sums(self.layout)
         self.state = State(connection, request.experiment_key, request.phase)
 
     def run(self) -> Recount:
@@ -105,7 +106,11 @@ class Counter:
             ranges = self._ranges()
             self._each(pool, ranges, self._expose)
             self._name_cells()
-            self._each(pool, ranges, self._totals)
+            try:
+                days = self._each(pool, ranges, self._totals)
+            except duckdb.OutOfRangeException:
+                self._largest()  # says which metric's products leave 128 bits
+                raise
             self.largest = self._largest()
             self.levels, self.finest = self._cells()
             self._name_sums()
@@ -126,7 +131,7 @@ class Counter:
             ),
             entries=added(part["entries"] for part in found),
             entry_sums=self.entry_sums,
-            days=added(part["days"] for part in found),
+            days=added(days),
             day_sums=self.day_sums,
         )
         self._keep(recount)
@@ -225,9 +230,11 @@ class Counter:
         self.state.insert("cell_values", coded)
         return codes
 
-    def _totals(self, cursor: duckdb.DuckDBPyConnection, bounds: Range) -> None:
-        """Unit totals and cell totals of one range."""
+    def _totals(self, cursor: duckdb.DuckDBPyConnection, bounds: Range) -> dict[Group, Vector]:
+        """Unit totals and cell totals of one range; what each day added to the series in it."""
         given = self._given(bounds)
+        lines = facts_sql.statement("facts/order_lines")
+        self._run(cursor, f"create or replace temp table order_line_rows as {lines}", given)
         into = f"insert into {self.state.schema}"
         for item in self.slices:
             if item.top is not None:
@@ -245,6 +252,7 @@ class Counter:
             self._run(
                 cursor, f"{into}.cell_totals_{source} {statements.cell_totals(self.layout, source, facts)}", given
             )
+        return self._days(cursor, given) if self.layout.series else {}
 
     def _largest(self) -> dict[str, int]:
         """The largest absolute value of every column: how wide a product must be, or whether it cannot be counted."""
@@ -298,7 +306,6 @@ class Counter:
         self.context_sums = context_sums(self.layout)
         self.covariate_sums = covariate_sums(self.layout)
         self.entry_sums = entry_sums(self.layout)
-        self.day_sums = day_sums(self.layout)
         self.parts = plan_parts(self.layout, self.finest)
 
     def _moments(self, cursor: duckdb.DuckDBPyConnection, bounds: Range) -> dict[str, dict[Group, Vector]]:
@@ -326,7 +333,6 @@ class Counter:
         for i, level in enumerate(self.parts.levels):
             self._view(cursor, level.facts)
             found[f"level {i}"] = part(statements.level_part(level, self._wide), level=level.level)
-        found["days"] = self._days(cursor, given) if self.layout.series else {}
         return found
 
     def _view(self, cursor: duckdb.DuckDBPyConnection, facts: Mapping[Source, Iterable[str]]) -> None:
@@ -335,11 +341,9 @@ class Counter:
     def _days(self, cursor: duckdb.DuckDBPyConnection, given: Mapping[str, Parameter]) -> dict[Group, Vector]:
         facts = [self.layout.post[name] for name in self.day_sums.sums]
         more: dict[str, Parameter] = {
-            "since_day": self.first_day,
-            "sources": list[str](sorted({fact.fact.source for fact in facts})),
             "series_mature_days": sorted({fact.mature_days for fact in facts}),
         }
-        rows = self._run(cursor, statements.days(self.layout, self.day_sums, self._wide), {**given, **more}).fetchall()
+        rows = self._run(cursor, statements.days(self.layout, self.day_sums), {**given, **more}).fetchall()
         return {(arm, 0, (day - EPOCH).days): np.array([0, *values], dtype=object) for arm, day, *values in rows}
 
     def _wide(self, first: str, second: str) -> bool:

@@ -4,7 +4,7 @@ Rows and sums add. Whether a unit did something, or did it n times, is read off 
 counted once counts on the day it is first seen.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
@@ -13,11 +13,17 @@ from analysis.warehouse.facts_sql import identifier, rows_of
 from analysis.warehouse.moment_table import Sums
 from experiments.spec import SOURCES, AtLeast, Fact, FactColumn, SumOf
 
-_BRANCHES = ("slates", "interactions", "order_lines", "orders", "sessions")
+_BRANCHES: Mapping[str, str] = {
+    "slates": "slate_days",
+    "interactions": "interaction_days",
+    "order_lines": "line_days",
+    "orders": "order_days",
+    "sessions": "session_days",
+}
 
 
-def holes(facts: Mapping[str, FactColumn], sums: Sums, wide: Callable[[str, str], bool]) -> dict[str, list[str]]:
-    """Every hole of moments_daily.sql for these facts; `wide` says which products need 128 bits."""
+def holes(facts: Mapping[str, FactColumn], sums: Sums) -> dict[str, list[str] | str]:
+    """Every hole of moments_daily.sql for these facts."""
     found: dict[str, list[str]] = {name: [] for name in (*SOURCES, *(f"first_{name}" for name in SOURCES))}
     found |= {"order_flags": [], "orders": []}
     branch_of: dict[str, str] = {}
@@ -25,17 +31,13 @@ def holes(facts: Mapping[str, FactColumn], sums: Sums, wide: Callable[[str, str]
         source = column.fact.source
         branch_of[name] = "orders" if facts_sql.counts_orders(column.fact) else source
         if branch_of[name] == "orders":
-            found["order_flags"].append(facts_sql.order_flag(column, name))
+            found["order_flags"].append(facts_sql.order_flag(column, name, _rows(column)))
             found["orders"].append(f"sum({identifier(name)}) as {name}")
             continue
         once = facts_sql.distinct_column(column.fact)
         if once is not None:
             found[f"first_{source}"].append(_first_day(column, once, name))
         found[source].append(_increment(column, once, name))
-    for branch in _BRANCHES:
-        found[f"all_{branch}"] = [
-            f"cast({name if branch_of[name] == branch else 0} as bigint) as {name}" for name in facts
-        ]
     found["increments"] = [f"cast(sum({name}) as bigint) as {name}" for name in facts]
     found["running"] = [
         item for name in facts for item in (name, f"cast(sum({name}) over so_far as bigint) as total_{name}")
@@ -50,16 +52,27 @@ def holes(facts: Mapping[str, FactColumn], sums: Sums, wide: Callable[[str, str]
         *(f"sum(new_{name} - old_{name})" for name in sums.sums),
         *(f"sum(cast(new_{name} <> 0 as integer) - cast(old_{name} <> 0 as integer))" for name in sums.nonzero),
     ]
-    found["products"] = [_grown(a, b, facts, "cast({} as hugeint)" if wide(a, b) else "{}") for a, b in sums.products]
-    return found
+    found["products"] = [_grown(a, b, facts) for a, b in sums.products]
+    return {**found, "increments_of": _increments(facts, branch_of)}
 
 
-def _grown(first: str, second: str, facts: Mapping[str, FactColumn], width: str) -> str:
+def _increments(facts: Iterable[str], branch_of: Mapping[str, str]) -> str:
+    """The days of the branches in use put together, every fact 0 where it is another branch's."""
+
+    def columns(branch: str) -> str:
+        return ", ".join(f"cast({name if branch_of[name] == branch else 0} as bigint) as {name}" for name in facts)
+
+    used = {branch: days for branch, days in _BRANCHES.items() if branch in branch_of.values()}
+    return " union all ".join(f"select unit, day, {columns(branch)} from {days}" for branch, days in used.items())
+
+
+def _grown(first: str, second: str, facts: Mapping[str, FactColumn]) -> str:
+    """What a day adds to a sum of products, in 128 bits: it is taken before the largest totals are known."""
     if first in facts and second in facts:
-        new, old = (f"{width.format(f'{when}_{first}')} * {when}_{second}" for when in ("new", "old"))
+        new, old = (f"cast({when}_{first} as hugeint) * {when}_{second}" for when in ("new", "old"))
         return f"sum({new} - {old})"
     fact, covariate = (first, second) if first in facts else (second, first)
-    return f"sum({width.format(f'(new_{fact} - old_{fact})')} * {covariate})"
+    return f"sum(cast(new_{fact} - old_{fact} as hugeint) * {covariate})"
 
 
 def _meant(fact: Fact, total: str) -> str:
@@ -72,7 +85,7 @@ def _meant(fact: Fact, total: str) -> str:
 
 
 def _first_day(column: FactColumn, once: str, name: str) -> str:
-    day = exp.Case().when(_rows(column), exp.column("event_day") + exp.column("mature_days"))
+    day = exp.Case().when(_rows(column), exp.column("event_day") + exp.column("ripe_days"))
     partition = [exp.column("unit"), exp.column(facts_sql.known(column.fact.source, once))]
     window = exp.Window(this=exp.Min(this=day), partition_by=partition)
     return f"{window.sql(dialect='duckdb')} as first_{identifier(name)}"
@@ -92,5 +105,5 @@ def _increment(column: FactColumn, once: str | None, name: str) -> str:
 
 
 def _rows(column: FactColumn) -> exp.Expr:
-    """Rows come once per maturity here, whatever the source."""
-    return exp.and_(rows_of(column, "post"), exp.column("mature_days").eq(column.mature_days))
+    """Rows come once per maturity of the series here, whatever the source."""
+    return exp.and_(rows_of(column, "post"), exp.column("ripe_days").eq(column.mature_days))

@@ -5,7 +5,8 @@ and `fill` puts in the select items made here. A fragment is built with sqlglot 
 `experiments.spec.SOURCES`; values in `where` become escaped literals. Nothing a person wrote is pasted into SQL.
 
 A statement names its sources by their grain (`slate_rows`, …). Views cannot take parameters, so `statement` puts the
-text of facts/<source>.sql in front of it as a common table expression.
+text of facts/<source>.sql in front of it as a common table expression. Order lines are dear to work out and read by
+several statements: they are a table that the count makes of a range's units first.
 """
 
 import re
@@ -27,6 +28,7 @@ ROWS: Mapping[Source, str] = {
     "order_lines": "order_line_rows",
     "sessions": "session_rows",
 }
+KEPT: Source = "order_lines"
 SOURCE_CODES: Mapping[Source, int] = {source: code for code, source in enumerate(ROWS)}
 ORDER = "order_id"  # orders are counted per unit and business day, so they take a step of their own
 SQL_FOLDER = Path(sql.__file__).parent
@@ -38,7 +40,8 @@ _PARAMETER = re.compile(r"\$([a-z_]+)")
 def statement(name: str) -> str:
     """The text of sql/<name>.sql, with the sources it names in front of it as common table expressions."""
     text = _read(name)
-    named = [f"    {rows} as (\n{_read(f'facts/{source}')})" for source, rows in ROWS.items() if rows in text]
+    views = ((source, rows) for source, rows in ROWS.items() if source != KEPT)
+    named = [f"    {rows} as (\n{_read(f'facts/{source}')})" for source, rows in views if rows in text]
     if not named:
         return text
     front = "with\n" + ",\n".join(named)
@@ -47,9 +50,17 @@ def statement(name: str) -> str:
     return re.sub(r"^select$", lambda _: f"{front}\nselect", text, count=1, flags=re.MULTILINE)
 
 
-def fill(text: str, holes: Mapping[str, Sequence[str]]) -> str:
-    """The text with each `{hole}` replaced by its select items, a comma after each; KeyError on an unknown hole."""
-    return _HOLE.sub(lambda found: "\n    ".join(f"{item}," for item in holes[found.group(1)]), text)
+def fill(text: str, holes: Mapping[str, Sequence[str] | str]) -> str:
+    """The text with each `{hole}` replaced by its select items, a comma after each, or by its one condition.
+
+    KeyError on an unknown hole.
+    """
+
+    def filled(found: re.Match[str]) -> str:
+        hole = holes[found.group(1)]
+        return hole if isinstance(hole, str) else "\n    ".join(f"{item}," for item in hole)
+
+    return _HOLE.sub(filled, text)
 
 
 def parameters(text: str) -> frozenset[str]:
@@ -71,7 +82,7 @@ def product(first: str, second: str, *, wide: bool) -> str:
 
 def unit_total_holes(
     columns: Iterable[tuple[str, FactColumn, Era]], extras: Sequence[str], extra: Sequence[str]
-) -> dict[str, list[str]]:
+) -> dict[str, list[str] | str]:
     """The holes of unit_totals.sql: what an era has of a unit, then which era a column of the unit table is.
 
     `extras` are counted by statements of their own, `extra` are more select items.
@@ -87,13 +98,24 @@ def unit_total_holes(
         holes["facts"].append(f"cast(coalesce({name}, 0) as bigint) as {identifier(name)}")
     holes["facts"].extend(extra)
     holes["extras"] = [f"max(case when name = '{identifier(name)}' then value end) as {name}" for name in extras]
-    return holes
+    # a source without facts is only asked whether a unit was seen before
+    return {**holes, **{f"{name}_used": "true" if holes[name] else "pre" for name in SOURCES}}
 
 
-def cell_total(column: FactColumn, name: str) -> str:
-    """One unit's value of an additive fact in one cell, after first exposure: the hole of cell_totals/*.sql."""
-    value = exp.Coalesce(this=_value(column.fact, rows_of(column, "post")), expressions=[exp.convert(0)])
-    return _named(exp.cast(value, "bigint"), name)
+def cell_total_holes(facts: Mapping[str, FactColumn]) -> dict[str, list[str] | str]:
+    """The holes of cell_totals/*.sql: additive facts after first exposure, and which rows can count for any of them."""
+    aggregates = {name: _value(column.fact, rows_of(column, "post")) for name, column in facts.items()}
+    some = [exp.NEQ(this=value.copy(), expression=exp.convert(0)) for value in aggregates.values()]
+    rows = [frozenset(part.sql(dialect="duckdb") for part in _parts(rows_of(c))) for c in facts.values()]
+    widest = [one for one in dict.fromkeys(rows) if not any(other < one for other in rows)]
+    return {
+        "facts": [
+            _named(exp.cast(exp.Coalesce(this=value, expressions=[exp.convert(0)]), "bigint"), name)
+            for name, value in aggregates.items()
+        ],
+        "counted": " or ".join(f"({' and '.join(sorted(one))})" for one in widest),
+        "not_nothing": exp.or_(*some).sql(dialect="duckdb"),
+    }
 
 
 def cell_totals_of(sources: Mapping[Source, Iterable[str]]) -> str:
@@ -137,10 +159,11 @@ def era_total(column: FactColumn, era: Era, name: str) -> str:
     return order_total(column, exp.Sum(this=mine), name)
 
 
-def order_flag(column: FactColumn, name: str | None = None) -> str:
-    """Whether one order (unit, business day, order_id) has a row of the fact, 0 or 1."""
+def order_flag(column: FactColumn, name: str | None = None, rows: exp.Expr | None = None) -> str:
+    """Whether one order (unit, business day, order_id) has a row of the fact (of these `rows`), 0 or 1."""
     is_order = exp.not_(exp.Is(this=exp.column(ORDER), expression=exp.null()))
-    return _named(exp.Max(this=_flag(exp.and_(rows_of(column), is_order))), name or column.key)
+    mine = rows_of(column) if rows is None else rows
+    return _named(exp.Max(this=_flag(exp.and_(mine, is_order))), name or column.key)
 
 
 def order_total(column: FactColumn, orders: exp.Expr, name: str) -> str:
@@ -181,11 +204,16 @@ def rows_of(column: FactColumn, era: Era | None = None) -> exp.Expr:
     if column.window_days is not None and era != "pre":
         conditions.extend(_in_window(column.window_days))
     if column.fact.source == "order_lines":
-        conditions.append(exp.column("mature_days").eq(mature))
+        known = exp.Coalesce(this=exp.column("mature_days"), expressions=[exp.convert(mature)])
+        conditions.append(known.eq(mature))
     if column.scope == "module":
         conditions.append(exp.column("in_scope"))
     conditions.extend(_condition(column.fact.source, name, wanted) for name, wanted in column.fact.where.items())
     return exp.and_(*conditions) if conditions else exp.true()
+
+
+def _parts(condition: exp.Expr) -> list[exp.Expr]:
+    return list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
 
 
 def _in_window(days: int) -> tuple[exp.Expr, exp.Expr]:

@@ -58,8 +58,8 @@ def pre_period_top(top: PrePeriodTop) -> str:
 
 def cell_totals(layout: Layout, source: Source, facts: Sequence[str]) -> str:
     """One row per unit and native cell of a source."""
-    items = [facts_sql.cell_total(layout.post[name], name) for name in facts]
-    return facts_sql.fill(facts_sql.statement(f"cell_totals/{source}"), {"facts": items})
+    holes = facts_sql.cell_total_holes({name: layout.post[name] for name in facts})
+    return facts_sql.fill(facts_sql.statement(f"cell_totals/{source}"), holes)
 
 
 def context(sums: Sums, complete: str, cell: str, wide: Wide) -> str:
@@ -102,10 +102,10 @@ def level_part(part: LevelPart, wide: Wide) -> str:
     )
 
 
-def days(layout: Layout, sums: Sums, wide: Wide) -> str:
+def days(layout: Layout, sums: Sums) -> str:
     """What each business day adds to the series' moments."""
     facts = {name: layout.post[name] for name in sums.sums}
-    return facts_sql.fill(facts_sql.statement("moments_daily"), daily_sql.holes(facts, sums, wide))
+    return facts_sql.fill(facts_sql.statement("moments_daily"), daily_sql.holes(facts, sums))
 
 
 def _nonzero(name: str) -> str:

@@ -1,4 +1,6 @@
 -- one row per analysed unit, owner and item category with order lines after its first exposure: every additive fact
+--
+-- Where it has any: rows that cannot count for a fact are left out, and so are cells in which everything is 0.
 select
     r.unit,
     r.arm,
@@ -8,5 +10,6 @@ select
 from order_line_rows as r
 inner join attribution as a on a.unit = r.unit and a.bought_ts = r.event_ts
 inner join cell_values as c on c.dimension = 'item_category' and c.named = r.item_category
+where {counted}
 group by r.unit, r.arm, a.owner, c.code
-having max(case when r.post then 1 else 0 end) = 1
+having {not_nothing}

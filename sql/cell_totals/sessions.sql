@@ -1,4 +1,6 @@
 -- one row per analysed unit and entry module with sessions after its first exposure: every additive fact
+--
+-- Where it has any: rows that cannot count for a fact are left out, and so are cells in which everything is 0.
 select
     r.unit,
     r.arm,
@@ -7,5 +9,6 @@ select
     {facts}
 from session_rows as r
 inner join cell_values as m on m.dimension = 'module' and m.named = r.module
+where {counted}
 group by r.unit, r.arm, m.code
-having max(case when r.post then 1 else 0 end) = 1
+having {not_nothing}

@@ -1,4 +1,6 @@
 -- one row per analysed unit, module and page category with slates after its first exposure: every additive fact
+--
+-- Where it has any: rows that cannot count for a fact are left out, and so are cells in which everything is 0.
 select
     r.unit,
     r.arm,
@@ -8,5 +10,6 @@ select
 from slate_rows as r
 inner join cell_values as m on m.dimension = 'module' and m.named = r.module
 inner join cell_values as c on c.dimension = 'page_category' and c.named = r.page_category
+where {counted}
 group by r.unit, r.arm, m.code, c.code
-having max(case when r.post then 1 else 0 end) = 1
+having {not_nothing}

@@ -13,7 +13,7 @@ select
         and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
     ) as pre,
     case when s.event_ts >= e.first_ts then cast($as_of_day as date) else e.any_phase_first_day end as ripe_before,
-    coalesce(list_contains($modules, s.module), false) as in_scope,
+    k.module is not null as in_scope,
     coalesce(s.module, '(none)') as module,
     coalesce(s.item_category, '(none)') as item_category,
     s.event_name,
@@ -23,6 +23,7 @@ select
 from outcomes as s
 inner join first_exposures as e
     on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+left join (select distinct unnest($modules) as module) as k on k.module = s.module
 where
     s.event_name <> 'purchase'
     and s.event_name <> 'refund'

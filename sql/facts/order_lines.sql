@@ -1,4 +1,7 @@
--- one row per purchased line of an analysed unit (post, pre or neither) and maturity: with what came back of it by then
+-- one row per purchased line of an analysed unit: post, pre or neither, with what came back of it
+--
+-- A line of which something came back has one row per maturity in use, each with what came back by then; of any other
+-- line mature_days is null, for it is the same at every maturity.
 select
     s.unit,
     s.event_ts,
@@ -16,6 +19,7 @@ select
     s.value - s.refunded - s.cancelled as net_value,
     s.margin,
     case
+        when not s.is_returned and not s.is_cancelled then s.margin
         when s.value > 0 then cast(
             sign(s.margin) * (
                 s.kept_margin // s.value
@@ -26,8 +30,7 @@ select
                 end
             ) as bigint
         )
-        when s.is_returned or s.is_cancelled then 0 * s.margin
-        else s.margin
+        else 0 * s.margin
     end as net_margin,
     s.discount,
     s.refunded as returned_value,
@@ -46,7 +49,7 @@ from (
             and l.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
         ) as pre,
         case when l.event_ts >= e.first_ts then cast($as_of_day as date) else e.any_phase_first_day end as ripe_before,
-        m.mature_days,
+        r.mature_days,
         coalesce(l.item_category, '(none)') as item_category,
         l.order_id,
         l.quantity,
@@ -57,23 +60,33 @@ from (
         coalesce(r.cancelled, 0) as cancelled,
         coalesce(r.is_returned, false) as is_returned,
         coalesce(r.is_cancelled, false) as is_cancelled,
-        cast(abs(l.margin) as hugeint) * (l.value - coalesce(r.refunded, 0) - coalesce(r.cancelled, 0)) as kept_margin,
+        case
+            when r.mature_days is not null
+                then cast(abs(l.margin) as hugeint) * (l.value - r.refunded - r.cancelled)
+        end as kept_margin,
     from outcomes as l
     inner join first_exposures as e
         on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = l.unit
-    cross join (select unnest($mature_days) as mature_days) as m
     left join (
         select
-            t.event_id,
-            d.mature_days,
-            cast(sum(case when t.event_name = 'refund' then t.amount else 0 end) as bigint) as refunded,
-            cast(sum(case when t.event_name = 'cancel' then t.amount else 0 end) as bigint) as cancelled,
-            max(case when t.event_name = 'refund' then 1 else 0 end) = 1 as is_returned,
-            max(case when t.event_name = 'cancel' then 1 else 0 end) = 1 as is_cancelled,
-        from returns as t
-        inner join (select unnest($mature_days) as mature_days) as d on t.days_after <= d.mature_days
-        group by t.event_id, d.mature_days
-    ) as r on r.event_id = l.event_id and r.mature_days = m.mature_days
+            event_id,
+            mature_days,
+            cast(sum(case when event_name = 'refund' and in_time then amount else 0 end) as bigint) as refunded,
+            cast(sum(case when event_name = 'cancel' and in_time then amount else 0 end) as bigint) as cancelled,
+            max(case when event_name = 'refund' and in_time then 1 else 0 end) = 1 as is_returned,
+            max(case when event_name = 'cancel' and in_time then 1 else 0 end) = 1 as is_cancelled,
+        from (
+            select
+                t.event_id,
+                t.event_name,
+                t.amount,
+                d.mature_days,
+                t.days_after <= d.mature_days as in_time,
+            from returns as t
+            cross join (select unnest($mature_days) as mature_days) as d
+        ) as came_back
+        group by event_id, mature_days
+    ) as r on r.event_id = l.event_id
     where
         l.event_name = 'purchase'
         and l.unit >= $unit_from

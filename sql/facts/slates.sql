@@ -11,7 +11,7 @@ select
         and s.event_day >= e.any_phase_first_day - cast($covariate_days as integer)
     ) as pre,
     case when s.event_ts >= e.first_ts then cast($as_of_day as date) else e.any_phase_first_day end as ripe_before,
-    list_contains($modules, s.module) as in_scope,
+    k.module is not null as in_scope,
     s.module,
     coalesce(s.page_category, '(none)') as page_category,
     s.items_shown,
@@ -24,6 +24,7 @@ select
 from exposures as s
 inner join first_exposures as e
     on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+left join (select distinct unnest($modules) as module) as k on k.module = s.module
 where
     s.unit >= $unit_from
     and s.unit < $unit_to

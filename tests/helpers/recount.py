@@ -526,19 +526,28 @@ def _declared(declared: Slice, request: CountRequest) -> Callable[[Unit], Values
 
 
 def _part_values(units: Sequence[Unit], request: CountRequest, dimensions: Values) -> set[Values]:
-    sources = {
-        column.fact.source
+    """The cells in which some unit has anything of a fact that has parts."""
+    facts = {
+        column.key: column
         for metric in request.metrics
         if metric.native_dimensions()
         for column in metric.facts(request.outcome_days)
     }
-    return {
-        values
-        for unit in units
-        for source in sources
-        for row in unit.rows[source]
-        if _ts(row) >= unit.first_ts and (values := _cell(unit, row, source, dimensions)) is not None
-    }
+    found: set[Values] = set()
+    for unit in units:
+        for column in facts.values():
+            parts: dict[Values, list[Row]] = {}
+            for row in _rows(unit, column, request):
+                values = _cell(unit, row, column.fact.source, tuple(LEVELS["module_item_category"]))
+                values = values or _cell(unit, row, column.fact.source, tuple(LEVELS["module_page_category"]))
+                values = values or _cell(unit, row, column.fact.source, ("module",))
+                assert values is not None
+                parts.setdefault(values, []).append(row)
+            for rows in parts.values():
+                named = _cell(unit, rows[0], column.fact.source, dimensions)
+                if named is not None and _measured(rows, column) != 0:
+                    found.add(named)
+    return found
 
 
 def _cell(unit: Unit, row: Row, source: str, dimensions: Values) -> Values | None:

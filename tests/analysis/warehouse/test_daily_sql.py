@@ -5,17 +5,18 @@ from experiments.spec import Metric
 from tests.helpers.requests import count_request, shipped
 
 
-def wanted(*metrics: Metric) -> dict[str, list[str]]:
+def wanted(*metrics: Metric) -> dict[str, list[str] | str]:
     found = layout(count_request(metrics, series=tuple(metric.key for metric in metrics)))
-    return holes(dict(found.post), day_sums(found), lambda *_: False)
+    return holes(dict(found.post), day_sums(found))
 
 
 def test_a_square_grows_by_new_less_old() -> None:
     found = wanted(*shipped("revenue_per_unit"))
     (name,) = (item.rsplit(" as ", 1)[1] for item in found["increments"])
     assert found["facts"][:2] == [f"r.total_{name} as new_{name}", f"(r.total_{name} - r.{name}) as old_{name}"]
-    assert f"sum(new_{name} * new_{name} - old_{name} * old_{name})" in found["products"]
-    assert f"sum((new_{name} - old_{name}) * seen_before)" in found["products"]
+    new, old = (f"cast({when}_{name} as hugeint) * {when}_{name}" for when in ("new", "old"))
+    assert f"sum({new} - {old})" in found["products"]
+    assert f"sum(cast(new_{name} - old_{name} as hugeint) * seen_before)" in found["products"]
 
 
 def test_whether_a_unit_did_something_is_read_off_its_running_count() -> None:
@@ -40,5 +41,8 @@ def test_orders_add_over_days_and_other_values_count_on_their_first() -> None:
 def test_every_branch_has_every_fact_and_zero_where_it_is_anothers() -> None:
     found = wanted(*shipped("revenue_per_session"))
     value, sessions = (item.rsplit(" as ", 1)[1] for item in found["increments"])
-    assert found["all_order_lines"] == [f"cast({value} as bigint) as {value}", f"cast(0 as bigint) as {sessions}"]
-    assert found["all_sessions"] == [f"cast(0 as bigint) as {value}", f"cast({sessions} as bigint) as {sessions}"]
+    assert found["increments_of"] == (
+        f"select unit, day, cast({value} as bigint) as {value}, cast(0 as bigint) as {sessions} from line_days"
+        " union all "
+        f"select unit, day, cast(0 as bigint) as {value}, cast({sessions} as bigint) as {sessions} from session_days"
+    )

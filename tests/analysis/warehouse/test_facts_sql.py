@@ -26,7 +26,7 @@ def column(fact: Mapping[str, object], *, mature_days: int = 0, window_days: int
         ),
         (
             column({"from": "order_lines", "measure": {"sum": "net_value"}}, mature_days=14),
-            "SUM(net_value) FILTER(WHERE post AND event_day + 14 < ripe_before AND mature_days = 14) as f",
+            "SUM(net_value) FILTER(WHERE post AND event_day + 14 < ripe_before AND COALESCEmature_days, 14 = 14) as f",
         ),
         (
             column(
@@ -52,12 +52,12 @@ def test_a_fact_is_one_aggregate_over_its_rows(given: FactColumn, said: str) -> 
 def test_the_covariate_window_has_no_outcome_window_and_ripens_before_exposure() -> None:
     given = column({"from": "order_lines", "measure": "rows"}, mature_days=14, window_days=7)
     said = aggregate(given, "pre", "x")
-    assert said == "COUNT(*) FILTER(WHERE pre AND event_day + 14 < ripe_before AND mature_days = 14) as x"
+    assert said == "COUNT(*) FILTER(WHERE pre AND event_day + 14 < ripe_before AND COALESCE(mature_days, 14) = 14) as x"
 
 
 def test_orders_are_flagged_one_by_one_and_then_counted() -> None:
     twice = column({"from": "order_lines", "measure": {"at_least": {"distinct": "order_id", "n": 2}}})
-    flag = f"MAX(CASE WHEN mature_days = 0 AND NOT order_id IS NULL THEN 1 ELSE 0 END) as {twice.key}"
+    flag = f"MAX(CASE WHEN COALESCE(mature_days, 0) = 0 AND NOT order_id IS NULL THEN 1 ELSE 0 END) as {twice.key}"
     assert era_item(twice) == flag
     assert (
         era_total(twice, "pre", "x") == f"CASE WHEN SUM(CASE WHEN pre THEN {twice.key} END) >= 2 THEN 1 ELSE 0 END as x"
@@ -107,9 +107,11 @@ def test_a_hole_takes_its_items_and_an_unknown_hole_is_an_error() -> None:
 
 
 def test_a_statement_has_the_sources_it_names_in_front_of_it() -> None:
-    text = statement("attribution")
-    assert text.index("order_line_rows as (") < text.index("bought as (")
-    assert "slate_rows" not in text
+    text = statement("days_with_data")
+    assert text.startswith("-- one row per business day")
+    text = statement("unit_totals")
+    assert text.index("slate_rows as (") < text.index("session_rows as (") < text.index("slate_eras as (")
+    assert "order_line_rows as (" not in text  # a table the count makes first
     assert statement("cell_totals/slates").count("with\n") == 1
     assert statement("moments_context").startswith("-- one row per arm")
 

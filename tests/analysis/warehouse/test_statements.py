@@ -21,7 +21,7 @@ SLICES = (
     Slice.model_validate({"key": "device", "kind": "context", "column": "platform"}),
     Slice.model_validate({"key": "affinity", "kind": "context", "pre_period_top": TOP}),
 )
-RUN = {"unit_from", "unit_to", "since_day", "mature_days", "sources", "series_mature_days", "level", "name", "source"}
+RUN = {"unit_from", "unit_to", "since_day", "mature_days", "series_mature_days", "level", "name", "source"}
 
 
 def every_statement() -> dict[str, str]:
@@ -46,7 +46,8 @@ def every_statement() -> dict[str, str]:
         "context": statements.context(context_sums(found), "complete", "s_first", wide),
         "covariates": statements.context(covariate_sums(found), "0 as complete", "0", wide),
         "entries": statements.context(entry_sums(found), "0 as complete", "0", wide),
-        "days": statements.days(found, day_sums(found), wide),
+        "lines": facts_sql.statement("facts/order_lines"),
+        "days": statements.days(found, day_sums(found)),
         "first_exposures": facts_sql.statement("first_exposures"),
         "attribution": facts_sql.statement("attribution"),
         "returns": facts_sql.statement("returns"),
