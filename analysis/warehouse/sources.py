@@ -118,9 +118,21 @@ def stage(
 
 def _unreadable(source: SourceFile, error: Exception) -> str:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    with source.path.open("rb") as handle:
+        mark = handle.read(4)
+    if mark == b"PK\x03\x04":
+        return f"{source.path}: a zip archive or a spreadsheet, not {source.kind}; unpack it, or export it as CSV"
+    if source.gzipped and mark[:2] != b"\x1f\x8b":
+        return f"{source.path}: not gzipped; rename it, or give the mapping file: {{compression: none}}"
     if "utf" in said.lower() or isinstance(error, UnicodeError):
+        other = "utf-16" if mark[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
         return (
-            f"{source.path}: not {source.layout.encoding} text ({said}); give the mapping file: {{encoding: latin-1}}"
+            f"{source.path}: not {source.layout.encoding} text ({said}); give the mapping file: {{encoding: {other}}}"
+        )
+    if "straddling" in said:
+        return (
+            f"{source.path}: a record is longer than {_BLOCK_BYTES >> 20} MB; look for a quote that is never closed, "
+            f"or give the mapping file: {{quote: …}}"
         )
     if "truncated" in said.lower() or isinstance(error, EOFError):
         return f"{source.path}: the file is cut off ({said}); write or copy it again"

@@ -175,7 +175,7 @@ def test_a_truncated_gzip_file(connection: duckdb.DuckDBPyConnection, tmp_path: 
 
 def test_a_file_that_is_not_what_its_name_says(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     (tmp_path / "a.csv.gz").write_bytes(b"a,b\n1,2\n")
-    assert "cannot be read as csv" in refused(connection, tmp_path / "a.csv.gz")
+    assert "not gzipped" in refused(connection, tmp_path / "a.csv.gz")
     (tmp_path / "a.xlsx").write_bytes(b"PK")
     assert "give the mapping file: {format: csv}" in refused(connection, tmp_path / "a.xlsx")
     (tmp_path / "a.csv").write_bytes("näme\nx\n".encode("latin-1"))
@@ -187,3 +187,28 @@ def test_a_header_that_names_no_column_or_one_twice(connection: duckdb.DuckDBPyC
     assert "a is the name of several columns" in refused(
         connection, write_lines(tmp_path / "b.csv", ["a,b,a", "1,2,3"])
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "a,b\n1,2\n".encode("utf-16"), "encoding: utf-16"),
+        ("a.csv", "a,b\n1,ü\n".encode("latin-1"), "encoding: latin-1"),
+        ("a.csv", b"PK\x03\x04\xff\xfe\x80", "a zip archive or a spreadsheet, not csv; unpack it, or export it as CSV"),
+        ("a.csv.gz", b"a,b\n1,2\n", "not gzipped; rename it, or give the mapping file: {compression: none}"),
+        ("a.csv", b'a,b\n1,"2\n' + b"3,4\n" * 5_000_000, "longer than 8 MB; look for a quote that is never closed"),
+    ],
+)
+def test_what_an_unreadable_file_may_be_is_told(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        staged(connection, tmp_path / name)
+    assert said in str(caught.value)
+
+
+def test_utf_16_is_read_when_the_mapping_says_so(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("a,b\n1,ü\n\n2,x\n".encode("utf-16"))
+    made = staged(connection, tmp_path / "a.csv", FileFormat(encoding="utf-16"))
+    assert rows(connection, made) == [(2, "1", "ü"), (4, "2", "x")]
