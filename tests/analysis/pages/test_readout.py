@@ -105,11 +105,11 @@ def test_why_lists_the_reasons_and_every_check(open_page: OpenPage) -> None:
 
 def test_checks_that_ask_for_something_stand_in_the_open(open_page: OpenPage) -> None:
     client = open_page("readout", [example("HOLD")])
-    assert "Can the numbers be trusted? 1 of 2 pass, 1 unknown" in said(client).replace("\u00a0", " ")
-    folded = {block.label: " ".join(str(part.value) for part in block.get("html")) for block in client.expander}
-    quiet = next(text for label, text in folded.items() if "without a finding" in label)
-    assert "Sample ratio" in quiet
-    assert "Catalogue join" not in quiet
+    assert "Can the numbers be trusted? 1 of 3 pass, 1 to look at, 1 unknown" in said(client).replace("\u00a0", " ")
+    lists = [str(element.value) for element in client.html if 'class="checks"' in str(element.value)]
+    assert ["Catalogue join" in text for text in lists] == [True, False]
+    assert ["Sample ratio" in text for text in lists] == [False, True]
+    assert client.expander[0].label == "The 2 checks without a finding"
 
 
 def test_withheld_page_has_cause_owner_fix_checks_and_counts_but_no_chart_or_metric(open_page: OpenPage) -> None:
