@@ -27,8 +27,8 @@ IMAGES = ROOT / "docs" / "images"
 CHROMIUM = os.environ.get("TRUELIFT_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 PICTURES = {  # name → page, height in pixels, charts drawn
-    "readout": ("readout?experiment=home_als_v2", 1310, 2),
-    "where": ("where?experiment=home_als_v2", 1250, 1),
+    "readout": ("readout?experiment=home_als_v2", 1290, 2),
+    "where": ("where?experiment=home_als_v2", 1290, 1),
 }
 SECONDS = 90
 
