@@ -336,7 +336,7 @@ def _ranges(
             allowed = words.figures(row.limit, None, None, unit="lift").est
             value |= {"limit": row.limit * scale, "above": at_y - 14, "below": at_y + 14, "allowed": allowed}
         if row.shown is None:
-            value |= {"range": MISSING, "figures": MISSING}
+            value |= {"range": MISSING, "figures": ""}  # its label says so
             told.append(f"{row.label}: {MISSING}")
         else:
             text = words.figures(row.shown.est, row.shown.lo, row.shown.hi, unit=unit, currency=currency)
