@@ -84,6 +84,7 @@ def test_the_command_says_the_verdicts_the_truth_and_what_next(
     played: demo.Played, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TRUELIFT_CALLED", "./run")
     monkeypatch.setattr(sys, "argv", ["truelift", "demo", "--home", str(home), "--units", str(UNITS)])
     with pytest.raises(SystemExit) as ended:
         cli.main()
