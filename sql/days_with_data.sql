@@ -5,7 +5,7 @@ with
             unit,
             first_ts,
         from first_exposures
-        where experiment_key = $experiment_key and phase = $phase and excluded_reason is null
+        where excluded_reason is null
     )
 select o.event_day
 from outcomes as o

@@ -82,8 +82,6 @@ with
         group by unit
     )
 select
-    $experiment_key as experiment_key,
-    cast($phase as integer) as phase,
     r.unit,
     cast(r.arm as tinyint) as arm,
     r.variant as arm_key,

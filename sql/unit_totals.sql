@@ -7,7 +7,6 @@ with
             pre,
             {slates}
         from slate_rows
-        where {slates_used}
         group by unit, post, pre
     ),
     slate_totals as (
@@ -43,7 +42,6 @@ with
             pre,
             {order_lines}
         from order_line_rows
-        where {order_lines_used}
         group by unit, post, pre, event_day, order_id
     ),
     line_totals as (
@@ -61,7 +59,6 @@ with
             pre,
             {sessions}
         from session_rows
-        where {sessions_used}
         group by unit, post, pre
     ),
     session_totals as (
@@ -108,8 +105,6 @@ left join context_values as browsers on browsers.dimension = 'browser' and brows
 left join context_values as countries on countries.dimension = 'country' and countries.named = e.country
 left join context_values as app_versions on app_versions.dimension = 'app_version' and app_versions.named = e.app_version
 where
-    e.experiment_key = $experiment_key
-    and e.phase = $phase
-    and e.excluded_reason is null
+    e.excluded_reason is null
     and e.unit >= $unit_from
     and e.unit < $unit_to

@@ -122,6 +122,16 @@ create table if not exists sessions (
     has_add_to_cart boolean not null,
     has_order boolean not null,
 );
+
+-- one order line and refund or cancel that takes something from it
+create table if not exists returns (
+    unit bigint not null,
+    order_id varchar not null,
+    event_id varchar not null,
+    event_name varchar not null,
+    days_after bigint not null,
+    amount bigint not null,
+);
 """
 
 

@@ -47,7 +47,7 @@ from analysis.warehouse.slices import (
     level_cells,
     most_frequent,
 )
-from analysis.warehouse.state import State, transaction
+from analysis.warehouse.state import State
 from experiments.errors import WarehouseError
 from experiments.spec import Source
 
@@ -100,9 +100,16 @@ class Counter:
         self.state = State(connection, request.experiment_key, request.phase)
 
     def run(self) -> Recount:
-        """All steps in order; the state is complete when it returns."""
+        """All steps in order; the state is complete when it returns, and gone when it does not."""
+        try:
+            return self._run_all()
+        except BaseException:
+            self.state.forget()
+            raise
+
+    def _run_all(self) -> Recount:
         with self._one_thread_each(), ThreadPoolExecutor(self.cursors) as pool:
-            self._start()
+            self.state.empty()
             ranges = self._ranges()
             self._each(pool, ranges, self._expose)
             self._name_cells()
@@ -115,7 +122,7 @@ class Counter:
             self.levels, self.finest = self._cells()
             self._name_sums()
             found = self._each(pool, ranges, self._moments)
-        recount = Recount(
+        return Recount(
             layout=self.layout,
             kept=self.kept,
             slices=self.slices,
@@ -134,8 +141,6 @@ class Counter:
             days=added(days),
             day_sums=self.day_sums,
         )
-        self._keep(recount)
-        return recount
 
     @contextmanager
     def _one_thread_each(self) -> Iterator[None]:
@@ -156,15 +161,6 @@ class Counter:
             run(f"set disabled_optimizers = '{disabled}'")
             run(f"set threads = {threads}")
 
-    def _start(self) -> None:
-        """Forget what an earlier count left of this phase, and link what came back to the lines it came back from."""
-        run = self.connection.execute
-        with transaction(self.connection):
-            self.state.empty()
-            key = {"key": self.request.experiment_key, "phase": self.request.phase}
-            run("delete from first_exposures where experiment_key = $key and phase = $phase", key)
-            run(f"create or replace table returns as {facts_sql.statement('returns')}")
-
     def _ranges(self) -> list[Range]:
         """Ranges of unit keys that together hold every unit exposed in the phase."""
         low, high = self.connection.execute(
@@ -177,27 +173,30 @@ class Counter:
 
     def _expose(self, cursor: duckdb.DuckDBPyConnection, bounds: Range) -> None:
         """First exposures of one range."""
-        self._run(cursor, f"insert into first_exposures {facts_sql.statement('first_exposures')}", self._given(bounds))
+        text = facts_sql.statement("first_exposures")
+        self._run(cursor, f"insert into {self.state.schema}.first_exposures {text}", self._given(bounds))
 
     def _name_cells(self) -> None:
         """The values of every dimension, which days can matter, and empty tables for the totals."""
         earliest, first = self.connection.execute(
-            "select min(any_phase_first_day), min(first_day) from first_exposures "
-            "where experiment_key = $key and phase = $phase and excluded_reason is null",
-            {"key": self.request.experiment_key, "phase": self.request.phase},
+            f"select min(any_phase_first_day), min(first_day) from {self.state.schema}.first_exposures "
+            "where excluded_reason is null"
         ).fetchall()[0]
         self.first_day = first or self.request.cut.as_of_day
         self.given["since_day"] = (earliest or self.first_day) - timedelta(days=self.request.covariate_days)
-        with transaction(self.connection):
-            self.kept = self._context_values()
-            self.codes = self._cell_values()
-            self.slices = context_slices(self.request, self.kept, self.frequent)
-            self.columns = [name for name, _, _ in statements.unit_columns(self.layout, self.slices)]
-            self.state.empty_totals(self.columns, [item.column for item in self.slices], self.part_facts)
+        self.kept = self._context_values()
+        self.codes = self._cell_values()
+        self.slices = context_slices(self.request, self.kept, self.frequent)
+        columns = [name for name, _, _ in statements.unit_columns(self.layout, self.slices)]
+        self.state.empty_totals(columns, [item.column for item in self.slices], self.part_facts)
 
     def _context_values(self) -> dict[str, list[str]]:
         """The values each dimension of the first exposure keeps, by code; code 0 is all the others."""
-        rows = self._run(self.connection, facts_sql.statement("context_values")).fetchall()
+        given = self.given | {
+            "dimensions": [str(item.column) for item in self.request.slices if item.column is not None]
+        }
+        with self.state.cursor() as cursor:
+            rows = self._run(cursor, facts_sql.statement("context_values"), given).fetchall()
         kept: dict[str, list[str]] = {}
         for dimension in CONTEXT_DIMENSIONS:
             values = most_frequent({value: n for name, value, n in rows if name == dimension})
@@ -351,20 +350,6 @@ class Counter:
         signed = {first, second} & self.layout.signed
         return bool(signed) or self.largest[first] * self.largest[second] >= WIDE_PRODUCT
 
-    def _keep(self, recount: Recount) -> None:
-        """The moments beside the totals they were taken of, and the mark that all of it is complete."""
-        with transaction(self.connection):
-            for key, groups in recount.context.items():
-                self.state.keep("context", key, groups)
-            self.state.keep("covariates", "", recount.covariates)
-            for part, groups in recount.source_parts:
-                self.state.keep("source", part.source, groups)
-            for level, groups in recount.level_parts:
-                self.state.keep("level", f"{level.level} of {', '.join(level.facts)}", groups)
-            self.state.keep_days("entries", recount.entries)
-            self.state.keep_days("days", recount.days)
-            self.state.complete(self.request.cut.as_of, self.columns)
-
     def _given(self, bounds: Range) -> dict[str, Parameter]:
         return self.given | {"unit_from": bounds[0], "unit_to": bounds[1]}
 
@@ -379,12 +364,8 @@ class Counter:
         """The step for every range, each on a cursor that finds the state's tables by their bare names."""
 
         def one(bounds: Range) -> T:
-            cursor = self.connection.cursor()
-            try:
-                cursor.execute(f"set search_path = '{self.state.schema},main'")
+            with self.state.cursor() as cursor:
                 return step(cursor, bounds)
-            finally:
-                cursor.close()
 
         return list(pool.map(one, ranges))
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import duckdb
 
@@ -16,6 +17,7 @@ from analysis.warehouse.counting import RANGE_UNITS, Counter, Recount, request_p
 from analysis.warehouse.layout import all_pairs
 from analysis.warehouse.moment_table import Groups, Reading, Vector
 from analysis.warehouse.slices import FIRST, Values, merged_cells
+from analysis.warehouse.state import State
 from experiments.errors import WarehouseError, nearest
 
 EPOCH = date(1970, 1, 1)
@@ -67,21 +69,19 @@ class DuckDBWarehouse:
             near = ", ".join(nearest(name, known) or known)
             raise WarehouseError(f"there is no check {name!r} (nearest: {near}); a check is a file in sql/checks")
         text = facts_sql.statement(f"checks/{name}")
-        with _explained(f"checks/{name}.sql"):
-            found = self._connection.execute(text, wanted(text, request_parameters(request)))
+        state = State(self._connection, request.experiment_key, request.phase)
+        with _explained(f"checks/{name}.sql"), state.cursor() as cursor:
+            found = cursor.execute(text, wanted(text, request_parameters(request)))
             columns = [column[0] for column in found.description or []]
             rows: list[tuple[CellValue, ...]] = found.fetchall()
         return CheckRows(name, tuple(dict(zip(columns, row, strict=True)) for row in rows))
 
     def _counts(self, request: CountRequest, recount: Recount) -> Counts:
-        run = self._connection.execute
-        exposed = run(
-            "select arm_key, excluded_reason, count(*) from first_exposures "
-            "where experiment_key = $key and phase = $phase group by all order by all",
-            {"key": request.experiment_key, "phase": request.phase},
-        ).fetchall()
-        newest = self._ask("newest_event", request)[0]
-        loads = run("select load_id from loads order by seq, load_id").fetchall()
+        exposed = self._ask(
+            "select arm_key, excluded_reason, count(*) from first_exposures group by all order by all", request
+        )
+        newest = self._ask(facts_sql.statement("newest_event"), request)[0]
+        loads = self._ask("select load_id from loads order by seq, load_id", request)
         return Counts(
             cells=_cells(request, recount),
             daily=_daily(request, recount),
@@ -100,11 +100,11 @@ class DuckDBWarehouse:
         until = (request.cut.as_of_day - EPOCH).days
         if entered and request.cut.outcome_end == request.cut.as_of and len(entered) == until - min(entered):
             return len(entered)
-        return len(self._ask("days_with_data", request)) if entered else 0
+        return len(self._ask(facts_sql.statement("days_with_data"), request)) if entered else 0
 
-    def _ask(self, name: str, request: CountRequest) -> list[tuple[datetime, ...]]:
-        text = facts_sql.statement(name)
-        return self._connection.execute(text, wanted(text, request_parameters(request))).fetchall()
+    def _ask(self, text: str, request: CountRequest) -> list[tuple[Any, ...]]:
+        with State(self._connection, request.experiment_key, request.phase).cursor() as cursor:
+            return cursor.execute(text, wanted(text, request_parameters(request))).fetchall()
 
 
 @contextmanager

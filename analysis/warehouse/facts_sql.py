@@ -29,6 +29,8 @@ ROWS: Mapping[Source, str] = {
     "sessions": "session_rows",
 }
 KEPT: Source = "order_lines"
+# Without a fact of theirs, interactions are only asked whether a unit was seen before: sessions hold all but these.
+_OUTSIDE_SESSIONS = "pre and (event_name = 'open' or event_name = 'unsubscribe')"
 SOURCE_CODES: Mapping[Source, int] = {source: code for code, source in enumerate(ROWS)}
 ORDER = "order_id"  # orders are counted per unit and business day, so they take a step of their own
 SQL_FOLDER = Path(sql.__file__).parent
@@ -88,18 +90,18 @@ def unit_total_holes(
     `extras` are counted by statements of their own, `extra` are more select items.
     """
     holes: dict[str, list[str]] = {name: [] for name in (*SOURCES, *(f"{name}_eras" for name in SOURCES), "facts")}
+    items: set[str] = set()
     for name, column, era in columns:
         source = column.fact.source
         if source != "order_lines" or not counts_values(column.fact):
-            item = era_item(column)
-            if item not in holes[source]:
-                holes[source].append(item)
+            if column.key not in items:
+                items.add(column.key)
+                holes[source].append(era_item(column))
             holes[f"{source}_eras"].append(era_total(column, era, name))
         holes["facts"].append(f"cast(coalesce({name}, 0) as bigint) as {identifier(name)}")
     holes["facts"].extend(extra)
     holes["extras"] = [f"max(case when name = '{identifier(name)}' then value end) as {name}" for name in extras]
-    # a source without facts is only asked whether a unit was seen before
-    return {**holes, **{f"{name}_used": "true" if holes[name] else "pre" for name in SOURCES}}
+    return {**holes, "interactions_used": "true" if holes["interactions"] else _OUTSIDE_SESSIONS}
 
 
 def cell_total_holes(facts: Mapping[str, FactColumn]) -> dict[str, list[str] | str]:
@@ -146,9 +148,15 @@ def aggregate(column: FactColumn, era: Era, name: str) -> str:
 
 def era_item(column: FactColumn) -> str:
     """What one era of a unit (of order lines: one of its orders) has of a fact, named as the fact after exposure."""
-    return (
-        order_flag(column) if counts_orders(column.fact) else _named(_value(column.fact, rows_of(column)), column.key)
-    )
+    if counts_orders(column.fact):
+        return order_flag(column)
+    rows = rows_of(column)
+    match column.fact.measure:  # most rows are the fact's: choosing the value is quicker than choosing the rows
+        case "rows":
+            return _named(exp.Sum(this=_flag(rows)), column.key)
+        case SumOf(sum=name):
+            return _named(exp.Sum(this=exp.Case().when(rows, number(column.fact.source, name))), column.key)
+    return _named(_value(column.fact, rows), column.key)
 
 
 def era_total(column: FactColumn, era: Era, name: str) -> str:

@@ -12,9 +12,7 @@ with
         from exposures as e
         inner join first_exposures as f on f.unit = e.unit
         where
-            f.experiment_key = $experiment_key
-            and f.phase = $phase
-            and f.excluded_reason is null
+            f.excluded_reason is null
             and e.experiment_key = $experiment_key
             and e.phase = $phase
             and e.event_ts >= $started_at

@@ -6,9 +6,7 @@ select
 from outcomes as o
 inner join first_exposures as f on f.unit = o.unit
 where
-    f.experiment_key = $experiment_key
-    and f.phase = $phase
-    and f.excluded_reason is null
+    f.excluded_reason is null
     and o.event_name = 'purchase'
     and o.event_ts >= f.first_ts
     and o.event_ts < $outcome_end

@@ -7,8 +7,7 @@ with
             o.item_id,
             coalesce(f.arm_key, '(none)') as arm,
         from outcomes as o
-        left join first_exposures as f
-            on f.unit = o.unit and f.experiment_key = $experiment_key and f.phase = $phase
+        left join first_exposures as f on f.unit = o.unit
         where
             o.unit_type = $unit_type
             and o.event_ts >= $started_at

@@ -5,10 +5,7 @@ with
             arm_key,
             browser,
         from first_exposures
-        where
-            experiment_key = $experiment_key
-            and phase = $phase
-            and excluded_reason is null
+        where excluded_reason is null
     ),
     everyone as (
         select

@@ -5,6 +5,5 @@ select
     count(*) filter (where excluded_reason = 'two_arms') as units_in_two_arms,
     cast(min(first_day) filter (where excluded_reason = 'two_arms') as varchar) as first_day,
 from first_exposures
-where experiment_key = $experiment_key and phase = $phase
 group by arm_key
 order by arm

@@ -21,8 +21,7 @@ select
     s.dwell_ms,
     s.quantity,
 from outcomes as s
-inner join first_exposures as e
-    on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+inner join first_exposures as e on e.unit = s.unit and e.excluded_reason is null
 left join (select distinct unnest($modules) as module) as k on k.module = s.module
 where
     s.event_name <> 'purchase'

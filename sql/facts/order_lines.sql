@@ -65,8 +65,7 @@ from (
                 then cast(abs(l.margin) as hugeint) * (l.value - r.refunded - r.cancelled)
         end as kept_margin,
     from outcomes as l
-    inner join first_exposures as e
-        on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = l.unit
+    inner join first_exposures as e on e.unit = l.unit and e.excluded_reason is null
     left join (
         select
             event_id,

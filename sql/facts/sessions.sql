@@ -19,8 +19,7 @@ select
     s.has_add_to_cart,
     s.has_order,
 from sessions as s
-inner join first_exposures as e
-    on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+inner join first_exposures as e on e.unit = s.unit and e.excluded_reason is null
 where
     s.unit >= $unit_from
     and s.unit < $unit_to

@@ -22,8 +22,7 @@ select
     s.fallback as is_fallback,
     s.cost_micros,
 from exposures as s
-inner join first_exposures as e
-    on e.experiment_key = $experiment_key and e.phase = $phase and e.excluded_reason is null and e.unit = s.unit
+inner join first_exposures as e on e.unit = s.unit and e.excluded_reason is null
 left join (select distinct unnest($modules) as module) as k on k.module = s.module
 where
     s.unit >= $unit_from

@@ -86,6 +86,15 @@ select *
 from new_sessions
 order by event_day, unit, session_ts;
 
+delete from returns
+using touched_orders
+where touched_orders.unit = returns.unit and touched_orders.order_id = returns.order_id;
+
+insert into returns by name
+select *
+from new_returns
+order by unit, order_id;
+
 insert into loads by name
 select *
 from new_load;

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
+from analysis.warehouse.enrich import link_returns
 from tests.helpers.recount import Log, Row, Value
 
 START = datetime(2026, 3, 20)
@@ -43,6 +44,7 @@ def load(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
             connection.register("given_rows", pa.Table.from_pylist([dict(row) for row in rows]))
             connection.execute(f"insert into {table} by name select * from given_rows")
             connection.unregister("given_rows")
+    link_returns(connection)
 
 
 def event_day(ts: datetime) -> date:

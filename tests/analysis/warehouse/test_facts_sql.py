@@ -66,7 +66,7 @@ def test_orders_are_flagged_one_by_one_and_then_counted() -> None:
 
 def test_an_era_is_read_off_what_both_have() -> None:
     clicks = column({"from": "slates", "where": {"clicked": True}, "measure": "rows"})
-    assert era_item(clicks) == f"COUNT(*) FILTER(WHERE in_scope AND clicked = TRUE) as {clicks.key}"
+    assert era_item(clicks) == f"SUM(CASE WHEN in_scope AND clicked = TRUE THEN 1 ELSE 0 END) as {clicks.key}"
     assert era_total(clicks, "post", "f") == f"SUM(CASE WHEN post THEN {clicks.key} END) as f"
     clicked = column({"from": "slates", "where": {"clicked": True}, "measure": "any"})
     assert era_total(clicked, "post", "f") == f"MAX(CASE WHEN post THEN {clicked.key} END) as f"

@@ -21,7 +21,17 @@ SLICES = (
     Slice.model_validate({"key": "device", "kind": "context", "column": "platform"}),
     Slice.model_validate({"key": "affinity", "kind": "context", "pre_period_top": TOP}),
 )
-RUN = {"unit_from", "unit_to", "since_day", "mature_days", "series_mature_days", "level", "name", "source"}
+RUN = {
+    "unit_from",
+    "unit_to",
+    "since_day",
+    "mature_days",
+    "series_mature_days",
+    "dimensions",
+    "level",
+    "name",
+    "source",
+}
 
 
 def every_statement() -> dict[str, str]:
@@ -50,7 +60,6 @@ def every_statement() -> dict[str, str]:
         "days": statements.days(found, day_sums(found)),
         "first_exposures": facts_sql.statement("first_exposures"),
         "attribution": facts_sql.statement("attribution"),
-        "returns": facts_sql.statement("returns"),
         "days_with_data": facts_sql.statement("days_with_data"),
         "newest_event": facts_sql.statement("newest_event"),
         "context_values": facts_sql.statement("context_values"),

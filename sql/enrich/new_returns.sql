@@ -1,23 +1,39 @@
--- one row per order line and refund or cancel that takes something from it
+-- one order line and refund or cancel that takes something from it, of every order that the load touches
 --
 -- The refunds and cancels of an order are worked in time order. Each fills the order's lines (those of its item, when it
 -- names one) in time order, up to what is left of each; without a value it takes all that is left. A line of value 0 is
 -- taken once, by the first that names its item or gives no value. What a later refund takes never changes what an earlier
 -- one took, so a cut in time or in days is a filter on this table.
+
+create or replace temp table new_returns as
 with recursive
+    order_rows as (
+        select unit, order_id, event_ts, event_id, event_day, event_name, item_id, value,
+        from outcomes
+        where event_name in ('purchase', 'refund', 'cancel')
+            and unit in (select unit from touched_orders)
+        union all
+        select
+            unit_keys.unit, rows.order_id, rows.event_ts, rows.event_id, rows.event_day, rows.event_name, rows.item_id,
+            rows.value,
+        from new_outcomes as rows
+        inner join unit_keys
+            on unit_keys.unit_type = rows.unit_type and unit_keys.unit_id = rows.unit_id
+    ),
     returned_orders as (
         select
-            unit,
-            order_id,
-            event_ts,
-            event_id,
-            event_day,
-            event_name,
-            item_id,
-            value,
-            row_number() over (partition by unit, order_id order by event_ts, event_id) as step,
-        from outcomes
-        where event_name in ('refund', 'cancel') and order_id is not null
+            r.unit,
+            r.order_id,
+            r.event_ts,
+            r.event_id,
+            r.event_day,
+            r.event_name,
+            r.item_id,
+            r.value,
+            row_number() over (partition by r.unit, r.order_id order by r.event_ts, r.event_id) as step,
+        from order_rows as r
+        inner join touched_orders as t on t.unit = r.unit and t.order_id = r.order_id
+        where r.event_name in ('refund', 'cancel')
     ),
     affected_orders as (
         select distinct
@@ -34,7 +50,7 @@ with recursive
             l.item_id,
             coalesce(l.value, 0) as value,
             row_number() over (partition by l.unit, l.order_id order by l.event_ts, l.event_id) as place,
-        from outcomes as l
+        from order_rows as l
         inner join affected_orders as a on a.unit = l.unit and a.order_id = l.order_id
         where l.event_name = 'purchase'
     ),
@@ -145,9 +161,10 @@ with recursive
     )
 select
     unit,
+    order_id,
     event_id,
     event_name,
     date_diff('day', event_day, return_day) as days_after,
     cast(amount as bigint) as amount,
 from worked
-where amount is not null
+where amount is not null;
