@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from analysis.warehouse.connection import open_memory
+from analysis.warehouse.enrich import link_returns
 from analysis.warehouse.load import ShopTerms
 from tests.helpers.effort import scaled
 from tests.helpers.loads import EUROS, load, same_names, write_rows
@@ -326,3 +327,27 @@ def test_files_give_the_same_tables_in_any_order(tmp_path: Path, seed: int) -> N
     assert any(clicked for *_, clicked, _ in expected["exposures"])
     for tables in seen:
         assert tables == expected
+
+
+RETURNS = "select * from returns order by all"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
+def test_what_came_back_of_an_order_is_the_same_in_any_order_of_files(order: tuple[int, ...], shop: Shop) -> None:
+    bought = {"order_id": "o", "item_id": "i"}
+    files = (
+        [act("p1", "purchase", "2026-11-01T10:00:00Z", "i", order_id="o", value=1000)],
+        [act("p2", "purchase", "2026-11-01T10:01:00Z", "i", order_id="o", value=500)],
+        [act("r1", "refund", "2026-11-03T09:00:00Z", value=1200, **bought)],
+        [act("r2", "refund", "2026-11-09T09:00:00Z", **bought), act("v", "view", "2026-11-09T09:00:00Z")],
+    )
+    for place in order:
+        shop.load("outcome", *files[place])
+    assert [row[2:] for row in shop.rows(RETURNS)] == [
+        ("p1", "refund", 2, 1000),
+        ("p2", "refund", 2, 200),
+        ("p2", "refund", 8, 300),
+    ]
+    found = shop.rows(RETURNS)
+    link_returns(shop.connection)
+    assert shop.rows(RETURNS) == found
