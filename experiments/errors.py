@@ -11,6 +11,8 @@
     ├── StoreError                exit 1   the store refused (unreachable, disk full, made by a newer version)
     ├── WarehouseError            exit 1   the warehouse refused (disk full, corrupt file, overflow guard)
     │   └── WarehouseBusyError    exit 5   another process holds warehouse.lock
+    ├── SpoolError                exit 1   an event cannot be kept in the spool (no rights, I/O error, closed)
+    │   └── SpoolFullError        exit 1   the disk, the quota or the file size limit is used up
     └── ReadoutError              exit 1   a snapshot cannot be built or read
 
 A message names the thing, what it was, what it may be, and the next step.
@@ -103,6 +105,14 @@ class WarehouseBusyError(WarehouseError):
     """Another process holds warehouse.lock."""
 
     exit_code = 5
+
+
+class SpoolError(TrueliftError):
+    """An event cannot be kept in the spool: it was not logged."""
+
+
+class SpoolFullError(SpoolError):
+    """The disk, the quota or the file size limit is used up."""
 
 
 class ReadoutError(TrueliftError):
