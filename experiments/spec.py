@@ -4,9 +4,6 @@ These models are the border: YAML or JSON goes in, frozen values come out. Cross
 things (does the metric exist, is there one control) are in `validate`.
 """
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,15 +12,38 @@ from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
-    PlainSerializer,
     Tag,
+    TypeAdapter,
     model_validator,
+)
+
+from experiments import ranges
+from experiments.base import Exact as Exact
+from experiments.base import Key as Key
+from experiments.base import Share as Share
+from experiments.base import Value as Value
+from experiments.base import canonical as canonical
+from experiments.base import digest as digest
+from experiments.placement import (
+    HASH_VERSION,
+    Exposure,
+    FlagKey,
+    LayerUse,
+    Override,
+    Prerequisite,
+    RampStep,
+    RangesStep,
+    Salt,
+    Scalars,
+    Targeting,
+    Traffic,
+    TrafficStep,
+    UnitType,
 )
 
 Scalar = bool | int | str
@@ -79,47 +99,6 @@ NATIVE_CELLS: Mapping[str, tuple[str, ...]] = {
     "item_category": ("interactions", "order_lines"),
     "page_category": ("slates",),
 }
-
-
-def _decimal(value: object) -> object:
-    if isinstance(value, bool | float):
-        raise ValueError(f'a decimal is written in quotes, for example "{float(value)}"')
-    if isinstance(value, str):
-        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
-            raise ValueError('a decimal is digits with a point, for example "0.05"')
-        return Decimal(value)
-    return Decimal(value) if isinstance(value, int) else value
-
-
-def _digits(value: Decimal) -> str:
-    return f"{value:f}"  # never 1E-7
-
-
-Exact = Annotated[
-    Decimal, BeforeValidator(_decimal), PlainSerializer(_digits, when_used="json"), Field(allow_inf_nan=False)
-]
-Share = Annotated[Exact, Field(gt=0, lt=1)]
-Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{1,62}$")]
-
-
-class Value(BaseModel):
-    """A frozen declaration; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, strict=False)
-
-    def digest(self) -> str:
-        """The sha256 of the canonical JSON, 64 hex digits: equal declarations have equal digests."""
-        return digest(self.model_dump(mode="json", by_alias=True))
-
-
-def canonical(value: object) -> str:
-    """JSON with sorted keys and no spaces: the form that is hashed and stored."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def digest(value: object) -> str:
-    """The sha256 of a JSON-able value's canonical form, 64 hex digits."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 # --- metrics ---------------------------------------------------------------------------------------------
@@ -418,7 +397,10 @@ class Analysis(Value):
 
 
 class Experiment(Value):
-    """A definition: what is tested, on whom, by which metrics, and when it may be read."""
+    """A definition: what is tested, on whom, by which metrics, and when it may be read.
+
+    This class is one whose units another system assigned; `Assigned` is one that truelift assigns.
+    """
 
     schema_version: Literal[1] = 1
     key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{2,62}$")]
@@ -429,7 +411,7 @@ class Experiment(Value):
     assignment: Literal["external"]
     assigned_by: str = "the shop"  # the system that split the units, named in the audit's "not applicable"
     modules: Annotated[tuple[Key, ...], Field(min_length=1)]
-    unit_type: Literal["user", "session", "device"] = "user"
+    unit_type: UnitType = "user"
     variants: Annotated[tuple[Variant, ...], Field(min_length=2)]
     schedule: Schedule
     metrics: ExperimentMetrics
@@ -451,13 +433,91 @@ class Experiment(Value):
         )
 
 
+class AssignedVariant(Variant):
+    """An arm that truelift serves: `weight` is an exact share of the split."""
+
+    weight: Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]{1,4})?|equal)$")]
+    strategy: str
+    params: Scalars = {}
+
+
+def _flags(value: object) -> object:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _written_out(variants: tuple[AssignedVariant, ...]) -> tuple[AssignedVariant, ...]:
+    if any(variant.weight != "equal" for variant in variants):
+        return variants
+    shares = [ranges.share_text(points) for points in ranges.equal(len(variants))]
+    return tuple(v.model_copy(update={"weight": share}) for v, share in zip(variants, shares, strict=True))
+
+
+class Assigned(Experiment):
+    """A definition whose units truelift assigns: where it is asked for, who takes part, how it grows. ASSIGNMENT 4.
+
+    `weight: equal` on every variant is written out as exact decimals, the first arms taking what does not divide.
+    """
+
+    assignment: Literal["truelift"]  # type: ignore[assignment]  # the other half of one closed set
+    assigned_by: Literal["truelift"] = "truelift"
+    flag_key: Annotated[tuple[FlagKey, ...], BeforeValidator(_flags), Field(min_length=1)]
+    layer: LayerUse
+    holdouts: tuple[Key, ...] = ()
+    salt: Salt | None = None  # None: register writes <key>.<phase>
+    hash_version: Literal["md5-32/1"] = HASH_VERSION
+    prerequisites: tuple[Prerequisite, ...] = ()
+    variants: Annotated[tuple[AssignedVariant, ...], Field(min_length=2), AfterValidator(_written_out)]
+    traffic: Traffic | None = None  # None: where the ramp ends, else everybody
+    targeting: Targeting | None = None
+    overrides: tuple[Override, ...] = ()
+    ramp: tuple[RampStep, ...] = ()
+    exposure: Exposure = Exposure()
+
+    @property
+    def splits(self) -> tuple[ranges.Range, ...]:
+        """The buckets of each variant, in declaration order."""
+        return ranges.split([variant.weight for variant in self.variants])
+
+    @property
+    def first_traffic_bp(self) -> int:
+        """Basis points of the layer's units that take part from the start: none before a ramp's first step."""
+        return 0 if self.ramp else ranges.basis_points(self.traffic or "1")
+
+
+def _assigner(value: object) -> str | None:
+    given = value.get("assignment") if isinstance(value, dict) else getattr(value, "assignment", None)
+    return given if isinstance(given, str) else None
+
+
+Definition = Annotated[
+    Annotated[Experiment, Tag("external")] | Annotated[Assigned, Tag("truelift")], Discriminator(_assigner)
+]
+DEFINITION: TypeAdapter[Experiment] = TypeAdapter(Definition)
+
+
 class Phase(Value):
     """What start freezes: the definition, the metrics and slices it is read with, and n*."""
 
     number: Annotated[int, Field(ge=1)]
-    experiment: Experiment
+    experiment: Definition
     metrics: dict[str, Metric]  # the experiment's own, as they stood
     slices: tuple[Slice, ...]
     started_at: AwareDatetime
     planned_units: int  # all arms
     planned_units_assumed: bool = False
+
+
+class Live(Value):
+    """What may change while a phase runs, beside what it froze. Each series begins with the phase and ascends."""
+
+    traffic: tuple[TrafficStep, ...] = ()  # grows only
+    layer: tuple[RangesStep, ...] = ()  # the buckets of its layer, grows only
+    disabled: tuple[Key, ...] = ()  # arms whose units meet the control's recommender
+    ended_at: AwareDatetime | None = None
+
+    @property
+    def traffic_bp(self) -> int:
+        """The newest step's traffic, 0 before any."""
+        return self.traffic[-1].bp if self.traffic else 0

@@ -11,8 +11,20 @@ from pydantic import ValidationError
 
 from experiments.catalogue import shipped_metrics
 from experiments.loading import parse, parse_yaml
-from experiments.spec import Bound, Experiment, Fact, Metric, RelativeMateriality, SumOf, canonical, digest
-from tests.helpers.definitions import GOOD
+from experiments.spec import (
+    DEFINITION,
+    Assigned,
+    Bound,
+    Experiment,
+    Fact,
+    Metric,
+    Phase,
+    RelativeMateriality,
+    SumOf,
+    canonical,
+    digest,
+)
+from tests.helpers.definitions import ASSIGNED, GOOD, assigned
 
 scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(codec="utf-8"), max_size=8)
 values = st.recursive(
@@ -136,3 +148,55 @@ def test_equal_facts_are_one_column_and_another_window_is_another() -> None:
 def test_only_slates_and_interactions_have_a_scope() -> None:
     metric = shipped_metrics()["revenue_per_slate"]
     assert [fact.scope for fact in metric.facts(None)] == ["site", "module"]
+
+
+# --- what truelift assigns ------------------------------------------------------------------------------------
+
+
+def test_a_definition_assigned_elsewhere_is_stored_as_it_always_was() -> None:
+    document, _ = parse_yaml(GOOD)
+    assert document is not None
+    experiment, _ = parse(Experiment, document)
+    assert experiment is not None
+    assert experiment.digest() == "9738bb76687c7484ad6d9157eb23deecb848b83df129b1b021e6d814528e584d"
+
+
+def own(text: str) -> Assigned:
+    document, _ = parse_yaml(text)
+    assert document is not None
+    experiment, problems = parse(Assigned, document)
+    assert experiment is not None, problems
+    return experiment
+
+
+def test_a_definition_comes_back_as_what_it_was() -> None:
+    first = own(ASSIGNED)
+    again = DEFINITION.validate_json(canonical(first.model_dump(mode="json", by_alias=True)))
+    assert again == first
+    assert isinstance(again, Assigned)
+    assert again.assigned_by == "truelift"
+    assert again.flag_key == ("rec.homepage",)
+    assert again.splits == ((0, 5000), (5000, 10_000))
+
+
+def test_a_phase_keeps_which_assignment_it_was() -> None:
+    first = own(ASSIGNED)
+    phase = Phase(
+        number=1, experiment=first, metrics={}, slices=(), started_at=first.schedule.start_at, planned_units=10
+    )
+    again = Phase.model_validate_json(canonical(phase.model_dump(mode="json", by_alias=True)))
+    assert again == phase
+    assert isinstance(again.experiment, Assigned)
+
+
+def test_equal_weights_are_written_out_exactly() -> None:
+    text = assigned(('weight: "0.5"', "weight: equal"), ("  - {key: als_v2,", "  - {key: third, weight: equal, strategy: als}\n  - {key: als_v2,"))  # fmt: skip  # noqa: E501
+    three = own(text)
+    assert [variant.weight for variant in three.variants] == ["0.3334", "0.3333", "0.3333"]
+    assert three.splits[-1] == (6667, 10_000)
+
+
+def test_nobody_takes_part_before_a_ramp_begins() -> None:
+    assert own(ASSIGNED).first_traffic_bp == 0
+    flat = ASSIGNED.split("ramp:")[0] + "schedule:" + ASSIGNED.split("schedule:")[1]
+    assert own(flat).first_traffic_bp == 2500

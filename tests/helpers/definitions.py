@@ -42,3 +42,48 @@ def written(shop: Shop, text: str = GOOD, name: str = "home_als_v2.yml") -> Path
     path = shop.definitions / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+ASSIGNED = """\
+schema_version: 1
+key: home_als_v3
+name: Homepage ALS v3
+owner: recs-team
+assignment: truelift
+modules: [homepage]
+flag_key: rec.homepage
+layer: {key: homepage, ranges: [[0, 6000]]}
+holdouts: [global_h2]
+unit_type: user
+prerequisites: []
+variants:
+  - {key: control, weight: "0.5", is_control: true, strategy: popularity, params: {half_life_days: 14}}
+  - {key: als_v2, weight: "0.5", strategy: als, params: {factors: 64}}
+traffic: "0.25"
+targeting: {all: [{attribute: platform, operator: ONE_OF, value: [web, ios]}]}
+overrides: [{unit_id: qa-1, variant: als_v2}]
+ramp:
+  - {at: 2026-12-01T09:00:00Z, traffic: "0.01"}
+  - {at: 2026-12-02T09:00:00Z, traffic: "0.25", require: [srm, guardrails]}
+schedule: {start_at: 2026-12-01T09:00:00Z, end_at: 2026-12-29T09:00:00Z}
+exposure: {trigger: render}
+metrics:
+  success: [revenue_per_unit]
+  guardrails: [{metric: return_rate, margin: "0.20"}]
+"""
+HOLDOUT = """\
+key: global_h2
+salt: holdout.global_h2
+buckets: [[0, 500]]
+modules: [homepage, pdp]
+start_at: 2026-07-01T00:00:00Z
+"""
+
+
+def assigned(*replacements: tuple[str, str]) -> str:
+    """The good definition that truelift assigns, with pieces replaced; each must be there."""
+    text = ASSIGNED
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
