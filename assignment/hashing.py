@@ -8,17 +8,32 @@ normalisation; what would hash differently in another system is refused instead.
 import hashlib
 import re
 import unicodedata
+from collections.abc import Callable
+from struct import Struct
 
 from experiments.errors import UsageError
 
 HASH_VERSION = "md5-32/1"
 BUCKETS = 10_000
+_first_32_bits = Struct(">I").unpack_from
 _SALT = re.compile(r"[a-z0-9][a-z0-9_.:]{2,94}")
 
 
 def bucket(salt: str, unit_id: str) -> int:
     """The unit's bucket, 0 to 9,999. UsageError for a salt or unit id that breaks the rules below."""
     return md5_32(f"{check_salt(salt)}-{check_unit_id(unit_id)}") % BUCKETS
+
+
+def bucketer(salt: str) -> Callable[[bytes], int]:
+    """`bucket` for one salt and many ids, which are given as UTF-8 and not checked again."""
+    prefix = f"{check_salt(salt)}-".encode()
+    md5 = hashlib.md5
+
+    def bucket_of(unit_id: bytes) -> int:
+        found: int = _first_32_bits(md5(prefix + unit_id, usedforsecurity=False).digest())[0]
+        return found % BUCKETS
+
+    return bucket_of
 
 
 def md5_32(text: str) -> int:
