@@ -5,8 +5,9 @@
 
 import json
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files as packaged
 from pathlib import Path
@@ -19,8 +20,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from experiments.currencies import EXPONENTS
 from experiments.errors import DefinitionError, NotFoundError, Problem, UsageError, nearest
+from experiments.freeze import window
 
 SETTINGS_FILE = "truelift.toml"
+MODULES = ("homepage", "pdp", "cart", "email")  # what init makes layers for; a shop's own are as good
 
 
 class Settings(BaseSettings):
@@ -33,6 +36,7 @@ class Settings(BaseSettings):
     time_zone: str = "UTC"  # IANA: where a business day begins
     store_url: str | None = None  # None: registry.sqlite in the shop's folder
     warehouse: Path | None = None  # None: warehouse.duckdb in the shop's folder; relative to it
+    freeze: tuple[str, ...] = ()  # when no ramp takes a step: "friday 16:00-24:00", "christmas 2026-12-18/2027-01-02"
 
     @field_validator("currency")
     @classmethod
@@ -46,6 +50,16 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise PydanticCustomError("time_zone", "is not an IANA time zone")
+        return value
+
+    @field_validator("freeze")
+    @classmethod
+    def _readable_freeze(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for written in value:
+            try:
+                window(written)
+            except ValueError as error:
+                raise PydanticCustomError("freeze", "{said}", {"said": str(error)}) from None
         return value
 
     @property
@@ -82,6 +96,16 @@ class Shop:
     def definitions(self) -> Path:
         """The folder of experiment definitions, one YAML file each."""
         return self.home / "definitions"
+
+    @property
+    def layers(self) -> Path:
+        """The folder of layers, one YAML file each."""
+        return self.home / "layers"
+
+    @property
+    def holdouts(self) -> Path:
+        """The folder of holdouts, one YAML file each."""
+        return self.home / "holdouts"
 
     @property
     def metrics_file(self) -> Path:
@@ -135,11 +159,15 @@ def open_shop(home: Path | None = None) -> Shop:
     return Shop(folder, _settings(str(file), given))
 
 
-def create(home: Path, **settings: object) -> Shop:
+def create(home: Path, *, modules: Sequence[str] = MODULES, **settings: object) -> Shop:
     """Make a shop's folder with commented example files; what the environment overrides is not written into them.
 
-    DefinitionError when a setting is wrong, UsageError when one of the files is there already.
+    Each module gets a layer of its own. DefinitionError when a setting is wrong, UsageError when a module's name is or
+    when one of the files is there already.
     """
+    wrong = [name for name in modules if not re.fullmatch(r"[a-z0-9][a-z0-9_]{1,62}", name)]
+    if wrong:
+        raise UsageError(f"module {', '.join(map(repr, wrong))}: 2 to 63 of a-z, 0-9 and _, the first not _")
     folder = home.absolute()
     given = {name: value for name, value in settings.items() if value is not None}
     shop = Shop(folder, _settings(str(folder / SETTINGS_FILE), given))
@@ -147,12 +175,13 @@ def create(home: Path, **settings: object) -> Shop:
         folder / SETTINGS_FILE: _settings_text(given),
         shop.metrics_file: _template("metrics.yml"),
         shop.slices_file: _template("slices.yml"),
+        **{shop.layers / f"{name}.yml": _template("layer.yml").replace("MODULE", name) for name in modules},
     }
-    there = [path.name for path in files if path.exists()]
+    there = [str(path.relative_to(folder)) for path in files if path.exists()]
     if there or (folder.exists() and not folder.is_dir()):
         named = ", ".join(there) or "a file of that name"
         raise UsageError(f"{folder}: {named} is there already and init overwrites nothing; choose another folder")
-    for room in (shop.definitions, shop.spool, shop.published):
+    for room in (shop.definitions, shop.layers, shop.holdouts, shop.spool, shop.published):
         room.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
         with path.open("x", encoding="utf-8") as file:
@@ -183,6 +212,10 @@ def _problem(name: str, kind: str, value: object, message: str) -> Problem:
         case "time_zone":
             near = nearest(value, available_timezones())
             return Problem("time_zone", name, value, f"{value!r} {message}", near, "write a zone as Europe/Berlin")
+        case "freeze":
+            return Problem(
+                "freeze", "freeze", value, message, (), 'write "friday 16:00-24:00", or a name and two dates'
+            )
     return Problem(
         "wrong_type", name, value, f"{message[:1].lower()}{message[1:].replace('Input', 'it')}, not {value!r}"
     )
@@ -196,17 +229,20 @@ def _settings_text(given: Mapping[str, object]) -> str:
         "money_digits": "digits kept of an amount; left out: the currency's own",
         "store_url": "left out: registry.sqlite in this folder",
         "warehouse": "relative to this folder",
+        "freeze": "when no ramp takes a step, in time_zone",
     }
     examples = {
         "money_digits": EXPONENTS[str(values["currency"])],
         "store_url": "postgresql://user@host/truelift",
         "warehouse": "warehouse.duckdb",
+        "freeze": ["friday 16:00-24:00", "christmas 2026-12-18/2027-01-02"],
     }
     lines = ["# This shop's settings. The environment overrides each: TRUELIFT_CURRENCY, TRUELIFT_TIME_ZONE, …"]
     for name, meaning in meanings.items():
         value = values[name]
-        start, shown = ("# ", examples[name]) if value is None else ("", value)
-        lines.append(f"{start}{name} = {shown if isinstance(shown, int) else json.dumps(str(shown))}  # {meaning}")
+        start, shown = ("# ", examples[name]) if value in (None, ()) else ("", value)
+        said = json.dumps(shown if isinstance(shown, int | list | tuple) else str(shown))
+        lines.append(f"{start}{name} = {said}  # {meaning}")
     return "\n".join(lines) + "\n"
 
 

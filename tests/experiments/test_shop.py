@@ -9,7 +9,8 @@ import pytest
 from experiments import currencies
 from experiments.currencies import EXPONENTS
 from experiments.errors import DefinitionError, NotFoundError, UsageError
-from experiments.shop import create, open_shop
+from experiments.layers import load_ground
+from experiments.shop import MODULES, create, open_shop
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,28 @@ def test_a_shop_that_was_made_opens_as_it_was_made(tmp_path: Path) -> None:
     assert (opened.settings.currency, opened.settings.digits) == ("KWD", 2)
     assert opened.settings.zone == ZoneInfo("Europe/Berlin")
     there = {path.name for path in made.home.iterdir()}
-    assert there == {"truelift.toml", "metrics.yml", "slices.yml", "definitions", "spool", "published"}
+    rooms = {"definitions", "layers", "holdouts", "spool", "published"}
+    assert there == {"truelift.toml", "metrics.yml", "slices.yml", *rooms}
+
+
+def test_every_module_gets_a_layer_of_its_own(tmp_path: Path) -> None:
+    ground = load_ground(create(tmp_path / "shop"))
+    assert {layer.key: layer.modules for layer in ground.layers.values()} == {name: (name,) for name in MODULES}
+    assert list(ground.slots) == ["rec.cart", "rec.email", "rec.homepage", "rec.pdp"]
+    own = load_ground(create(tmp_path / "own", modules=["stage", "search_results"]))
+    assert {layer.salt for layer in own.layers.values()} == {"layer.stage", "layer.search_results"}
+    with pytest.raises(UsageError, match="module 'Stage', '_x': 2 to 63 of a-z, 0-9 and _"):
+        create(tmp_path / "wrong", modules=["Stage", "ok", "_x"])
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_freeze_windows_come_from_the_settings_and_are_refused_with_the_form(tmp_path: Path) -> None:
+    create(tmp_path, freeze=("friday 16:00-24:00",))
+    assert open_shop(tmp_path).settings.freeze == ("friday 16:00-24:00",)
+    text = (tmp_path / "truelift.toml").read_text()
+    (tmp_path / "truelift.toml").write_text(text.replace("friday", "freitag"))
+    with pytest.raises(DefinitionError, match=r"neither hours of a weekday nor a season.*write"):
+        open_shop(tmp_path)
 
 
 def test_defaults_are_euro_in_utc_with_the_currencys_own_digits(tmp_path: Path) -> None:
@@ -54,7 +76,7 @@ def test_the_currency_table_is_whole() -> None:
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
     create(tmp_path / "shop", currency="USD")
     before = (tmp_path / "shop" / "truelift.toml").read_text()
-    with pytest.raises(UsageError, match=r"truelift\.toml, metrics\.yml, slices\.yml is there already"):
+    with pytest.raises(UsageError, match=r"truelift\.toml, metrics\.yml, slices\.yml, layers/.* is there already"):
         create(tmp_path / "shop", currency="EUR")
     assert (tmp_path / "shop" / "truelift.toml").read_text() == before
 
