@@ -84,7 +84,7 @@ def _of_unit(bundle: Bundle, slot: Slot, unit_id: str, context: Context, now: da
     if not plan.running or not plan.starts_at <= now < plan.ends_at:
         reason: AssignmentReason = "killed" if plan.killed and plan.state in ("running", "paused") else "not_running"
         return _decided(bundle, slot, plan, unit_id, reason, None, control)
-    if (plan.targeting is not None or plan.prerequisites) and not _targeted(bundle, plan, context, now, {}):
+    if (plan.targeting is not None or plan.prerequisites) and not targeted(bundle, plan, context, now, {}):
         return _decided(bundle, slot, plan, unit_id, "not_targeted", None, control, None, None, layer_bucket)
     for holdout in plan.holdouts:
         if _holds(holdout, plan.unit_type, encoded, context, now):
@@ -92,7 +92,7 @@ def _of_unit(bundle: Bundle, slot: Slot, unit_id: str, context: Context, now: da
     if not plan.whole_layer:
         if layer_bucket is None:
             layer_bucket = plan.layer_hash.bucket(encoded)
-        if not _inside(plan.layer_ranges, layer_bucket):
+        if not inside(plan.layer_ranges, layer_bucket):
             return _decided(bundle, slot, plan, unit_id, "not_in_layer", None, control, None, None, layer_bucket)
     traffic_bp = traffic_at(plan, now)
     traffic_bucket: int | None = None
@@ -122,7 +122,7 @@ def traffic_at(plan: Plan, now: datetime) -> int:
     return 0
 
 
-def _targeted(bundle: Bundle, plan: Plan, context: Context, now: datetime, known: dict[str, str | None]) -> bool:
+def targeted(bundle: Bundle, plan: Plan, context: Context, now: datetime, known: dict[str, str | None]) -> bool:
     """Targeting holds, and every prerequisite. `known`: what this context was drawn into elsewhere."""
     if plan.targeting is not None and not plan.targeting(context):
         return False
@@ -144,11 +144,11 @@ def _drawn(bundle: Bundle, plan: Plan, context: Context, now: datetime, known: d
     encoded = unit_id.encode()
     if not plan.running or not plan.starts_at <= now < plan.ends_at:
         return None
-    if not _targeted(bundle, plan, context, now, known):
+    if not targeted(bundle, plan, context, now, known):
         return None
     if any(_holds(holdout, plan.unit_type, encoded, context, now) for holdout in plan.holdouts):
         return None
-    if not _inside(plan.layer_ranges, plan.layer_hash.bucket(encoded)):
+    if not inside(plan.layer_ranges, plan.layer_hash.bucket(encoded)):
         return None
     if plan.traffic_hash.bucket(encoded) >= traffic_at(plan, now):
         return None
@@ -173,11 +173,15 @@ def _holds(holdout: Holdout, unit_type: str, encoded: bytes, context: Context, n
         if unit_id_error(other) is not None or not isinstance(other, str):
             return False
         encoded = other.encode()
-    return _inside(holdout.ranges, holdout.hash.bucket(encoded))
+    return inside(holdout.ranges, holdout.hash.bucket(encoded))
 
 
-def _inside(ranges: Ranges, bucket: int) -> bool:
-    return any(start <= bucket < end for start, end in ranges)
+def inside(ranges: Ranges, bucket: int) -> bool:
+    """Whether one of the half-open ranges holds the bucket."""
+    for start, end in ranges:  # noqa: SIM110 - twice as quick as any(…), and called for every unit
+        if start <= bucket < end:
+            return True
+    return False
 
 
 def _decided(

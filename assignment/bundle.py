@@ -13,7 +13,7 @@ from typing import cast
 from assignment.decision import Trigger
 from assignment.document import BundleDocument, ExperimentDocument, HoldoutDocument, LayerDocument, SlotDocument
 from assignment.document_checks import problems_of
-from assignment.hashing import BUCKETS, bucketer
+from assignment.hashing import BUCKETS, Stage, bucketer, stage_salt
 from assignment.targeting import Predicate, compile_targeting
 from experiments.errors import DefinitionError, Problem
 from experiments.loading import Document, Json, build
@@ -262,9 +262,8 @@ def _reached(needs: Mapping[str, tuple[str, ...]], key: str) -> Iterator[str]:
             yield one
 
 
-def _hash(salt: str, stage: str) -> Hash:
-    suffixed = f"{salt}:{stage}"
-    return Hash(suffixed, bucketer(suffixed))
+def _hash(salt: str, stage: Stage) -> Hash:
+    return Hash(stage_salt(salt, stage), bucketer(salt, stage))
 
 
 def _ranges(written: Iterable[list[int]]) -> Ranges:

@@ -53,3 +53,25 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     config_version: int
     trigger: Trigger
     error: ErrorCode | None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step of an evaluation, worked out for a reader whether or not it was reached.
+
+    `goes_on` is whether the unit passes to the next one: the first step that says no decides. `hashed` is the text
+    whose md5 gives the `bucket`.
+    """
+
+    number: int  # 1 to 11
+    name: str
+    goes_on: bool
+    said: str
+    hashed: str | None = None
+    bucket: int | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """A decision with every step behind it, in order."""
+
+    decision: Decision
+    steps: tuple[Step, ...]

@@ -85,7 +85,7 @@ class PrerequisiteDocument(_Value):
     """Only units that were drawn into one of these arms there."""
 
     experiment: Text
-    variants: Annotated[list[Text], Field(min_length=1)]
+    variants: list[Text]
 
 
 class OverrideDocument(_Value):
@@ -111,7 +111,7 @@ class ExperimentDocument(_Value):
     unit_type: UnitType
     salt: str
     hash_version: Literal["md5-32/1"]
-    variants: Annotated[list[VariantDocument], Field(min_length=1)]
+    variants: list[VariantDocument]
     traffic: list[TrafficDocument]
     schedule: ScheduleDocument
     targeting: dict[str, JsonValue] | None

@@ -44,17 +44,16 @@ def _unique(where: str, what: str, values: Sequence[str]) -> Iterator[Problem]:
 
 
 def _salts(written: BundleDocument) -> Iterator[Problem]:
-    """Valid, long enough to bear a suffix, and no two stages with the same one."""
+    """Valid, and no two with the same one."""
     salts = [
-        *((f"layers[{index}].salt", "layer", layer.salt) for index, layer in enumerate(written.layers)),
-        *((f"holdouts[{index}].salt", "holdout", holdout.salt) for index, holdout in enumerate(written.holdouts)),
-        *((f"experiments[{index}].salt", "traffic", each.salt) for index, each in enumerate(written.experiments)),
+        *((f"layers[{index}].salt", layer.salt) for index, layer in enumerate(written.layers)),
+        *((f"holdouts[{index}].salt", holdout.salt) for index, holdout in enumerate(written.holdouts)),
+        *((f"experiments[{index}].salt", experiment.salt) for index, experiment in enumerate(written.experiments)),
     ]
     owners: dict[str, str] = {}
-    for path, stage, salt in salts:
+    for path, salt in salts:
         try:
             check_salt(salt)
-            check_salt(f"{salt}:{'switchback' if stage == 'traffic' else stage}")
         except UsageError as error:
             yield Problem("key_format", path, salt, str(error))
         if salt in owners:
@@ -148,6 +147,8 @@ def _prerequisites(written: BundleDocument, one: ExperimentDocument, path: str) 
     arms = {each.key: {variant.key for variant in each.variants} for each in written.experiments}
     for index, before in enumerate(one.prerequisites):
         at = f"{path}.prerequisites[{index}]"
+        if not before.variants:
+            yield Problem("too_few", f"{at}.variants", [], "names no arm: nobody could meet it", (), "name one")
         if before.experiment not in arms:
             yield from _known("unknown_experiment", f"{at}.experiment", [before.experiment], arms)
         else:

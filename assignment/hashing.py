@@ -10,11 +10,13 @@ import re
 import unicodedata
 from collections.abc import Callable
 from struct import Struct
+from typing import Literal
 
 from experiments.errors import UsageError
 
 HASH_VERSION = "md5-32/1"
 BUCKETS = 10_000
+Stage = Literal["holdout", "layer", "traffic", "split", "switchback", "tdi"]
 _first_32_bits = Struct(">I").unpack_from
 _SALT = re.compile(r"[a-z0-9][a-z0-9_.:]{2,94}")
 
@@ -24,9 +26,14 @@ def bucket(salt: str, unit_id: str) -> int:
     return md5_32(f"{check_salt(salt)}-{check_unit_id(unit_id)}") % BUCKETS
 
 
-def bucketer(salt: str) -> Callable[[bytes], int]:
-    """`bucket` for one salt and many ids, which are given as UTF-8 and not checked again."""
-    prefix = f"{check_salt(salt)}-".encode()
+def stage_salt(salt: str, stage: Stage) -> str:
+    """The salt of one stage. Every stage has its own: with one for two, a 10 % ramp would be all control."""
+    return f"{check_salt(salt)}:{stage}"
+
+
+def bucketer(salt: str, stage: Stage) -> Callable[[bytes], int]:
+    """The bucket of a stage for many ids, which are given as UTF-8 and not checked again."""
+    prefix = f"{stage_salt(salt, stage)}-".encode()
     md5 = hashlib.md5
 
     def bucket_of(unit_id: bytes) -> int:

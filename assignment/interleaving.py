@@ -5,11 +5,11 @@ clickthrough data reflect retrieval quality?", CIKM; the coin is the assignment'
 that the log can be audited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from assignment.hashing import bucket, check_unit_id
+from assignment.hashing import bucketer, check_unit_id
 from experiments.errors import UsageError
 
 Team = Literal["A", "B"]
@@ -36,6 +36,7 @@ def team_draft(
     if length < 0:
         raise UsageError(f"length {length}: a list has 0 items or more; give how many the slot shows")
     check_unit_id(request_id)
+    coin = bucketer(salt, "tdi")
     left: dict[Team, list[str]] = {"A": list(reversed(ranking_a)), "B": list(reversed(ranking_b))}
     shown: set[str] = set()
     picks: list[Pick] = []
@@ -44,7 +45,7 @@ def team_draft(
         for ranking in left.values():
             while ranking and ranking[-1] in shown:
                 ranking.pop()
-        team = _next(left, count, salt, f"{request_id}|{len(picks)}")
+        team = _next(left, count, coin, f"{request_id}|{len(picks)}")
         if team is None:
             break
         item = left[team].pop()
@@ -54,9 +55,9 @@ def team_draft(
     return tuple(picks)
 
 
-def _next(left: dict[Team, list[str]], count: dict[Team, int], salt: str, turn: str) -> Team | None:
+def _next(left: dict[Team, list[str]], count: dict[Team, int], coin: Callable[[bytes], int], turn: str) -> Team | None:
     if not left["A"] or not left["B"]:
         return "A" if left["A"] else "B" if left["B"] else None
     if count["A"] != count["B"]:
         return "A" if count["A"] < count["B"] else "B"
-    return "A" if bucket(f"{salt}:tdi", turn) % 2 == 0 else "B"
+    return "A" if coin(turn.encode()) % 2 == 0 else "B"
