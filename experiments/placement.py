@@ -5,7 +5,7 @@ Shapes only; whether a module, a layer or a bucket is free is `own_checks`'s.
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from experiments import ranges
 from experiments.base import Key, Value
@@ -59,11 +59,21 @@ class Condition(Value):
     value: bool | int | float | str | tuple[bool | int | float | str, ...] | None = None
 
 
+def _shape(value: object) -> str:
+    fields = value if isinstance(value, dict) else getattr(type(value), "model_fields", ())
+    return "a group" if "all" in fields or "any" in fields else "a condition"
+
+
+Member = Annotated[
+    Annotated[Condition, Tag("a condition")] | Annotated["Targeting", Tag("a group")], Discriminator(_shape)
+]
+
+
 class Targeting(Value):
     """All, or any, of some conditions; groups may hold groups."""
 
-    all: tuple["Condition | Targeting", ...] | None = None
-    any: tuple["Condition | Targeting", ...] | None = None
+    all: tuple[Member, ...] | None = None
+    any: tuple[Member, ...] | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Targeting":

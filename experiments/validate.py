@@ -1,21 +1,33 @@
 """Is an experiment's definition right, and everything that is wrong with it at once. ASSIGNMENT 4.
 
-The shape of each field is `spec`'s; here are the checks between fields, and what is known but refused: what only
-truelift's own assignment can mean, and what this version cannot do yet.
+The shape of each field is `spec`'s; here are the checks between fields that every definition has, and what is known but
+refused: what only truelift's own assignment can mean, and what this version cannot do yet. `own_checks` has the rest.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.catalogue import load_metrics, load_slices, read_metrics, read_slices, shipped_metrics
 from experiments.errors import DefinitionError, Problem, nearest
+from experiments.layers import load_ground, read_ground
 from experiments.loading import Document, Json, Path_, besides, build, entries, in_order, parse, read_yaml, value_at
+from experiments.own_checks import Around, Neighbour, across, shape
 from experiments.shop import Shop
-from experiments.spec import Experiment, Metric, RelativeMateriality, Schedule, SliceMateriality
+from experiments.spec import Assigned, Experiment, Metric, RelativeMateriality, Schedule, SliceMateriality
 
-__all__ = ["Checked", "check_experiment", "load_experiment", "load_metrics", "load_slices", "validate"]
+__all__ = [
+    "Around",
+    "Checked",
+    "Neighbour",
+    "check_document",
+    "check_experiment",
+    "load_experiment",
+    "load_metrics",
+    "load_slices",
+    "validate",
+]
 
 ELSEWHERE = "the units were assigned by another system"
 REFUSED_FOR_EXTERNAL: Mapping[str, str] = {
@@ -35,9 +47,6 @@ REFUSED_VARIANT_FIELDS: Mapping[str, str] = {"params": f"{ELSEWHERE}, so no stra
 
 # path → value (None: any) → (what is not in this version, the next step)
 NOT_YET: Mapping[Path_, Mapping[str | None, tuple[str, str]]] = {
-    ("assignment",): {
-        "truelift": ("assigning units here", "write assignment: external, and load who got what"),
-    },
     ("design",): {
         "switchback": ("a switchback", "write design: ab, if single units were assigned"),
         "interleaving": ("interleaving", "write design: ab, if single units were assigned"),
@@ -65,29 +74,43 @@ class Checked:
     summary: str
 
 
-def load_experiment(path: Path, shop: Shop) -> Experiment:
-    """The definition in `path`, right in every way that can be checked. DefinitionError with all problems."""
-    experiment, problems = check_experiment(path, load_metrics(shop).metrics)
+def load_experiment(path: Path, shop: Shop, around: Around | None = None) -> Experiment:
+    """The definition in `path`, right in every way that can be checked. DefinitionError with all problems.
+
+    `around` is what else there is; without it, the shop's layers and holdouts alone.
+    """
+    metrics = load_metrics(shop).metrics
+    experiment, problems = check_experiment(path, metrics, around or Around(load_ground(shop)))
     if problems or experiment is None:
         raise DefinitionError(str(path), problems)
     return experiment
 
 
-def validate(shop: Shop, paths: Sequence[Path]) -> tuple[Checked, ...]:
-    """The shop's metrics and slices, then each definition; nothing is raised for what a file says."""
+def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) -> tuple[Checked, ...]:
+    """The shop's metrics, slices, layers and holdouts, then each definition; nothing is raised for what a file says.
+
+    `around` brings the registered experiments and their salts; each definition is also one of the next one's.
+    """
     own, wrong_metrics = read_metrics(shop.metrics_file) if shop.metrics_file.exists() else ({}, [])
     slices, wrong_slices = read_slices(shop.slices_file) if shop.slices_file.exists() else ((), [])
+    ground, files = read_ground(shop)
     checked = [
         Checked(
             shop.metrics_file, tuple(wrong_metrics), f"{len(own)} metrics beside {len(shipped_metrics())} shipped ones"
         ),
         Checked(shop.slices_file, tuple(wrong_slices), f"{len(slices)} slices"),
+        *(Checked(file.path, file.problems, file.summary) for file in files),
     ]
+    known = replace(around or Around(), ground=ground)
     mistaken = {problem.path.split(".")[1] for problem in wrong_metrics if problem.path.startswith("metrics.")}
     for path in paths:
-        experiment, problems = check_experiment(path, {**shipped_metrics(), **own})
+        experiment, problems = check_experiment(path, {**shipped_metrics(), **own}, known)
         problems = [p for p in problems if not (p.code == "unknown_metric" and p.value in mistaken)]
         checked.append(Checked(path, tuple(problems), "" if experiment is None else summary(experiment)))
+        if experiment is not None:
+            before = known.neighbours.get(experiment.key)
+            neighbour = Neighbour("draft" if before is None else before.state, experiment)
+            known = replace(known, neighbours={**known.neighbours, experiment.key: neighbour})
     return tuple(checked)
 
 
@@ -101,17 +124,44 @@ def summary(experiment: Experiment) -> str:
     )
 
 
-def check_experiment(path: Path, metrics: Mapping[str, Metric]) -> tuple[Experiment | None, list[Problem]]:
+def check_experiment(
+    path: Path, metrics: Mapping[str, Metric], around: Around | None = None
+) -> tuple[Experiment | None, list[Problem]]:
     """The definition and no problems, or problems in the order of the file. NotFoundError without a file."""
     document, problems = read_yaml(path)
     if document is None:
         return None, problems
-    special = [*_not_yet(document), *_refused(document), *_materiality(document, metrics), *_weights(document)]
-    experiment, wrong = parse(Experiment, document)
-    problems += [*special, *besides(wrong, [*special, *_spoken_for(document)])]
-    across = [*_variants(document), *_roles(document, metrics), *_schedule(document), *_twice(document)]
-    problems += besides(across, wrong)
+    experiment, more = check_document(document, metrics, around)
+    problems = in_order([*problems, *more])
+    return (None if problems else experiment), problems
+
+
+def check_document(
+    document: Document, metrics: Mapping[str, Metric], around: Around | None = None
+) -> tuple[Experiment | None, list[Problem]]:
+    """The same of a definition that was read already, from a file or a request."""
+    own = value_at(document.value, ("assignment",)) == "truelift"
+    particular = shape(document) if own else (*_assigner(document), *_refused(document), *_weights(document))
+    special = [*_not_yet(document), *particular, *_materiality(document, metrics)]
+    experiment, wrong = parse(Assigned if own else Experiment, document)
+    problems = [*special, *besides(wrong, [*special, *_spoken_for(document)])]
+    together = [*_variants(document), *_roles(document, metrics), *_schedule(document), *_twice(document)]
+    if own:
+        together += across(document, around or Around())
+    problems += besides(together, wrong)
     return (None if problems else experiment), in_order(problems)
+
+
+def _assigner(document: Document) -> Iterator[Problem]:
+    given = value_at(document.value, ("assignment",))
+    if isinstance(given, str) and given != "external":
+        message = f"{given!r} is neither truelift nor external"
+        near = nearest(given, ("truelift", "external"))
+        step = "write truelift where it assigns the units, external where another system did"
+        yield document.problem("unknown_value", ("assignment",), given, message, near=near, next_step=step)
+    if given is None and isinstance(document.value, dict):
+        step = "write assignment: truelift, or external where another system assigned the units"
+        yield document.problem("missing_field", ("assignment",), None, "is missing", next_step=step)
 
 
 def _not_yet(document: Document) -> Iterator[Problem]:
@@ -125,13 +175,7 @@ def _not_yet(document: Document) -> Iterator[Problem]:
             )
 
 
-def _own_assignment(document: Document) -> bool:
-    return value_at(document.value, ("assignment",)) == "truelift"
-
-
 def _refused(document: Document) -> Iterator[Problem]:
-    if _own_assignment(document):
-        return
     for path, reason in _elsewhere(document):
         message = f"{path[-1]} has no meaning here: {reason}"
         given = value_at(document.value, path)
@@ -139,13 +183,7 @@ def _refused(document: Document) -> Iterator[Problem]:
 
 
 def _spoken_for(document: Document) -> Iterator[Problem]:
-    """Where the model's own errors are noise.
-
-    Truelift's own fields, when the one problem is that its assignment is not here yet; the entries of materiality,
-    which are looked at one by one.
-    """
-    for path, reason in _elsewhere(document) if _own_assignment(document) else ():
-        yield document.problem("not_in_this_version", path, None, reason)
+    """Where the model's own errors are noise: the entries of materiality, which are looked at one by one."""
     at: Path_ = ("analysis", "materiality")
     given = value_at(document.value, at)
     for key in given if isinstance(given, dict) else ():
@@ -164,8 +202,6 @@ def _elsewhere(document: Document) -> Iterator[tuple[Path_, str]]:
 
 def _weights(document: Document) -> Iterator[Problem]:
     """ASSIGNMENT 3: the weights of an assignment made elsewhere are whole-number ratios, "1","1","2"."""
-    if _own_assignment(document):
-        return
     for at, variant in entries(document.value, ("variants",)):
         weight = value_at(variant, ("weight",))
         path = (*at, "weight")

@@ -67,7 +67,8 @@ def test_a_definition_may_name_the_shops_own_metrics(shop: Shop) -> None:
         ("planned_units: 20000", "returning: include", "not_in_this_version", "analysis.returning"),
         ("planned_units: 20000", "design: group_sequential", "not_in_this_version", "analysis.design"),
         ("planned_units: 20000", "looks: []", "not_in_this_version", "analysis.looks"),
-        ("assignment: external", "assignment: truelift", "not_in_this_version", "assignment"),
+        ("assignment: external", "assignment: elsewhere", "unknown_value", "assignment"),
+        ("assignment: external\n", "", "missing_field", "assignment"),
         ("assignment: external", "assignment: external\ndesign: switchback", "not_in_this_version", "design"),
         ("assignment: external", "assignment: external\ndesign: interleaving", "not_in_this_version", "design"),
         ("unit_type: user", "unit_type: request", "not_in_this_version", "unit_type"),
@@ -86,11 +87,6 @@ def test_what_only_truelifts_assignment_means_is_refused_with_the_reason(shop: S
     assert (problem.code, problem.path, problem.next_step) == ("refused_for_external", field, "remove it")
     assert "assigned by another system" in problem.message
     assert problem.line == len(GOOD.splitlines()) + 1
-
-
-def test_truelifts_own_fields_are_no_further_problem_when_its_assignment_is_the_problem(shop: Shop) -> None:
-    text = changed(("assignment: external", "assignment: truelift\nsalt: abc.1\ntraffic: '0.5'"), ('"1"', '"0.5"'))
-    assert [problem.path for problem in check(shop, text)] == ["assignment"]
 
 
 @pytest.mark.parametrize("weights", [("1", "1"), ("9", "1"), ("1", "12")])
@@ -176,7 +172,8 @@ def test_a_file_that_is_no_definition_at_all(shop: Shop) -> None:
 def test_validate_looks_at_metrics_slices_and_each_definition(shop: Shop) -> None:
     good = written(shop)
     bad = written(shop, changed(("is_control: true", "is_control: false")), "bad.yml")
-    metrics, slices, first, second = validate(shop, [good, bad])
+    metrics, slices, *layers, first, second = validate(shop, [good, bad])
+    assert [layer.summary for layer in layers][:1] == ["layer cart: cart; asked for by rec.cart"]
     assert (metrics.path, metrics.problems) == (shop.metrics_file, ())
     assert metrics.summary == "0 metrics beside 22 shipped ones"
     assert (slices.path, slices.summary) == (shop.slices_file, "7 slices")
@@ -190,7 +187,7 @@ def test_validate_looks_at_metrics_slices_and_each_definition(shop: Shop) -> Non
 def test_a_metric_that_is_wrong_in_the_catalogue_is_not_also_called_unknown(shop: Shop) -> None:
     shop.metrics_file.write_text("metrics:\n  own_metric: {label: Own}\n")
     path = written(shop, changed(("[ctr, aov]", "[own_metric, nothing]")))
-    metrics, _, checked = validate(shop, [path])
+    metrics, *_, checked = validate(shop, [path])
     assert {problem.code for problem in metrics.problems} == {"missing_field"}
     assert [problem.value for problem in checked.problems] == ["nothing"]
     with pytest.raises(DefinitionError, match=r"metrics\.yml"):
