@@ -144,6 +144,15 @@ create table if not exists loads (
     rejected bigint not null,
 );
 
+-- one segment of the exposure log: the load it came in with, and which line of that load is its first
+create table if not exists loaded_segments (
+    segment varchar not null,
+    file_digest varchar not null,
+    load_id varchar not null,
+    first_line bigint not null,
+    loaded_at timestamp not null,
+);
+
 -- one row that broke the contract, with every reason; a source row that could not be read has no emit
 create table if not exists rejected (
     load_id varchar not null,

@@ -9,7 +9,7 @@ emitted row is accepted, a duplicate by event_id, or rejected with every reason,
 nothing; under a changed mapping, only what was not loaded before comes in.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,6 +72,16 @@ class LoadReport:
     not_emitted_example: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What is special about a source that is not a file of the shop's own."""
+
+    content: str  # the digest of what it is made of
+    judge: Callable[[duckdb.DuckDBPyConnection], None]  # moves what is no row from `stage` to `stage_malformed`
+    place: Callable[[duckdb.DuckDBPyConnection], None]  # says in `new_rejected` where the lines come from
+    beside: Callable[[duckdb.DuckDBPyConnection, str], None]  # writes beside the rows of that load_id, as they are
+
+
 def quiet(done: int, total: int) -> None:
     """Show no progress."""
     del done, total
@@ -96,19 +106,40 @@ def load_file(
         )
         raise MappingError(mapping.name, [Problem("money_digits", "money_digits", mapping.money_digits, said, (),
                                                   "make the two agree (truelift.toml: money_digits)")])  # fmt: skip
-    source = open_source(path, mapping.file)
-    content = file_digest(path)
+    return load_source(connection, open_source(path, mapping.file), mapping, terms, now=now, progress=progress)
+
+
+def load_source(
+    connection: duckdb.DuckDBPyConnection,
+    source: SourceFile,
+    mapping: LogMapping,
+    terms: ShopTerms,
+    *,
+    now: datetime,
+    progress: Progress = quiet,
+    intake: Intake | None = None,
+) -> LoadReport:
+    """Load one opened file. A time without a zone refuses the file, or with an `intake` only its line."""
+    path = source.path
+    content = file_digest(path) if intake is None else intake.content
     load_id = digest([content, mapping.digest()])[:16]
     known = _known(connection, load_id)
-    if known is not None:
-        return known
     with _warehouse_errors(path):
+        if known is not None:
+            if intake is not None:
+                with _transaction(connection):
+                    intake.beside(connection, load_id)
+            return known
         try:
             connection.execute("set variable file_digest = $digest", {"digest": content})
-            _compute(connection, source, mapping, terms, progress)
+            _compute(connection, source, mapping, terms, progress, intake)
             _account(connection, load_id, path, content, mapping, now)
+            if intake is not None:
+                intake.place(connection)
             with _transaction(connection):
                 run_file(connection, _SQL / "insert.sql", load_id=load_id)
+                if intake is not None:
+                    intake.beside(connection, load_id)
         finally:
             _clear(connection)
     return _report(connection, load_id, already_loaded=False)
@@ -154,14 +185,22 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _compute(
-    connection: duckdb.DuckDBPyConnection, source: SourceFile, mapping: LogMapping, terms: ShopTerms, progress: Progress
+    connection: duckdb.DuckDBPyConnection,
+    source: SourceFile,
+    mapping: LogMapping,
+    terms: ShopTerms,
+    progress: Progress,
+    intake: Intake | None,
 ) -> None:
     """Everything but the writing, in temporary tables: what is new, what is refused, what earlier rows become."""
     prepare_tables(connection)
     staged = stage(connection, source, root_columns(mapping), progress)
+    if intake is not None:
+        intake.judge(connection)
     for statement in emission_statements(mapping, staged, terms):
         connection.execute(statement)
-    _refuse_times_without_zone(connection, source.path, mapping)
+    if intake is None:
+        _refuse_times_without_zone(connection, source.path, mapping)
     run_file(
         connection, _SQL / "accept.sql", zone=terms.time_zone, own_event_ids="yes" if mapping.own_event_ids else "no"
     )
@@ -208,7 +247,7 @@ def _find_rejected(connection: duckdb.DuckDBPyConnection, staged: Staged) -> Non
         f"create or replace temp table refused_rows as "
         f"select refused.line, refused.emit, refused.to_table, refused.reasons, cast({raw} as varchar) as raw "
         f"from refused inner join stage on stage.line = refused.line "
-        f"union all select line, null, null, ['malformed'], raw from stage_malformed"
+        f"union all select line, null, null, [reason], raw from stage_malformed"
     )
 
 

@@ -100,7 +100,8 @@ def stage(
     file is truncated, is not what it is said to be, or holds no rows.
     """
     connection.execute("drop table if exists stage")
-    connection.execute("create or replace temp table stage_malformed (line bigint, raw varchar)")
+    connection.execute("create or replace temp table stage_malformed "
+                       "(line bigint, raw varchar, reason varchar default 'malformed')")  # fmt: skip
     read = {"csv": _stage_csv, "jsonl": _stage_json_lines, "parquet": _stage_parquet}[source.kind]
     try:
         names = read(connection, source, roots, progress)
@@ -347,7 +348,8 @@ def _note_malformed(connection: duckdb.DuckDBPyConnection, rows: list[tuple[int,
     connection.register(
         "source_batch", pa.table({"place": pa.array(places, pa.int64()), "raw": pa.array(texts, pa.string())})
     )
-    connection.execute("insert into stage_malformed select place + 1, to_json(raw) from source_batch")
+    connection.execute("insert into stage_malformed by name "
+                       "select place + 1 as line, to_json(raw) as raw from source_batch")  # fmt: skip
     connection.unregister("source_batch")
 
 
@@ -380,7 +382,7 @@ def _stage_json_lines(
                                "select line, raw, try_cast(raw as json) as j from source_batch")  # fmt: skip
             connection.unregister("source_batch")
             connection.execute(into)
-            connection.execute("insert into stage_malformed select line, to_json(raw) from json_batch "
+            connection.execute("insert into stage_malformed by name select line, to_json(raw) as raw from json_batch "
                                "where coalesce(json_type(j) <> 'OBJECT', true)")  # fmt: skip
             progress(position(), source.size)
     connection.execute("drop table if exists json_batch")
