@@ -62,8 +62,8 @@ def refresh(
     over_before_anyone_looked = not watched and end is not None and cut.as_of.replace(tzinfo=UTC) >= end
     if cut.outcome_end <= _naive(start):
         raise UsageError(
-            f"{key}: as of {cut.as_of_day} no day of it is over (it starts {start:%Y-%m-%d %H:%M} UTC); "
-            f"refresh it from the day after, or pass a later --as-of"
+            f"{key}: as of {cut.as_of_day} no day of it is over (it starts {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC);"
+            f" refresh it from the day after, or pass a later --as-of"
         )
     say(f"{key}: counting to the end of {cut.as_of_day - timedelta(days=1)}")
     with WAREHOUSES[DEFAULT](shop.warehouse_path, wait_seconds=wait_seconds) as warehouse:

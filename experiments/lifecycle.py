@@ -5,7 +5,7 @@ froze, whatever the files say.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from experiments.errors import ConflictError, DefinitionError, NotFoundError, Problem, TransitionError
@@ -59,7 +59,7 @@ def start(store: Store, shop: Shop, key: str, *, actor: str, reason: str, now: d
     """
     current = store.definition(key)
     if current.state != "draft":
-        since = store.phase(key).started_at
+        since = store.phase(key).started_at.astimezone(UTC)
         raise TransitionError(
             f"{key} is {current.state} since {since:%Y-%m-%d %H:%M} UTC: only a draft can be started; "
             f"`truelift refresh {key}` reads it"

@@ -126,3 +126,9 @@ def test_a_reading_of_the_future_and_of_nobody_is_refused(shop: Thread) -> None:
         shop.refresh(key, NOW + timedelta(days=1))
     with pytest.raises(UsageError, match="no exposure of it is loaded before 2026-11-20; load its log with"):
         shop.refresh(key, NOW)
+
+
+def test_a_run_that_has_not_begun_names_its_beginning_in_utc(shop: Thread) -> None:
+    key = shop.start(DEFINITION.replace("2026-03-02T00:00:00Z", "2026-03-02T00:00:00+01:00"))
+    with pytest.raises(UsageError, match=r"it starts 2026-03-01 23:00 UTC"):
+        shop.refresh(key, after(-3))

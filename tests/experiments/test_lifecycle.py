@@ -97,7 +97,7 @@ def test_without_a_plan_ten_thousand_units_are_assumed_and_marked(store: Store, 
 def test_only_a_draft_starts(store: Store, shop: Shop) -> None:
     with pytest.raises(NotFoundError, match="no experiment home_als_v2 is registered"):
         start(store, shop, "home_als_v2", actor="a", reason="", now=NOW)
-    propose(store, shop)
+    propose(store, shop, ("start_at: 2026-12-01T09:00:00Z", "start_at: 2026-12-01T10:00:00+01:00"))
     start(store, shop, "home_als_v2", actor="a", reason="", now=NOW)
     with pytest.raises(TransitionError, match="is running since 2026-12-01 09:00 UTC: only a draft can be started"):
         start(store, shop, "home_als_v2", actor="a", reason="", now=NOW)
