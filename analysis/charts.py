@@ -229,7 +229,7 @@ class Grid:
         return words.figures(shown.est, shown.lo, shown.hi, unit=self.unit, currency=self.currency)
 
     def noise(self, shown: Interval) -> str:
-        """The width of a range that is noise, as printed."""
+        """How far from zero a range that is noise reaches, as printed."""
         return say.noise(shown.est, shown.lo, shown.hi, unit=self.unit, currency=self.currency)
 
 
@@ -262,7 +262,7 @@ def _square(grid: Grid, cell: SliceCell, x: str, y: str) -> dict[str, str]:
         return base | {"text": "no\nreading", "range": MISSING, "fill": "#FFFFFF", "ink": MUTED}
     text = grid.figures(shown)
     if cell.flag == "noise":
-        return base | {"text": grid.noise(shown), "range": grid.noise(shown), "fill": NOISE, "ink": NOISE_INK}
+        return base | {"text": grid.noise(shown), "range": text.span, "fill": NOISE, "ink": NOISE_INK}
     coloured = cell.flag in DECIDED or cell.shrunk is not None
     fill, ink = shade(shown.est / grid.reach if coloured else 0.0)
     return base | {"text": f"{look.glyph} {_lines(text)}", "range": text.span, "fill": fill, "ink": ink}
@@ -342,8 +342,7 @@ def _ranges(
             text = words.figures(row.shown.est, row.shown.lo, row.shown.hi, unit=unit, currency=currency)
             value |= {"range": text.span, "figures": text.span} | _ends(row.shown, scale, reach)
             if row.look == "noise":  # never a point in noise
-                width = say.noise(row.shown.est, row.shown.lo, row.shown.hi, unit=unit, currency=currency)
-                value |= {"est": None, "figures": width}
+                value["est"] = None
             told.append(f"{row.label}: {text.between}, {LOOKS[row.look].word.lower()}")
         values.append(value)
     bars = alt.ExprRef(f"{ROOM} ? width - {ASIDE} : width")

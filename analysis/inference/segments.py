@@ -24,7 +24,7 @@ Flag = Literal["gain", "loss", "no_material_effect", "noise", "more_data"]
 
 FEWEST = 6  # determined slices, below which intervals are shown and nothing is shrunk
 TAU_POINTS = 201
-GAIN, GAIN_LFSR, LOSS, IMMATERIAL = 0.90, 0.05, 0.80, 0.90  # STATISTICS 7.5
+GAIN, LOSS, LFSR, IMMATERIAL = 0.90, 0.80, 0.05, 0.90  # STATISTICS 7.5
 LADDER = (1, 2, 3, 5, 7, 10, 14, 21, 28, 35, 42, 56, 70, 84)  # "N more days" is one of these
 
 
@@ -44,8 +44,7 @@ class Cell:
 class Setting:
     """How the slices are read: two-sided `alpha`, n/n* overall, the threshold, days so far and still to come.
 
-    `material` is in the unit of `worth`; 0 where nobody declared one: then only the sign decides, and a loss
-    needs the same lfsr < 0.05 as a gain (with a threshold of 0 its 0.80 would flag one noise cell in five).
+    `material` is in the unit of `worth`; 0 where nobody declared one: then only the sign decides.
     """
 
     alpha: float
@@ -90,7 +89,8 @@ def read_slice(
     """Read the cells of one slice and metric together.
 
     Context slices with at least 6 determined cells (gate met, lift determined) are shrunk; all others
-    are flagged from the simultaneous interval alone.
+    are flagged from the simultaneous interval alone. A flag never says another sign than the range beside it:
+    a gain's range lies above zero, a loss's below, noise's over it.
     """
     level = setting.alpha / max(len(cells), 1)
     raw = {name: _raw(cell, level, setting) for name, cell in cells.items()}
@@ -104,7 +104,7 @@ def read_slice(
     contrasts = [contrast for _, contrast, _ in able]
     worth = np.array([w * c.mean_c for c, (_, _, w) in zip(contrasts, able, strict=True)])
     posterior = _posterior(contrasts, 1.0, setting)
-    flags = _flags(posterior, worth, setting.material)
+    flags = _flags(posterior, worth, setting)
     days = _days_to_flags(contrasts, worth, flags, setting)
     lower, upper = posterior.interval(setting.alpha)
     lifts = [Bounds(*map(float, three)) for three in zip(posterior.mean(), lower, upper, strict=True)]
@@ -115,7 +115,7 @@ def read_slice(
             raw[name],
             shrunk=lifts[i],
             value=_scaled(lifts[i], float(worth[i])),
-            flag=flags[i] or ("noise" if days[i] is None else "more_data"),
+            flag=flags[i] or _open(lifts[i], days[i]),
             p_material=float(outside[i]) if setting.material > 0 else None,
             q=float(q[i]),
             days_to_decide=days[i],
@@ -190,8 +190,15 @@ def _raw(cell: Cell, level: float, setting: Setting) -> CellReading:
         if found is None:
             later = ((d, _held(c, cell, level, grown, setting)) for d, grown in _ahead(setting))
             days = next((d for d, value in later if _flag_of(value, setting.material)), None)
-        flag = found or ("noise" if days is None else "more_data")
+        flag = found or _open(value, days)
     return CellReading(difference, fieller(c, _k(c, level, 1.0, setting)), None, value, flag, None, None, days)
+
+
+def _open(shown: Bounds, days: int | None) -> Flag:
+    """An undecided cell: noise where its range holds zero and no day to come would decide it."""
+    assert shown.lo is not None
+    assert shown.hi is not None
+    return "noise" if days is None and shown.lo <= 0 <= shown.hi else "more_data"
 
 
 def _held(c: Contrast, cell: Cell, level: float, grown: float, setting: Setting) -> Bounds:
@@ -228,18 +235,21 @@ def _posterior(contrasts: list[Contrast], grown: float, setting: Setting) -> Pos
     return shrink(lifts - 1, variance * widened / grown)
 
 
-def _flags(posterior: Posterior, worth: Floats, material: float) -> list[Flag | None]:
-    """The flag of each cell, None where the posterior decides nothing yet. STATISTICS 7.5."""
-    limit = material / np.abs(worth)
+def _flags(posterior: Posterior, worth: Floats, setting: Setting) -> list[Flag | None]:
+    """The flag of each cell, None where the posterior decides nothing yet. STATISTICS 7.5.
+
+    A gain and a loss also need the cell's own range, at alpha, to lie on one side of zero.
+    """
+    limit = setting.material / np.abs(worth)
     high, low = 1 - posterior.below(limit), posterior.below(-limit)
     up, down = np.where(worth > 0, high, low), np.where(worth > 0, low, high)
     negative = posterior.below(np.zeros_like(worth))
-    wrong_sign = np.minimum(negative, 1 - negative)
+    one_side = np.minimum(negative, 1 - negative) < min(LFSR, setting.alpha / 2)
     flags: list[Flag | None] = []
-    for gained, lost, sign in zip(up, down, wrong_sign, strict=True):
-        if gained >= GAIN and sign < GAIN_LFSR:
+    for gained, lost, clear in zip(up, down, one_side, strict=True):
+        if gained >= GAIN and clear:
             flags.append("gain")
-        elif lost >= LOSS and (material > 0 or sign < GAIN_LFSR):
+        elif lost >= LOSS and clear:
             flags.append("loss")
         else:
             flags.append("no_material_effect" if 1 - gained - lost >= IMMATERIAL else None)
@@ -254,7 +264,7 @@ def _days_to_flags(
     for more, grown in _ahead(setting):
         if all(flag or day for flag, day in zip(flags, days, strict=True)):
             break
-        later = _flags(_posterior(contrasts, grown, setting), worth, setting.material)
+        later = _flags(_posterior(contrasts, grown, setting), worth, setting)
         for i, found in enumerate(later):
             if found and not flags[i] and days[i] is None:
                 days[i] = more

@@ -10,8 +10,8 @@ NO_CELL = "No cell of this slice is better or worse beyond doubt. Show all cells
 WITHHELD_PAGE = "No metric is shown, exported or sent while this check fails."
 NOT_MEASURED = "not measured yet"
 HEAT_MAP_KEY = (
-    "Each cell: what it reads and its range. Blue is better, orange is worse, darker is more; grey is noise "
-    "and shows only how wide it is. Totals are measured on their own, not added up from the cells."
+    "Each cell: what it reads and its range. Blue is better, orange is worse, darker is more. Grey is noise: ~ ±€900 "
+    "means at most that much, up or down. Totals have ranges of their own."
 )
 FOREST_KEY = (
     "Bar: the likely range. Dashed line: no change. Black tick: the limit you set; a guardrail is inside its limit "
@@ -22,7 +22,7 @@ BAND_KEY = (
 )
 NO_BAND = "No metric has a range for any day yet."
 NO_SLICES = "This reading was not cut into slices. Declare some in slices.yml before the next phase starts."
-ROWS_KEY = "Bar: the likely range, for all rows at once. A grey bar without a mark is noise."
+ROWS_KEY = "Bar: the likely range, for all rows at once. A grey bar without a mark is noise: its range holds zero."
 
 
 def waiting(decisions: int, *, blocked: int = 0, running: int = 0, done: int = 0, unread: int = 0) -> str:
@@ -145,6 +145,6 @@ def next_reading(day: str) -> str:
 
 
 def noise(est: float, lo: float | None, hi: float | None, *, unit: words.ValueUnit, currency: str) -> str:
-    """`~ ±€900`: how wide a noise cell's range is, without the point in its middle."""
-    low, high = (est if bound is None else bound for bound in (lo, hi))
-    return f"~ ±{words.figures((high - low) / 2, None, None, unit=unit, currency=currency, signs='minus').est}"
+    """`~ ±€900`: how far from zero a noise cell's range reaches, on either side; no point in its middle."""
+    reach = max(abs(est if bound is None else bound) for bound in (lo, hi))
+    return f"~ ±{words.figures(reach, lo, hi, unit=unit, currency=currency, signs='minus').est}"

@@ -167,12 +167,13 @@ def test_heat_map_has_every_cell_in_its_own_words() -> None:
         if cell.flag == "noise":
             assert str(row["text"]).startswith("~ ±€")
             assert text.est.lstrip("+−") not in str(row["text"]) or text.est == text.hi
+            assert row["range"] == text.span
             assert row["fill"] == "#EEEEEE"
         else:
             assert str(row["text"])[2:].replace("\n", " ") == text.span
 
 
-def test_noise_prints_half_the_width_and_never_the_middle() -> None:
+def test_noise_says_how_far_from_zero_it_reaches_and_never_its_middle() -> None:
     reading = example("SHIP")
     assert reading.slices is not None
     noisy = (
@@ -184,7 +185,7 @@ def test_noise_prints_half_the_width_and_never_the_middle() -> None:
     changed = reading.model_copy(update={"slices": (grid,)})
     spec = charts.heat_map(changed, HEAT, "revenue_per_unit", ARM).to_dict()
     row = next(row for row in rows(spec) if row["where"] == "Bath, Homepage")
-    assert (row["text"], row["range"]) == ("~ ±€900", "~ ±€900")
+    assert (row["text"], row["range"]) == ("~ ±€1,000", "−€1,000 to +€800")
 
 
 def test_undecided_cell_keeps_the_colour_of_zero() -> None:
@@ -226,7 +227,7 @@ def test_rows_of_a_slice_have_no_point_in_noise() -> None:
     assert len(rows(spec)) == 6
     for row in rows(spec):
         assert (row.get("est") is None) == (row["reading"] == "Noise")
-        assert str(row["figures"]).startswith("~ ±") == (row["reading"] == "Noise")
+        assert row["figures"] == row["range"]  # beside the bar, from where it begins to where it ends
         assert number(row["lo"]) < number(row["hi"])
 
 

@@ -96,8 +96,6 @@ def _cell_text(cell: SliceCell, currency: str) -> str:
     unit: words.ValueUnit = "money" if _in_money(cell) else "lift"
     if shown is None:
         return say.NOT_MEASURED
-    if cell.flag == "noise":
-        return say.noise(shown.est, shown.lo, shown.hi, unit=unit, currency=currency)
     return span(shown, unit=unit, currency=currency)
 
 

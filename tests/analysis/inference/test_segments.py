@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -118,6 +119,37 @@ def test_noise_is_seldom_called_a_gain_or_a_loss(material: float) -> None:
     ]
     assert sum(flag == "gain" for flag in flags) <= 0.05 * len(flags)
     assert sum(flag == "loss" for flag in flags) <= 0.05 * len(flags)
+
+
+@pytest.mark.parametrize("kind", ["context", "decomposition"])
+@pytest.mark.parametrize("material", [0.0, 20.0, 100.0])
+def test_a_flag_never_says_another_sign_than_its_range(
+    kind: Literal["context", "decomposition"], material: float
+) -> None:
+    rng = np.random.default_rng(17)
+    setting, flags = replace(SETTING, material=material, days_left=0), []
+    for _ in range(100):
+        lifts = {str(i): (float(rng.normal(0.02, 0.06)), float(rng.uniform(0.01, 0.06))) for i in range(8)}
+        for cell in read_slice(kind, cells(lifts), setting).cells.values():
+            assert isinstance(cell.value, Bounds)
+            assert cell.value.lo is not None
+            assert cell.value.hi is not None
+            flags.append(cell.flag)
+            match cell.flag:
+                case "gain":
+                    assert cell.value.lo > 0
+                case "loss":
+                    assert cell.value.hi < 0
+                case "noise":
+                    assert cell.value.lo <= 0 <= cell.value.hi
+    assert {"gain", "loss", "noise"} <= set(flags)
+
+
+def test_what_is_surely_up_but_perhaps_not_by_enough_is_not_noise() -> None:
+    over = replace(SETTING, material=100.0, days_left=0)  # a lift of 5 %
+    for kind in ("context", "decomposition"):
+        read = read_slice(kind, cells({str(i): (0.05, 0.012) for i in range(6)}), over)
+        assert {cell.flag for cell in read.cells.values()} == {"more_data"}
 
 
 def test_fewer_is_better_turns_gain_and_loss_around() -> None:

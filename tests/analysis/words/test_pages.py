@@ -60,9 +60,10 @@ def test_health() -> None:
     assert say.health([], 1, 2, 5).replace("\u00a0", " ") == "2 of 5 pass, 1 to look at, 2 unknown"
 
 
-def test_noise_is_a_width() -> None:
-    assert say.noise(-100, -1000, 800, unit="money", currency="EUR") == "~ ±€900"
-    assert say.noise(0.001, -0.041, 0.043, unit="lift", currency="EUR") == "~ ±4.2%"
+def test_noise_is_how_far_from_zero_the_range_reaches() -> None:
+    assert say.noise(-100, -1000, 800, unit="money", currency="EUR") == "~ ±€1,000"
+    assert say.noise(0.001, -0.041, 0.043, unit="lift", currency="EUR") == "~ ±4.3%"
+    assert say.noise(300, -600, 1234, unit="money", currency="EUR") == "~ ±€1,230"  # as its range prints it
 
 
 def test_unknown_experiment_names_the_nearest_if_any() -> None:
