@@ -15,8 +15,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from analysis.cli.context import Home, Wait
 from analysis.warehouse import sources
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import LoadReport, ShopTerms, check_file, load_file
+from analysis.warehouse.load import LoadReport, RejectedRow, ShopTerms, check_file, load_file
 from analysis.warehouse.mapping import read_mapping
+from analysis.warehouse.spool import SpoolReport, load_spool
 from experiments.contracts import CONTRACTS
 from experiments.errors import UsageError, nearest
 from experiments.reasons import explained
@@ -40,13 +41,32 @@ def check(
 
 
 def load(
-    files: Annotated[list[Path], typer.Argument(help="Parquet, CSV or JSON lines, also gzipped.")],
-    mapping: Mapping,
+    files: Annotated[list[Path] | None, typer.Argument(help="Parquet, CSV or JSON lines, also gzipped.")] = None,
+    mapping: Annotated[
+        str | None, typer.Option("--mapping", "-m", help="A mapping file, or the name of a ready mapping.")
+    ] = None,
+    spool: Annotated[
+        bool, typer.Option("--spool", help="Load what the service logged, from the shop's spool/.")
+    ] = False,
     home: Home = None,
     wait: Wait = 0.0,
 ) -> None:
-    """Load log files, each whole or not at all; rejected rows are kept with every reason."""
+    """Load log files, each whole or not at all; rejected rows are kept with every reason.
+
+    With --spool: every segment of the exposure log that is ready, each event once; run it every few minutes.
+    """
+    if spool and (files or mapping):
+        raise UsageError("--spool loads the shop's own log: give no files and no --mapping with it")
+    if not spool and (not files or mapping is None):
+        raise UsageError("load what? give log files and --mapping, or --spool for what the service logged")
     shop = open_shop(home)
+    if files and mapping is not None:
+        _load_files(shop, files, mapping, wait)
+    else:
+        _load_spool(shop, wait)
+
+
+def _load_files(shop: Shop, files: list[Path], mapping: str, wait: float) -> None:
     chosen = read_mapping(mapping, files[0])
     failed: list[str] = []
     with open_connection(shop.warehouse_path, wait_seconds=wait) as connection:
@@ -64,6 +84,16 @@ def load(
                 failed.append(f"{file}: none of its rows was accepted; the reasons above say what to change")
     if failed:
         raise UsageError("\n".join(failed))
+
+
+def _load_spool(shop: Shop, wait: float) -> None:
+    with open_connection(shop.warehouse_path, wait_seconds=wait) as connection, _progress("spool") as progress:
+        report = load_spool(connection, shop.spool, terms(shop), now=_now(), progress=progress)
+    _print_spool(report)
+    if report.unreadable:
+        raise UsageError("\n".join(report.unreadable))
+    if report.accepted + report.duplicates == 0 and set(report.reasons) - {"torn"}:
+        raise UsageError(f"{shop.spool}: none of its lines was accepted; the reasons above say what to change")
 
 
 def schema(
@@ -109,18 +139,10 @@ def _print(report: LoadReport, accepted: str) -> None:
     out = Console(highlight=False, soft_wrap=True, markup=False)
     if report.already_loaded:
         out.print(f"{report.file}: already loaded under this mapping ({report.load_id}); nothing changed")
-    tables = ", ".join(f"{count:,} {table}" for table, count in report.accepted_by_table.items() if count)
     out.print(f"{report.file}: {report.rows_read:,} rows read, {report.emitted:,} contract rows made of them")
-    out.print(f"  {accepted}: {report.accepted:,}" + (f" ({tables})" if tables else ""))
-    if report.duplicates:
-        out.print(f"  duplicates of rows already there: {report.duplicates:,}, not counted twice")
-    out.print(f"  rejected: {report.rejected:,}")
-    for reason, count in report.reasons.items():
-        out.print(f"    {reason}: {count:,} ({explained(reason)})")
-        for row in report.examples[reason]:
-            others = [other for other in row.reasons if other != reason]
-            also = f" (also {', '.join(others)})" if others else ""
-            out.print(f"      line {row.line}{also}: {_shortened(row.raw)}")
+    _print_rows(
+        out, report, accepted, {reason: [("", row) for row in rows] for reason, rows in report.examples.items()}
+    )
     if report.rows_not_emitted:
         out.print(
             f"  rows that no emission wanted: {report.rows_not_emitted:,}, for example {report.not_emitted_example}"
@@ -128,6 +150,32 @@ def _print(report: LoadReport, accepted: str) -> None:
     if report.rows_repeated:
         kept = f"{report.rows_repeated_kept:,} kept (a row may be true twice; an event_id of the source would tell)"
         out.print(f"  exact repeats of an earlier row: {report.rows_repeated:,}, of them {kept}")
+
+
+def _print_spool(report: SpoolReport) -> None:
+    out = Console(highlight=False, soft_wrap=True, markup=False)
+    beside = f", {report.moved:,} had been loaded" if report.moved else ""
+    beside += f", {report.adopted:,} left by processes that died" if report.adopted else ""
+    out.print(f"spool: {report.segments:,} segments loaded{beside}; {report.rows_read:,} lines read")
+    examples = {reason: [(f"{file} ", row) for file, row in rows] for reason, rows in report.examples.items()}
+    _print_rows(out, report, "accepted", examples)
+
+
+def _print_rows(
+    out: Console, report: LoadReport | SpoolReport, accepted: str, examples: dict[str, list[tuple[str, RejectedRow]]]
+) -> None:
+    """What was accepted, what was there already, and what was rejected with the first rows of each reason."""
+    tables = ", ".join(f"{count:,} {table}" for table, count in report.accepted_by_table.items() if count)
+    out.print(f"  {accepted}: {report.accepted:,}" + (f" ({tables})" if tables else ""))
+    if report.duplicates:
+        out.print(f"  duplicates of rows already there: {report.duplicates:,}, not counted twice")
+    out.print(f"  rejected: {report.rejected:,}")
+    for reason, count in report.reasons.items():
+        out.print(f"    {reason}: {count:,} ({explained(reason)})")
+        for file, row in examples[reason]:
+            others = [other for other in row.reasons if other != reason]
+            also = f" (also {', '.join(others)})" if others else ""
+            out.print(f"      {file}line {row.line}{also}: {_shortened(row.raw)}")
 
 
 def _shortened(text: str, width: int = 160) -> str:

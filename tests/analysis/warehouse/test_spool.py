@@ -6,13 +6,17 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from analysis.cli import logs
 from analysis.warehouse import spool
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.spool import LOADED, SpoolReport, load_spool
 from assignment.event_log import OPEN, READY, Kind, Spool, encoded
-from experiments.errors import SpoolError, WarehouseError
+from experiments.errors import SpoolError, TrueliftError, WarehouseError
 from experiments.reasons import explained
+from experiments.shop import create
 from tests.helpers.loads import EUROS, NOW
 
 EXPOSURE: dict[str, object] = {
@@ -264,3 +268,49 @@ def test_a_living_writer_is_not_disturbed(connection: Connection, tmp_path: Path
         assert run(connection, tmp_path).adopted == 0
         log.append("exposure", {"event_id": "e2", **EXPOSURE})
     assert run(connection, tmp_path).accepted == 2
+
+
+# --- the command line ----------------------------------------------------------------------------------------------
+
+
+def command(home: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and what was printed, errors included, as `main` would end."""
+    app = typer.Typer()
+    logs.register(app)
+    result = CliRunner().invoke(app, ["load", *arguments, "--home", str(home)])
+    if isinstance(result.exception, TrueliftError):
+        return result.exception.exit_code, f"{result.output}{result.exception}"
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_load_spool_prints_what_became_of_the_lines(tmp_path: Path) -> None:
+    shop = create(tmp_path / "shop", currency="EUR")
+    first = segment(shop.spool, 1, line("exposure", "e1"), line("outcome", "o1", value=-1))
+    segment(shop.spool, 2, line("exposure", "e1"), line("exposure", "e2")[:-1], ending=OPEN)
+    code, said = command(shop.home, "--spool")
+    assert code == 0
+    assert "spool: 2 segments loaded, 1 left by processes that died; 4 lines read" in said
+    assert "accepted: 1 (1 exposures)" in said
+    assert "duplicates of rows already there: 1" in said
+    assert f"value_negative: 1 ({explained('value_negative')})\n      {first.name} line 2: {{" in said
+    assert f"torn: 1 ({explained('torn')})" in said
+    assert command(shop.home, "--spool")[1].startswith("spool: 0 segments loaded; 0 lines read")
+
+
+def test_a_spool_of_which_nothing_is_accepted_ends_with_2(tmp_path: Path) -> None:
+    shop = create(tmp_path / "shop", currency="EUR")
+    segment(shop.spool, 1, line("exposure", "e1", unit_id=7))
+    code, said = command(shop.home, "--spool")
+    assert (code, "none of its lines was accepted" in said) == (2, True)
+    segment(shop.spool, 2, line("exposure", "e2")[:-1])
+    assert command(shop.home, "--spool")[0] == 0  # a torn line alone is nobody's fault
+
+
+@pytest.mark.parametrize("arguments", [(), ("a.csv",), ("--mapping", "a.yml")])
+def test_load_wants_files_with_a_mapping_or_the_spool(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    code, said = command(tmp_path, *arguments)
+    assert (code, "give log files and --mapping, or --spool" in said) == (2, True)
+    if arguments:
+        code, said = command(tmp_path, "--spool", *arguments)
+        assert (code, "give no files and no --mapping with it" in said) == (2, True)
