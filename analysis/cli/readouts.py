@@ -27,7 +27,8 @@ def refresh(
 ) -> None:
     """Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new.
 
-    Without KEY one experiment that cannot be read does not keep the others from it; the exit code says so.
+    Without KEY one experiment that cannot be read does not keep the others from it; the exit code says so. One that
+    has not begun is no failure.
     """
     from analysis import pipeline
 
@@ -39,10 +40,15 @@ def refresh(
         if not keys:
             raise UsageError("no experiment is running; `truelift start KEY` starts a registered one")
         failed: list[TrueliftError] = []
+        now = datetime.now(UTC)
         for each in keys:
             try:
+                too_early = pipeline.nothing_yet(store.phase(each, phase), shop.settings.zone, moment or now)
+                if key is None and too_early is not None:
+                    out.print(f"{each}: nothing to read yet: {too_early}")
+                    continue
                 made = pipeline.refresh(
-                    shop, store, each, now=datetime.now(UTC), as_of=moment, phase=phase, wait_seconds=wait,
+                    shop, store, each, now=now, as_of=moment, phase=phase, wait_seconds=wait,
                     say=lambda text: progress.print(text, style="dim"),
                 )  # fmt: skip
             except TrueliftError as error:
@@ -56,10 +62,13 @@ def refresh(
             name = words.verdict_name(readout.verdict.code, readout.verdict.sentence).upper()
             out.print(f"{each}: {name} · snapshot {readout.snapshot_id} ({state})")
             out.print(f"  {readout.verdict.sentence}")
+            newest = store.latest(each)
+            if key is not None:
+                other = newest is not None and newest.snapshot_id != readout.snapshot_id
+                named = f" --snapshot {readout.snapshot_id}" if other else ""
+                out.print(f"Next: {hint(f'readout {key}{named}')}")
     if failed:
         raise typer.Exit(max(error.exit_code for error in failed))
-    if key is not None:
-        out.print(f"Next: {hint(f'readout {key}')}")
 
 
 def readout(

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from analysis.cli import readouts
 from analysis.readout import NotDetermined, Readout
 from experiments.errors import UsageError
 from experiments.shop import create
@@ -66,17 +69,21 @@ def shop(tmp_path: Path) -> Iterator[Thread]:
         yield Thread(made, store)
 
 
-def loaded(thread: Thread, folder: Path, days: int, *, since: int = 0) -> None:
-    """Sixty buyers a day, each tenth of them sends everything back after four days; the log is of days `since` on."""
+def loaded(thread: Thread, folder: Path, days: int, *, since: int = 0, lift: int = 0) -> None:
+    """Sixty buyers a day, each tenth of them sends everything back after four days; the log is of days `since` on.
+
+    The new arm's orders are `lift` euros larger.
+    """
     rows = ["what,at,unit,arm,euro"]
     for day in range(days):
         for i in range(60):
             at, unit, arm = START + timedelta(days=day, minutes=10 * i), f"u{day}-{i}", ("control", "new")[i % 2]
+            euros = 20 + i + lift * (i % 2)
             if day >= since:
-                rows += [f"shown,{at.isoformat()},{unit},{arm},", f"purchase,{at.isoformat()},{unit},{arm},{20 + i}.00"]
+                rows += [f"shown,{at.isoformat()},{unit},{arm},", f"purchase,{at.isoformat()},{unit},{arm},{euros}.00"]
             back = at + timedelta(days=4)
             if i % 20 < 2 and START + timedelta(days=since) <= back < START + timedelta(days=days):
-                rows.append(f"refund,{back.isoformat()},{unit},{arm},{20 + i}.00")
+                rows.append(f"refund,{back.isoformat()},{unit},{arm},{euros}.00")
     log, mapping = folder / f"log-{days}.csv", folder / "mapping.yml"
     log.write_text("\n".join(rows), encoding="utf-8")
     mapping.write_text(MAPPING, encoding="utf-8")
@@ -88,6 +95,11 @@ def after(days: int) -> datetime:
     return START + timedelta(days=days)
 
 
+def live(thread: Thread, key: str, days: int) -> Readout:
+    """What somebody reads while it runs, on the day itself."""
+    return thread.refresh(key, after(days), now=after(days))
+
+
 def returned(readout: Readout) -> float | None:
     return readout.metric("return_value_rate").comparisons[0].control.raw
 
@@ -95,15 +107,15 @@ def returned(readout: Readout) -> float | None:
 def test_lines_do_not_ripen_where_no_return_can_be_seen(shop: Thread, tmp_path: Path) -> None:
     loaded(shop, tmp_path, 10)
     key = shop.start(DEFINITION)
-    assert (shop.refresh(key, after(10)).day.n, shop.refresh(key, after(20)).day.n) == (10, 10)
-    stalled = shop.refresh(key, after(28))
+    assert (live(shop, key, 10).day.n, live(shop, key, 20).day.n) == (10, 10)
+    stalled = live(shop, key, 28)
     assert (stalled.mode, stalled.day.n) == ("running", 10)
     c = stalled.metric("return_value_rate").comparisons[0]
     assert isinstance(c.relative, NotDetermined)
     words = c.relative.not_determined.words
     assert words == "its first data mature on 17 March 2026, and the newest row is of 11 March 2026"
     loaded(shop, tmp_path, 28, since=10)
-    whole = shop.refresh(key, after(28))
+    whole = live(shop, key, 28)
     assert (whole.mode, whole.day.n, whole.warnings) == ("finished", 28, ())
     assert returned(whole) == pytest.approx(SENT_BACK)
 
@@ -132,3 +144,47 @@ def test_a_run_that_has_not_begun_names_its_beginning_in_utc(shop: Thread) -> No
     key = shop.start(DEFINITION.replace("2026-03-02T00:00:00Z", "2026-03-02T00:00:00+01:00"))
     with pytest.raises(UsageError, match=r"it starts 2026-03-01 23:00 UTC"):
         shop.refresh(key, after(-3))
+
+
+def events(thread: Thread, key: str) -> list[tuple[str, datetime]]:
+    return [(event.kind, event.at) for event in thread.store.events(key, 1)]
+
+
+def test_a_look_back_changes_nothing_that_is_published_later(shop: Thread, tmp_path: Path) -> None:
+    loaded(shop, tmp_path, 28, lift=12)
+    key = shop.start(DEFINITION)
+    before = shop.refresh(key, NOW)
+    known = events(shop, key)
+    assert known  # the crossing
+    shop.refresh(key, after(14))
+    again = shop.refresh(key, NOW)
+    split = next(check for check in again.checks if check.id == "SH-01")
+    assert (again.snapshot_id, split.figures["judged_by"]) == (before.snapshot_id, "chi_square")
+    assert events(shop, key) == known
+
+
+def test_a_refresh_names_the_reading_it_made(shop: Thread, tmp_path: Path) -> None:
+    loaded(shop, tmp_path, 28)
+    key = shop.start(DEFINITION)
+    assert "--snapshot" not in refreshed(shop, key)
+    back = refreshed(shop, key, "--as-of", "2026-03-20")
+    made = next(head.snapshot_id for head in shop.store.snapshots(key) if head.as_of == after(18))
+    assert f"readout small --snapshot {made}" in back
+
+
+def refreshed(thread: Thread, key: str, *words: str) -> str:
+    """What the command prints, on one line."""
+    app = typer.Typer()
+    readouts.register(app)
+    done = CliRunner().invoke(app, ["refresh", key, *words, "--home", str(thread.shop.home)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return " ".join(done.stdout.split())
+
+
+def test_a_look_back_sees_no_event_of_a_later_day(shop: Thread, tmp_path: Path) -> None:
+    loaded(shop, tmp_path, 28, lift=12)
+    key = shop.start(DEFINITION)
+    then = live(shop, key, 2)
+    live(shop, key, 28)
+    assert events(shop, key)
+    assert shop.refresh(key, after(2)).snapshot_id == then.snapshot_id

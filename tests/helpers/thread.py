@@ -52,9 +52,9 @@ class Thread:
         lifecycle.start(self.store, self.shop, known.key, actor="test", reason="", now=NOW)
         return known.key
 
-    def refresh(self, key: str, as_of: datetime) -> Readout:
-        """Count, check, estimate and publish."""
-        return pipeline.refresh(self.shop, self.store, key, now=NOW, as_of=as_of).readout
+    def refresh(self, key: str, as_of: datetime, *, now: datetime = NOW) -> Readout:
+        """Count, check, estimate and publish; before `now`'s own day it is a look back."""
+        return pipeline.refresh(self.shop, self.store, key, now=now, as_of=as_of).readout
 
     def counts(self, key: str, as_of: datetime) -> Counts:
         """The exact counts a refresh starts from."""

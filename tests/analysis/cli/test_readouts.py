@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import typer
+from click.testing import Result
 from typer.testing import CliRunner
 
 from analysis.cli import readouts
 from analysis.readout import Readout
 from experiments import lifecycle
 from experiments.errors import NotFoundError, UsageError
-from experiments.shop import create
+from experiments.shop import create, open_shop
 from experiments.store import Store
 from tests.helpers.published import shop
 from tests.helpers.readouts import example
@@ -95,27 +96,47 @@ def test_refreshing_nothing_says_how_to_start(tmp_path: Path) -> None:
         _run(shop(tmp_path / "shop"), "refresh")
 
 
+def begun(home: Path, key: str, start_at: str) -> None:
+    """One more experiment of a shop, registered and started."""
+    shop = open_shop(home)
+    file = shop.definitions / f"{key}.yml"
+    file.write_text(
+        f"key: {key}\nname: {key}\nowner: ann\nassignment: external\nmodules: [homepage]\n"
+        f"schedule: {{start_at: {start_at}}}\nmetrics: {{success: [revenue_per_unit]}}\n"
+        'variants: [{key: control, weight: "1", is_control: true}, {key: new, weight: "1"}]\n',
+        encoding="utf-8",
+    )
+    with Store.open(shop.store_url) as store:
+        now = datetime(2026, 11, 20, tzinfo=UTC)
+        lifecycle.register(store, shop, file, actor="ann", reason="", now=now)
+        lifecycle.start(store, shop, key, actor="ann", reason="", now=now)
+
+
 def test_one_experiment_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
     made = create(tmp_path / "shop")
-    metrics = "metrics: {success: [revenue_per_unit]}"
-    variants = 'variants: [{key: control, weight: "1", is_control: true}, {key: new, weight: "1"}]'
-    for key, start in (("far_ahead", "2126-01-01T00:00:00Z"), ("under_way", "2026-01-01T00:00:00Z")):
-        file = made.definitions / f"{key}.yml"
-        file.write_text(
-            f"key: {key}\nname: {key}\nowner: ann\nassignment: external\nmodules: [homepage]\n"
-            f"schedule: {{start_at: {start}}}\n{variants}\n{metrics}\n",
-            encoding="utf-8",
-        )
-        with Store.open(made.store_url) as store:
-            now = datetime(2026, 11, 20, tzinfo=UTC)
-            lifecycle.register(store, made, file, actor="ann", reason="", now=now)
-            lifecycle.start(store, made, key, actor="ann", reason="", now=now)
-    app = typer.Typer()
-    readouts.register(app)
-    app.command("other")(lambda: None)
-    done = CliRunner().invoke(app, ["refresh", "--home", str(made.home)])
+    for key in ("one", "under_way"):
+        begun(made.home, key, "2026-01-01T00:00:00Z")
+    done = _all(made.home)
     assert done.exit_code == 2
     said = " ".join(done.stderr.split())
-    assert "far_ahead: not refreshed" in said
-    assert "no day of it is over" in said
+    assert "one: not refreshed: one: no exposure of it is loaded" in said
     assert "under_way: no exposure of it is loaded" in said
+
+
+def test_an_experiment_that_has_not_begun_is_no_failure(tmp_path: Path) -> None:
+    made = create(tmp_path / "shop")
+    begun(made.home, "far_ahead", "2126-01-01T01:00:00+01:00")
+    done = _all(made.home)
+    assert (done.exit_code, done.stderr) == (0, "")
+    said = " ".join(done.stdout.split())
+    assert said.startswith("far_ahead: nothing to read yet: as of 20")
+    assert said.endswith("no day of it is over (it starts 2126-01-01 00:00 UTC)")
+    with pytest.raises(UsageError, match="far_ahead: as of .* no day of it is over"):
+        _run(made.home, "refresh", "far_ahead")
+
+
+def _all(home: Path) -> Result:
+    """`refresh` without a key."""
+    app = typer.Typer()
+    readouts.register(app)
+    return CliRunner().invoke(app, ["refresh", "--home", str(home)])
