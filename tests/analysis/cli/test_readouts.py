@@ -131,7 +131,7 @@ def test_an_experiment_that_has_not_begun_is_no_failure(tmp_path: Path) -> None:
     said = " ".join(done.stdout.split())
     assert said.startswith("far_ahead: nothing to read yet: as of 20")
     assert said.endswith("no day of it is over (it starts 2126-01-01 00:00 UTC)")
-    with pytest.raises(UsageError, match="far_ahead: as of .* no day of it is over"):
+    with pytest.raises(UsageError, match=r"far_ahead: as of .* no day of it is over"):
         _run(made.home, "refresh", "far_ahead")
 
 
