@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
+from zoneinfo import ZoneInfo
 
 from analysis import assembly
 from analysis.assembly import Inputs, assemble
@@ -44,7 +45,8 @@ def refresh(
     """Recompute one experiment's newest phase (or `phase`) to the last full business day before `as_of` and publish it.
 
     `now` and `as_of` are aware; without `as_of` it is `now`. Immutable and idempotent: the same logs,
-    definition and settings give the same snapshot id, and publishing it again changes nothing. UsageError
+    definition and settings give the same snapshot id, and publishing it again changes nothing. A look back
+    publishes its snapshot and leaves no other trace: it sees and stores no event of a later day. UsageError
     when no day of the experiment is over yet, when none of its exposures is loaded, or for an `as_of` in the
     future; WarehouseBusyError when another process has the warehouse.
     Snapshots that DATA 5 does not keep are deleted here.
@@ -57,18 +59,17 @@ def refresh(
     started = store.phase(key, phase)
     frozen = amended(started, registered)
     experiment = frozen.experiment
-    cut = data_cut(as_of or now, experiment.schedule.end_at, shop.settings.zone)
-    start, end, watched = experiment.schedule.start_at, experiment.schedule.end_at, _watched(store, frozen)
+    end, zone, watched = experiment.schedule.end_at, shop.settings.zone, _watched(store, frozen)
+    cut = data_cut(as_of or now, end, zone)
+    looks_back, day = cut.as_of < data_cut(now, end, zone).as_of, cut.as_of_day
     over_before_anyone_looked = not watched and end is not None and cut.as_of.replace(tzinfo=UTC) >= end
-    if cut.outcome_end <= _naive(start):
-        raise UsageError(
-            f"{key}: as of {cut.as_of_day} no day of it is over (it starts {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC);"
-            f" refresh it from the day after, or pass a later --as-of"
-        )
+    too_early = nothing_yet(frozen, zone, as_of or now)
+    if too_early is not None:
+        raise UsageError(f"{key}: {too_early}; refresh it from the day after, or pass a later --as-of")
     say(f"{key}: counting to the end of {cut.as_of_day - timedelta(days=1)}")
     with WAREHOUSES[DEFAULT](shop.warehouse_path, wait_seconds=wait_seconds) as warehouse:
         newest = warehouse.newest(cut.as_of)
-        cut = seen_cut(cut, newest, shop.settings.zone, whole=over_before_anyone_looked)
+        cut = seen_cut(cut, newest, zone, whole=over_before_anyone_looked)
         request = count_request(frozen, cut)
         counts = warehouse.count(request)
         if not any(counts.units.values()) and not any(counts.excluded.values()):
@@ -93,13 +94,13 @@ def refresh(
             now=now,
             counts=counts,
             check_rows=rows,
-            events=tuple(_from_store(event, shop) for event in store.events(key, frozen.number)),
+            events=tuple(e for e in (_from_store(e, shop) for e in store.events(key, frozen.number)) if e.day < day),
             watched=watched,
             engine=engine,
             exploratory=frozenset(experiment.metrics.keys()) - frozenset(started.experiment.metrics.keys()),
         )
     )
-    for event in made.new_events:
+    for event in () if looks_back else made.new_events:
         store.record_event(_to_store(event, frozen, shop, now))
     readout = made.readout
     new = store.publish(
@@ -123,6 +124,14 @@ def refresh(
 def read(snapshot: Snapshot) -> Readout:
     """The readout a snapshot holds."""
     return Readout.from_json(zlib.decompress(snapshot.body))
+
+
+def nothing_yet(phase: Phase, zone: ZoneInfo, at: datetime) -> str | None:
+    """Why there is nothing to read of a phase at an aware instant; None when there may be."""
+    start, cut = phase.experiment.schedule.start_at, data_cut(at, phase.experiment.schedule.end_at, zone)
+    if _naive(start) < cut.outcome_end:
+        return None
+    return f"as of {cut.as_of_day} no day of it is over (it starts {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 
 def count_request(phase: Phase, cut: DataCut) -> CountRequest:
@@ -158,10 +167,10 @@ def _naive(instant: datetime) -> datetime:
 
 
 def _watched(store: Store, phase: Phase) -> bool:
-    """Whether somebody could read it while it ran: a snapshot of a cut before its end stands in the store."""
+    """Whether somebody read it while it ran: a snapshot published before its end stands in the store."""
     end = phase.experiment.schedule.end_at
     heads = store.snapshots(phase.experiment.key, phase.number)
-    return any(end is None or head.as_of < end for head in heads)
+    return any(end is None or head.published_at < end for head in heads)
 
 
 def _from_store(event: Event, shop: Shop) -> assembly.Event:
