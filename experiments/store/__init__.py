@@ -4,6 +4,31 @@ SQLite (WAL) by default, PostgreSQL by URL; the schema is brought up to date whe
 """
 
 from experiments.store.registry import Store
-from experiments.store.values import AuditRow, Event, Registered, Snapshot, SnapshotHead
+from experiments.store.values import (
+    AuditRow,
+    Decision,
+    DecisionCode,
+    Event,
+    Registered,
+    Running,
+    Snapshot,
+    SnapshotHead,
+    Standing,
+    State,
+    Token,
+)
 
-__all__ = ["AuditRow", "Event", "Registered", "Snapshot", "SnapshotHead", "Store"]
+__all__ = [
+    "AuditRow",
+    "Decision",
+    "DecisionCode",
+    "Event",
+    "Registered",
+    "Running",
+    "Snapshot",
+    "SnapshotHead",
+    "Standing",
+    "State",
+    "Store",
+    "Token",
+]

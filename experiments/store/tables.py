@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 
@@ -48,6 +50,10 @@ experiments = Table(
     Column("key", String(64), primary_key=True),
     Column("version", Integer, nullable=False),  # the newest; who changes it names the one they saw
     Column("state", String(16), nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),  # counts every change, of whatever kind
+    Column("ordinal", Integer, nullable=False, server_default="0"),  # 1, 2, 3, …: who was registered first
+    Column("killed", Boolean, nullable=False, server_default=false()),
+    Column("decision", Text),
 )
 
 definitions = Table(
@@ -70,6 +76,37 @@ phases = Table(
     Column("started_at", Instant, nullable=False),
     Column("frozen_at", Instant, nullable=False),
     Column("body", Text, nullable=False),
+    Column("live", Text, nullable=False, server_default="{}"),
+)
+
+ground = Table(
+    "ground",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # layer, holdout
+    Column("key", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("registered_at", Instant, nullable=False),
+)
+
+salts = Table(
+    "salts",
+    metadata,
+    Column("salt", String(96), primary_key=True),  # for ever: also of what is archived
+    Column("owner", String(96), nullable=False),  # experiment home_als_v2, layer homepage, holdout global_h2
+    Column("claimed_at", Instant, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # sha256 of the secret, which is nowhere kept
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
 )
 
 audit = Table(

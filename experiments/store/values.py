@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from experiments.spec import Experiment, Metric
+from experiments.layers import Ground
+from experiments.spec import Experiment, Live, Metric, Phase
 
-State = Literal["draft", "running"]
+State = Literal["draft", "scheduled", "running", "paused", "stopped", "archived"]
+DecisionCode = Literal["ship", "roll_back", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided when an experiment was stopped, and why."""
+
+    decision: DecisionCode
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,45 @@ class Registered:
     digest: str  # of the definition with its metrics
     metrics: Mapping[str, Metric]  # by key: its own, and those their covariates name
     changed: bool = False  # whether the call that returned this stored a new version
+    revision: int = 0  # counts every change: who changes it names the one they saw
+    order: int = 0  # greater is newer
+    killed: bool = False  # everybody gets the control, whatever the state
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An experiment as it stands: its newest definition, its newest phase and what is live beside it."""
+
+    registered: Registered
+    phase: Phase | None
+    live: Live
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that decides an assignment, seen at one moment."""
+
+    config_version: int  # the number of the newest audit row, 0 before any
+    ground: Ground
+    experiments: tuple[Running, ...]  # by order
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A right to ask: the secret itself is nowhere kept, only its sha256."""
+
+    token_id: str
+    name: str
+    digest: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def valid(self, now: datetime) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
