@@ -39,12 +39,6 @@ ROOM = f"width > {3 * ASIDE}"  # a phone has none for them
 MISSING = "not measured yet"
 TOTAL = "Total"
 DECIDED = ("better", "worse", "cleared", "breached", "gain", "loss", "no_material_effect")
-GROUPS = (
-    ("success", "To be improved"),
-    ("guardrail", "Guardrails"),
-    ("secondary", "Also watched"),
-    ("descriptive", "Described only"),
-)
 
 
 # --- forest ----------------------------------------------------------------------------------------------
@@ -58,7 +52,7 @@ def forest(readout: Readout, arm: str) -> alt.LayerChart:
     """
     _check(readout, arm)
     rows: list[Row] = []
-    for role, heading in GROUPS:
+    for role, heading in say.GROUPS.items():
         metrics = [metric for metric in readout.metrics or () if metric.role == role]
         drawn = [_metric_row(metric, comparison) for metric in metrics for comparison in _of(metric, arm)]
         rows += [Row(heading, None, "heading"), *drawn] if drawn else []
@@ -76,7 +70,7 @@ def _metric_row(metric: MetricReadout, comparison: Comparison) -> "Row":
     shown = comparison.guardrail if limited else comparison.relative
     side = 1 if metric.direction == "decrease" else -1
     limit = side * float(metric.margin or 0) if limited else None
-    return Row(metric.label, shown if isinstance(shown, Interval) else None, comparison.status, limit)
+    return Row(metric.name, shown if isinstance(shown, Interval) else None, comparison.status, limit)
 
 
 def _of(metric: MetricReadout, arm: str) -> list[Comparison]:
@@ -111,7 +105,7 @@ def band(readout: Readout, metric: str, arm: str) -> alt.LayerChart:
     reach = step_up(max(1.5 * max(abs(float(last["lo"])), abs(float(last["hi"]))), 0.01))
     begin = date.fromisoformat(readout.day.started_on)
     end = max(date.fromisoformat(str(last["day"])), date.fromisoformat(readout.day.ends_on or readout.day.started_on))
-    label = readout.metric(metric).label
+    label = readout.metric(metric).name
     status = next((comparison.status for comparison in _of(readout.metric(metric), arm)), "not_clear")
     look = LOOKS[status]
     x = alt.X(
@@ -248,7 +242,7 @@ def _grid(readout: Readout, slice_key: str, metric: str, arm: str) -> Grid:
 def _cells(readout: Readout, part: SliceReadout, metric: str, arm: str) -> Grid:
     cells = tuple(cell for cell in part.cells if cell.metric == metric and cell.arm == arm)
     unit: words.ValueUnit = "money" if any(cell.money_per_day is not None for cell in cells) else "lift"
-    label = readout.metric(metric).label
+    label = readout.metric(metric).name
     grid = Grid(label, part.kind, part.dimensions, cells, metric, unit, readout.currency.code)
     sizes = [abs(shown.est) for cell in cells if cell.flag != "noise" and (shown := grid.shown(cell)) is not None]
     reach = step_up(max(sizes, default=0) or 1.0)

@@ -178,6 +178,11 @@ class MetricReadout(Part):
     materiality: str | None
     comparisons: tuple[Comparison, ...]
 
+    @property
+    def name(self) -> str:
+        """The label as readers see it: a metric that the phase did not freeze is marked."""
+        return self.label if self.registered else f"{self.label} (exploratory)"
+
 
 CellFlag = Literal["gain", "loss", "no_material_effect", "noise", "more_data", "descriptive"]
 

@@ -7,10 +7,9 @@ from html import escape
 import altair as alt
 import vl_convert
 
-from analysis import charts, words
-from analysis.drawing import LOOKS
+from analysis import charts, printed, words
 from analysis.exports.slices import shown
-from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, SliceReadout
+from analysis.readout import Comparison, MetricReadout, Readout, SliceReadout
 from analysis.words import notes
 from analysis.words import pages as said
 from experiments.spec import digest
@@ -95,6 +94,8 @@ def _warnings(readout: Readout) -> list[str]:
 def _numbers(readout: Readout) -> list[str]:
     arms = [arm.key for arm in readout.arms if not arm.is_control]
     parts = ["<h2>Metrics</h2>", _metrics(readout)]
+    if any(metric.role == "guardrail" for metric in readout.metrics or ()):
+        parts.append(f'<p class="small">{escape(said.LIMIT_KEY)}</p>')
     for arm in arms:
         of = f" of {escape(arm)}" if len(arms) > 1 else ""
         parts += [f"<h2>Change{of} against control</h2>", _figure(charts.forest(readout, arm), said.FOREST_KEY)]
@@ -106,53 +107,26 @@ def _numbers(readout: Readout) -> list[str]:
 
 
 def _metrics(readout: Readout) -> str:
-    head = ("Metric", "Arm", "Control", "Treatment", "Change", "Difference", "Limit", "A day", "Reading")
-    rows = [
-        (
-            metric.label,
-            comparison.arm,
-            _mean(readout, metric, comparison.control.mean),
-            _mean(readout, metric, comparison.treatment.mean),
-            _shown(comparison.relative, "lift", readout),
-            _shown(comparison.absolute, words.difference_unit(metric.value_unit), readout),
-            _limit(readout, metric),
-            _shown(comparison.money_per_day, "money", readout),
-            _reading(comparison),
-        )
-        for metric in readout.metrics or ()
-        for comparison in metric.comparisons
-    ]
-    return _table(head, rows)
+    """One table in groups: what is to be improved, the guardrails, what is also watched."""
+    head = ("Metric", "Arm", "Control", "Treatment", "Change", "Difference", "A day", "Reading")
+    groups: list[tuple[str, list[tuple[str, ...]]]] = []
+    for role, title in said.GROUPS.items():
+        metrics = [metric for metric in readout.metrics or () if metric.role == role]
+        groups.append((title, [_metric(readout, metric, c) for metric in metrics for c in metric.comparisons]))
+    return _table(head, *((title, rows) for title, rows in groups if rows))
 
 
-def _mean(readout: Readout, metric: MetricReadout, mean: float | None) -> str:
-    return "" if mean is None else words.amount(mean, unit=metric.value_unit, currency=readout.currency.code)
-
-
-def _shown(estimate: Estimate | None, unit: words.ValueUnit, readout: Readout) -> str:
-    if estimate is None:
-        return ""
-    if not isinstance(estimate, Interval):
-        return estimate.not_determined.words
-    found = words.figures(estimate.est, estimate.lo, estimate.hi, unit=unit, currency=readout.currency.code)
-    return f"{found.est} ({found.span})"
-
-
-def _limit(readout: Readout, metric: MetricReadout) -> str:
-    if metric.margin is not None:
-        return words.amount(float(metric.margin), unit="lift")
-    if metric.margin_abs is None:
-        return ""
-    return words.amount(
-        float(metric.margin_abs), unit=words.difference_unit(metric.value_unit), currency=readout.currency.code
+def _metric(readout: Readout, metric: MetricReadout, c: Comparison) -> tuple[str, ...]:
+    currency, difference = readout.currency.code, words.difference_unit(metric.value_unit)
+    return (
+        metric.name,
+        c.arm,
+        *(printed.mean(metric, value, currency) for value in (c.control, c.treatment)),
+        printed.change(c.relative, "lift", currency),
+        printed.also(c.absolute, difference, currency),
+        printed.also(c.money_per_day, "money", currency),
+        printed.reading(metric, c, currency),
     )
-
-
-def _reading(comparison: Comparison) -> str:
-    if comparison.not_determined is not None:
-        return comparison.not_determined.words
-    look = LOOKS[comparison.status]
-    return f"{look.glyph} {look.word}"
 
 
 def _where(readout: Readout, arm: str) -> list[str]:
@@ -169,7 +143,7 @@ def _where(readout: Readout, arm: str) -> list[str]:
 def _slice(readout: Readout, part: SliceReadout, metric: str, arm: str) -> list[str]:
     grid = len(part.dimensions) == 2
     drawn = charts.heat_map(readout, part.key, metric, arm) if grid else charts.parts(readout, part.key, metric, arm)
-    title = f"{part.label}: {words.inside(readout.metric(metric).label)}"
+    title = f"{part.label}: {words.inside(readout.metric(metric).name)}"
     caption = said.HEAT_MAP_KEY if grid else said.ROWS_KEY
     return [f"<h2>{escape(title)}</h2>", f"<p>{escape(part.words)}</p>", _figure(drawn, caption)]
 
@@ -205,12 +179,12 @@ def _arms(readout: Readout) -> list[str]:
         for arm in readout.arms
     ]
     kind = words.sentence_case(words.units(readout.experiment.unit_type))
-    return ["<h2>Arms</h2>", _table(("Arm", "Strategy", "Weight", kind, "Left out"), rows)]
+    return ["<h2>Arms</h2>", _table(("Arm", "Strategy", "Weight", kind, "Left out"), ("", rows))]
 
 
 def _checks(readout: Readout) -> list[str]:
     rows = [(c.id, c.label, notes.spoken(c.state), c.sentence, c.owner) for c in readout.checks]
-    return ["<h2>Signals</h2>", _table(("Check", "", "State", "What was found", "Owner"), rows)]
+    return ["<h2>Signals</h2>", _table(("Check", "", "State", "What was found", "Owner"), ("", rows))]
 
 
 def _method(readout: Readout) -> list[str]:
@@ -223,7 +197,12 @@ def _method(readout: Readout) -> list[str]:
     return ["<h2>Method</h2>", *(f"<p class='small'>{escape(line)}</p>" for line in lines)]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>"
+def _table(head: Sequence[str], *groups: tuple[str, Iterable[Sequence[str]]]) -> str:
+    """A table of groups of rows; a group without a title has no heading of its own."""
+    titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
+    bodies = ""
+    for title, rows in groups:
+        heading = f'<tr><th colspan="{len(head)}" scope="rowgroup">{escape(title)}</th></tr>' if title else ""
+        cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        bodies += f"<tbody>{heading}{cells}</tbody>"
+    return f"<table><thead><tr>{titles}</tr></thead>{bodies}</table>"

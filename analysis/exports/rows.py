@@ -12,7 +12,8 @@ class Row:
 
     `section` is verdict, arm, check, metric, slice or series. `measure` says what `est`, `lo` and `hi`
     are; `unit` is lift (a fraction), money (the currency's main unit), count, share or ms. `est` is
-    empty for a noise cell, whose point means nothing; `note` says why a number is missing.
+    empty for a noise cell, whose point means nothing; `note` says why a number is missing, or that its metric was not
+    frozen when the phase started.
     """
 
     experiment: str
@@ -37,6 +38,7 @@ class Row:
     note: str | None = None
 
 
+EXPLORATORY = "exploratory: added after the phase started"
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 
 
@@ -68,13 +70,7 @@ def rows(readout: Readout) -> Iterator[Row]:
         for comparison in metric.comparisons:
             yield from _metric_rows(replace(blank, section="metric", key=metric.key), metric, comparison)
     yield from _slice_rows(readout, blank)
-    for key, arms in (readout.series or {}).items():
-        for arm_key, points in arms.items():
-            for day, est, lo, hi in points:
-                point = replace(
-                    blank, section="series", key=key, arm=arm_key, cell=day, measure="relative", unit="lift"
-                )
-                yield replace(point, est=est, lo=lo, hi=hi)
+    yield from _series_rows(readout, blank)
 
 
 def records(readout: Readout) -> list[dict[str, str | int | float | None]]:
@@ -83,7 +79,8 @@ def records(readout: Readout) -> list[dict[str, str | int | float | None]]:
 
 
 def _metric_rows(blank: Row, metric: MetricReadout, c: Comparison) -> Iterator[Row]:
-    base = replace(blank, arm=c.arm, status=c.status, note=c.not_determined.words if c.not_determined else None)
+    base = replace(blank, arm=c.arm, status=c.status, note=_exploratory(metric))
+    base = _noted(base, c.not_determined.words) if c.not_determined else base
     for arm, value in ((c.against, c.control), (c.arm, c.treatment)):
         yield _mean(base, metric, arm, value)
     drawn: list[tuple[str, str, Estimate | None]] = [
@@ -103,8 +100,19 @@ def _mean(base: Row, metric: MetricReadout, arm: str, value: ArmValue) -> Row:
 
 def _estimate(row: Row, estimate: Estimate) -> Row:
     if isinstance(estimate, NotDetermined):
-        return replace(row, note=estimate.not_determined.words)
+        return _noted(row, estimate.not_determined.words)
     return replace(row, est=estimate.est, lo=estimate.lo, hi=estimate.hi)
+
+
+def _noted(row: Row, words: str) -> Row:
+    """The row with one more note, said once."""
+    if row.note is None or row.note.endswith(words):
+        return replace(row, note=row.note or words)
+    return replace(row, note=f"{row.note}; {words}")
+
+
+def _exploratory(metric: MetricReadout) -> str | None:
+    return None if metric.registered else EXPLORATORY
 
 
 def _slice_rows(readout: Readout, blank: Row) -> Iterator[Row]:
@@ -114,7 +122,7 @@ def _slice_rows(readout: Readout, blank: Row) -> Iterator[Row]:
             name = "; ".join(f"{dimension}={value}" for dimension, value in cell.values.items())
             base = replace(
                 blank, section="slice", key=f"{part.key}/{cell.metric}", arm=cell.arm, cell=name, units=cell.units,
-                status=cell.flag,
+                status=cell.flag, note=_exploratory(readout.metric(cell.metric)),
             )  # fmt: skip
             drawn: list[tuple[str, str, Estimate | None]] = [
                 ("relative, not shrunk", "lift", cell.raw),
@@ -126,3 +134,14 @@ def _slice_rows(readout: Readout, blank: Row) -> Iterator[Row]:
                     row = _estimate(replace(base, measure=measure, unit=unit), estimate)
                     noise = cell.flag == "noise" and isinstance(estimate, Interval)
                     yield replace(row, est=None) if noise else row
+
+
+def _series_rows(readout: Readout, blank: Row) -> Iterator[Row]:
+    """Each day's cumulative lift."""
+    for key, arms in (readout.series or {}).items():
+        for arm_key, points in arms.items():
+            for day, est, lo, hi in points:
+                point = replace(
+                    blank, section="series", key=key, arm=arm_key, cell=day, measure="relative", unit="lift"
+                )
+                yield replace(point, est=est, lo=lo, hi=hi, note=_exploratory(readout.metric(key)))

@@ -7,10 +7,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from analysis import words
+from analysis import printed, words
 from analysis.drawing import LOOKS
 from analysis.exports.slices import shown
-from analysis.readout import Comparison, Estimate, Interval, MetricReadout, Readout, SliceCell, SliceReadout
+from analysis.readout import Comparison, Interval, MetricReadout, Readout, SliceCell, SliceReadout
 from analysis.words import notes
 from analysis.words import pages as said
 
@@ -55,6 +55,8 @@ def _head(readout: Readout) -> Iterator[RenderableType]:
 
 def _numbers(readout: Readout) -> Iterator[RenderableType]:
     yield _metrics(readout)
+    if any(metric.role == "guardrail" for metric in readout.metrics or ()):
+        yield Text(f"  {said.LIMIT_KEY}", style="dim")
     for line in _adjustments(readout):
         yield Text(f"  {line}", style="dim")
     drawn = {part.key: part for each in readout.verdicts for part, _ in shown(readout, each.arm)}
@@ -74,10 +76,9 @@ def _metrics(readout: Readout) -> Table:
     for metric in readout.metrics or ():
         if metric.role != role:
             role = metric.role
-            table.add_row(Text(said.ROLES[role], style="bold"))
+            table.add_row(Text(said.GROUPS[role], style="bold"))
         for comparison in metric.comparisons:
-            label = metric.label + ("" if metric.registered else " (exploratory)")
-            table.add_row(label, *([comparison.arm] if several else []), *_metric(readout, metric, comparison))
+            table.add_row(metric.name, *([comparison.arm] if several else []), *_metric(readout, metric, comparison))
     return table
 
 
@@ -87,38 +88,14 @@ def _several(readout: Readout) -> bool:
 
 def _metric(readout: Readout, metric: MetricReadout, c: Comparison) -> tuple[str, ...]:
     currency = readout.currency.code
-    means = [
-        "" if value.mean is None else words.amount(value.mean, unit=metric.value_unit, currency=currency)
-        for value in (c.control, c.treatment)
-    ]
-    change = c.relative if isinstance(c.relative, Interval) or c.not_determined is not None else c.absolute
-    unit: words.ValueUnit = "lift" if change is c.relative else words.difference_unit(metric.value_unit)
-    look, allowed = LOOKS[c.status], _limit(readout, metric)
-    limit = f" ({allowed})" if allowed else ""
+    use_lift = isinstance(c.relative, Interval) or c.not_determined is not None
+    unit: words.ValueUnit = "lift" if use_lift else words.difference_unit(metric.value_unit)
     return (
-        *means,
-        _range(change, unit, currency),
-        _range(c.money_per_day, "money", currency),
-        "not determined" if c.not_determined is not None else f"{look.glyph} {look.word}{limit}",
+        *(printed.mean(metric, value, currency) for value in (c.control, c.treatment)),
+        printed.change(c.relative if use_lift else c.absolute, unit, currency),
+        printed.also(c.money_per_day, "money", currency),
+        printed.reading(metric, c, currency),
     )
-
-
-def _range(estimate: Estimate | None, unit: words.ValueUnit, currency: str) -> str:
-    if estimate is None:
-        return ""
-    if not isinstance(estimate, Interval):
-        return estimate.not_determined.words
-    found = words.figures(estimate.est, estimate.lo, estimate.hi, unit=unit, currency=currency)
-    return f"{found.est} ({found.span})"
-
-
-def _limit(readout: Readout, metric: MetricReadout) -> str:
-    if metric.margin is not None:
-        return words.amount(float(metric.margin), unit="lift")
-    if metric.margin_abs is None:
-        return ""
-    unit = words.difference_unit(metric.value_unit)
-    return words.amount(float(metric.margin_abs), unit=unit, currency=readout.currency.code)
 
 
 def _adjustments(readout: Readout) -> Iterator[str]:
@@ -137,7 +114,7 @@ def _slice(readout: Readout, part: SliceReadout) -> Iterator[RenderableType]:
         where = ", ".join((*([cell.arm] if _several(readout) else []), *map(words.pretty, cell.values.values())))
         money = isinstance(cell.money_per_day, Interval)
         estimate = cell.money_per_day if money else cell.shrunk or cell.raw
-        found = _range(estimate, "money" if money else "lift", readout.currency.code)
+        found = printed.change(estimate, "money" if money else "lift", readout.currency.code)
         name = readout.metric(cell.metric).label
         yield Text(f"  {LOOKS[cell.flag].glyph} {where}: {words.inside(name)} {found}{' a day' if money else ''}")
 

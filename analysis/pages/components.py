@@ -345,6 +345,8 @@ def numbers(reading: Readout, arm: str) -> None:
     """The metrics of one arm as a table."""
     rows = [astuple(row) for row in result.numbers(reading, arm)]
     table(result.NumberRow.HEADINGS, rows, caption=f"{arm} against control")
+    if any(metric.role == "guardrail" for metric in reading.metrics or ()):
+        st.caption(say.LIMIT_KEY)
 
 
 def link(page: str, reading: Readout, arm: str | None, **more: str) -> str:

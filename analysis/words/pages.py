@@ -6,6 +6,7 @@ from datetime import date, datetime
 from analysis import words
 
 ROLES = {"success": "To be improved", "guardrail": "Guardrail", "secondary": "Also watched", "descriptive": "Described"}
+GROUPS = {**ROLES, "guardrail": "Guardrails", "descriptive": "Described only"}  # headings over several
 NO_CELL = "No cell of this slice is better or worse beyond doubt. Show all cells to see the ranges."
 WITHHELD_PAGE = "No metric is shown, exported or sent while this check fails."
 NOT_MEASURED = "not measured yet"
@@ -14,8 +15,12 @@ HEAT_MAP_KEY = (
     "means at most that much, up or down. Totals have ranges of their own."
 )
 FOREST_KEY = (
-    "Bar: the likely range. Dashed line: no change. Black tick: the limit you set; a guardrail is inside its limit "
-    "when its bar ends before the tick."
+    "Bar: the likely range. Dashed line: no change. Black tick: the limit you set; a guardrail's bar ends at the worst "
+    "that is likely, and it is inside its limit when that lies before the tick."
+)
+LIMIT_KEY = (
+    "A guardrail is judged by one bound, the worst that is likely, which stands beside its limit. Its range has two "
+    "ends and is therefore a little wider."
 )
 BAND_KEY = (
     "The likely range of the change, with everything up to the end of each day in it. The axis ends at the planned end."

@@ -132,6 +132,12 @@ def odd_names() -> Readout:
     return reading.model_copy(update={"experiment": head, "metrics": (named, *others), "snapshot_id": "0dd" * 5 + "0"})
 
 
+def exploratory(reading: Readout, key: str) -> Readout:
+    """The reading with one metric that its phase did not freeze."""
+    metrics = tuple(metric.model_copy(update={"registered": metric.key != key}) for metric in reading.metrics or ())
+    return reading.model_copy(update={"metrics": metrics})
+
+
 def examples() -> dict[str, Readout]:
     """Every example by name."""
     return {name: _build(case) for name, case in CASES.items()}

@@ -40,7 +40,7 @@ def sliced_metrics(reading: Readout, kind: str, arm: str) -> dict[str, str]:
     covered = {
         cell.metric for part in reading.slices or () if part.kind == kind for cell in part.cells if cell.arm == arm
     }
-    return {metric.key: metric.label for metric in reading.metrics or () if metric.key in covered}
+    return {metric.key: metric.name for metric in reading.metrics or () if metric.key in covered}
 
 
 def cells_of(part: SliceReadout, metric: str, arm: str) -> tuple[SliceCell, ...]:
@@ -58,7 +58,7 @@ def where_headline(reading: Readout, part: SliceReadout, metric: str, arm: str) 
     flags = [cell.flag for cell in cells_of(part, metric, arm)]
     gains, losses, noise = (flags.count(flag) for flag in ("gain", "loss", "noise"))
     told = say.cells(gains, losses, noise, len(flags) - gains - losses - noise)
-    return f"{reading.metric(metric).label}: {words.inside(told)}"
+    return f"{reading.metric(metric).name}: {words.inside(told)}"
 
 
 def extremes(reading: Readout, part: SliceReadout, metric: str, arm: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.resources import files as packaged
 
-from analysis import words
+from analysis import printed, words
 from analysis.drawing import LOOKS
 from analysis.pages.views.shared import comparison_of, instant, primary, span
 from analysis.readout import Check, Comparison, Estimate, Figure, Interval, MetricReadout, Readout, Status, Verdict
@@ -138,18 +138,17 @@ def numbers(reading: Readout, arm: str) -> tuple[NumberRow, ...]:
     for metric in reading.metrics or ():
         comparison = comparison_of(metric, arm)
         control, treatment = (
-            "–" if value.mean is None else words.amount(value.mean, unit=metric.value_unit, currency=currency)
-            for value in (comparison.control, comparison.treatment)
+            printed.mean(metric, value, currency) or "–" for value in (comparison.control, comparison.treatment)
         )
         rows.append(
             NumberRow(
-                metric.label,
+                metric.name,
                 say.ROLES[metric.role],
                 control,
                 treatment,
-                span(comparison.absolute, unit=metric.value_unit, currency=currency),
+                span(comparison.absolute, unit=words.difference_unit(metric.value_unit), currency=currency),
                 span(comparison.relative),
-                LOOKS[comparison.status].word,
+                printed.reading(metric, comparison, currency),
                 words.sentence_case("; ".join(_notes(metric, comparison))),
             )
         )
@@ -160,13 +159,6 @@ def _notes(metric: MetricReadout, comparison: Comparison) -> list[str]:
     notes = []
     if comparison.not_determined is not None:
         notes.append(comparison.not_determined.words)
-    if metric.margin is not None:
-        notes.append(f"limit {words.amount(float(metric.margin), unit='lift')}")
-    if metric.margin_abs is not None:
-        notes.append(f"limit {words.amount(float(metric.margin_abs), unit=metric.value_unit)}")
-    if isinstance(comparison.guardrail, Interval):
-        scale: words.ValueUnit = "lift" if metric.margin_abs is None else metric.value_unit
-        notes.append(f"towards its limit {span(comparison.guardrail, unit=scale)}")
     if not comparison.gate:
         notes.append("too few units did anything to read it")
     if comparison.floored:
@@ -298,7 +290,7 @@ def series_metrics(reading: Readout, arm: str) -> dict[str, str]:
     """The metrics with a cumulative band for the arm: keys and labels, in the readout's order."""
     bands = reading.series or {}
     return {
-        metric.key: metric.label
+        metric.key: metric.name
         for metric in reading.metrics or ()
         if any(point[1] is not None and point[2] is not None for point in bands.get(metric.key, {}).get(arm, ()))
     }

@@ -8,7 +8,7 @@ import pytest
 from analysis.exports.csv import to_csv
 from analysis.exports.rows import COLUMNS
 from analysis.readout import Interval, Readout
-from tests.helpers.readouts import example, examples
+from tests.helpers.readouts import example, examples, exploratory
 
 
 def _table(readout: Readout) -> list[dict[str, str]]:
@@ -53,6 +53,18 @@ def test_what_is_not_determined_is_empty_and_says_why() -> None:
     assert [(r["est"], r["lo"], r["note"]) for r in rows] == [
         ("", "", "its first order lines mature on 15 December 2026")
     ]
+
+
+def test_an_exploratory_metric_says_so_on_every_row() -> None:
+    reading = exploratory(example("TWO_TREATMENTS"), "revenue_per_unit")  # the one metric with slices and a series
+    rows = [r for r in _table(reading) if r["key"].split("/")[-1] == "revenue_per_unit"]
+    assert {r["section"] for r in rows} == {"metric", "slice", "series"}
+    assert {r["note"] for r in rows} == {"exploratory: added after the phase started"}
+    unripe = exploratory(example("TOO_EARLY"), "return_rate")
+    assert {r["note"] for r in _table(unripe) if r["key"] == "return_rate"} == {
+        "exploratory: added after the phase started; its first order lines mature on 15 December 2026"
+    }
+    assert "exploratory" not in to_csv(example("SHIP"))
 
 
 def test_a_withheld_readout_has_verdict_arms_and_checks_only() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.exports.html import to_html
 from analysis.readout import Readout
-from tests.helpers.readouts import ODD, example, odd_names
+from tests.helpers.readouts import ODD, example, exploratory, odd_names
 
 NAMES = ("SHIP", "STOP", "WITHHELD", "TOO_EARLY", "TWO_TREATMENTS")
 
@@ -79,7 +79,22 @@ def test_the_table_says_the_rows_of_the_readout(pages: dict[str, str]) -> None:
     assert "+€6,300 (+€2,100 to +€10,400)" in text
     assert "▲ Better" in text
     missing = Page(pages["TOO_EARLY"]).text
-    assert "its first order lines mature on 15 December 2026" in missing
+    assert missing.count("its first order lines mature on 15 December 2026") == 1
+
+
+def test_metrics_stand_in_groups_and_a_guardrail_names_the_bound_it_is_judged_by(pages: dict[str, str]) -> None:
+    text = Page(pages["SHIP"]).text
+    places = [text.index(title) for title in ("To be improved", "Guardrails", "Also watched")]
+    assert places == sorted(places)
+    assert places[1] < text.index("● Inside its limit (at most +4.2%, limit 10%)") < places[2]
+    assert "A guardrail is judged by one bound" in text
+
+
+def test_an_exploratory_metric_is_marked() -> None:
+    page = Page(to_html(exploratory(example("SHIP"), "ctr")))
+    assert "Click-through rate (exploratory)" in page.text
+    assert any("Click-through rate (exploratory): between" in name for name in page.names)
+    assert "exploratory" not in to_html(example("SHIP"))
 
 
 def test_a_withheld_page_has_no_chart_and_no_number_of_a_metric(pages: dict[str, str]) -> None:

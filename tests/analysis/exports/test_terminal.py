@@ -32,7 +32,8 @@ def test_rows_are_the_readouts_and_the_limit_stands_beside() -> None:
     text = _printed(example("SHIP"))
     row = next(line for line in text.splitlines() if line.startswith("Share of order lines sent back"))
     assert re.split(r"\s{2,}", row.strip()) == [
-        "Share of order lines sent back", "8.1%", "8.02%", "−1.0% (−6.7% to +4.7%)", "● Inside its limit (10%)"
+        "Share of order lines sent back", "8.1%", "8.02%", "−1.0% (−6.7% to +4.7%)",
+        "● Inside its limit (at most +4.2%, limit 10%)",
     ]  # fmt: skip
     assert "▲ Homepage, Decor: revenue per user +€3,200 (+€1,400 to +€5,100) a day" in text
 

@@ -14,7 +14,7 @@ from analysis.readout import Interval, Readout
 from experiments.store import Store
 from tests.analysis.pages.conftest import OpenPage, cards, charts, plain, said
 from tests.helpers import published
-from tests.helpers.readouts import CASES, ODD, example, odd_names
+from tests.helpers.readouts import CASES, ODD, example, exploratory, odd_names
 
 CODES = sorted(CASES)
 
@@ -147,6 +147,24 @@ def test_a_name_is_never_markup(open_page: OpenPage, page: str) -> None:
     for text in shown:
         assert re.search(r"(?<!\\)[$*<>`~\[\]]|(?<!\\):\w", text) is None, text
     assert not any("<b>b" in str(element.value) for element in client.html)
+
+
+def test_an_exploratory_metric_is_marked_in_chart_and_table(open_page: OpenPage) -> None:
+    client = open_page("readout", [exploratory(example("SHIP"), "ctr")])
+    assert "Click-through rate (exploratory)" in {row["name"] for row in charts(client)[0].rows}
+    assert "Click-through rate (exploratory) Also watched" in said(client)
+
+
+def test_a_share_differs_by_points(open_page: OpenPage) -> None:
+    row = "Click-through rate Also watched 3.4% 3.5%"
+    assert re.search(rf"{row} [+−][\d.]+ points to \+[\d.]+ points", said(open_page("readout", [example("SHIP")])))
+
+
+def test_a_guardrail_names_the_bound_it_is_judged_by(open_page: OpenPage) -> None:
+    client = open_page("readout", [example("SHIP")])
+    (bound,) = [row["range"] for row in charts(client)[0].rows if row["name"] == "Share of order lines sent back"]
+    assert f"● Inside its limit ({bound}, limit 10%)" in said(client)
+    assert "A guardrail is judged by one bound" in said(client)
 
 
 def test_old_reading_says_its_age_and_what_to_do(open_page: OpenPage) -> None:
