@@ -1,0 +1,184 @@
+-- one row per exposure of the experiment that the hash can recompute; class says whether the log and the definition agree
+with
+    audited as (
+        select
+            event_id,
+            event_ts,
+            phase,
+            unit_type,
+            unit_id,
+            user_id,
+            session_id,
+            device_id,
+            variant,
+            assignment_reason,
+            hash_version,
+            split_bucket,
+            traffic_bucket,
+            layer_bucket,
+            traffic_bp,
+            assignment_reason in ('split', 'arm_disabled') as is_drawn,
+        from exposures
+        where
+            experiment_key = $experiment_key
+            and assignment_reason in ('split', 'arm_disabled', 'override', 'holdout', 'not_in_layer', 'not_in_traffic')
+    ),
+    -- an exposure meets every holdout of its phase, each by the id of the holdout's own unit type, null where it is not known
+    met_holdouts as (
+        select
+            a.event_id,
+            a.event_ts,
+            h.phase,
+            h.holdout_key,
+            h.salt,
+            h.start_at,
+            h.end_at,
+            case
+                when h.unit_type = a.unit_type then a.unit_id
+                when h.unit_type = 'user' then a.user_id
+                when h.unit_type = 'session' then a.session_id
+                when h.unit_type = 'device' then a.device_id
+            end as held_id,
+        from audited as a
+        inner join audit_holdouts as h on h.phase = a.phase
+    ),
+    wanted as (
+        select s.salt, a.unit_id
+        from audited as a
+        inner join audit_salts as s on s.phase = a.phase
+        union
+        select salt, held_id
+        from met_holdouts
+    ),
+    digests as (
+        select
+            salt,
+            unit_id,
+            md5(salt || '-' || unit_id) as digest,
+        from wanted
+        where unit_id is not null
+    ),
+    -- the first four bytes of the digest, big-endian, modulo 10,000
+    buckets as (
+        select
+            salt,
+            unit_id,
+            (
+                (strpos('0123456789abcdef', substr(digest, 1, 1)) - 1) * 268435456
+                + (strpos('0123456789abcdef', substr(digest, 2, 1)) - 1) * 16777216
+                + (strpos('0123456789abcdef', substr(digest, 3, 1)) - 1) * 1048576
+                + (strpos('0123456789abcdef', substr(digest, 4, 1)) - 1) * 65536
+                + (strpos('0123456789abcdef', substr(digest, 5, 1)) - 1) * 4096
+                + (strpos('0123456789abcdef', substr(digest, 6, 1)) - 1) * 256
+                + (strpos('0123456789abcdef', substr(digest, 7, 1)) - 1) * 16
+                + (strpos('0123456789abcdef', substr(digest, 8, 1)) - 1)
+            ) % 10000 as bucket,
+        from digests
+    ),
+    -- a decision may be an hour old when its slot is rendered, so near a holdout's edges both answers are right
+    held as (
+        select
+            m.event_id,
+            max(
+                case
+                    when r.holdout_key is null then 0
+                    when m.event_ts >= m.start_at + interval '1' hour and m.event_ts < m.end_at then 1
+                    else 0
+                end
+            ) as must_be_held,
+            max(
+                case
+                    when m.held_id is null then 1
+                    when r.holdout_key is null then 0
+                    when m.event_ts >= m.start_at and m.event_ts < m.end_at + interval '1' hour then 1
+                    else 0
+                end
+            ) as may_be_held,
+        from met_holdouts as m
+        left join buckets as b on b.salt = m.salt and b.unit_id = m.held_id
+        left join audit_holdout_ranges as r
+            on r.phase = m.phase
+            and r.holdout_key = m.holdout_key
+            and b.bucket >= r.first_bucket
+            and b.bucket < r.end_bucket
+        group by m.event_id
+    ),
+    recomputed as (
+        select
+            a.event_id,
+            a.event_ts,
+            a.phase,
+            a.unit_type,
+            a.unit_id,
+            a.variant,
+            a.assignment_reason,
+            a.split_bucket,
+            a.traffic_bucket,
+            a.layer_bucket,
+            a.traffic_bp,
+            a.is_drawn,
+            p.phase is null or coalesce(a.hash_version <> p.hash_version, false) as is_unknown,
+            coalesce(a.unit_id, '') = '' as has_no_id,
+            a.unit_type <> p.unit_type as is_another_type,
+            p.most_bp,
+            split.bucket as split_expected,
+            traffic.bucket as traffic_expected,
+            layer.bucket as layer_expected,
+            arm.variant as variant_expected,
+            known.variant is not null as is_an_arm,
+            own.first_bucket is not null as is_in_layer,
+            coalesce(h.must_be_held, 0) = 1 as must_be_held,
+            coalesce(h.may_be_held, 0) = 1 as may_be_held,
+        from audited as a
+        left join audit_phases as p on p.phase = a.phase
+        left join buckets as split on split.salt = p.split_salt and split.unit_id = a.unit_id
+        left join buckets as traffic on traffic.salt = p.traffic_salt and traffic.unit_id = a.unit_id
+        left join buckets as layer on layer.salt = p.layer_salt and layer.unit_id = a.unit_id
+        left join audit_arms as arm
+            on arm.phase = a.phase and split.bucket >= arm.first_bucket and split.bucket < arm.end_bucket
+        left join audit_arms as known on known.phase = a.phase and known.variant = a.variant
+        left join audit_layer_ranges as own
+            on own.phase = a.phase and layer.bucket >= own.first_bucket and layer.bucket < own.end_bucket
+        left join held as h on h.event_id = a.event_id
+    )
+select
+    event_id,
+    event_ts,
+    phase,
+    unit_type,
+    unit_id,
+    assignment_reason,
+    variant,
+    variant_expected,
+    split_bucket,
+    split_expected,
+    traffic_bucket,
+    traffic_expected,
+    layer_bucket,
+    layer_expected,
+    traffic_bp,
+    case
+        when has_no_id then 'null_unit'
+        when is_unknown then 'unknown_phase'
+        when is_another_type then 'null_unit'
+        when assignment_reason = 'override' then case when is_an_arm then 'ok' else 'variant_mismatch' end
+        when
+            is_drawn
+            and (
+                split_bucket is distinct from split_expected
+                or traffic_bucket is distinct from traffic_expected
+                or layer_bucket is distinct from layer_expected
+            )
+            then 'bucket_mismatch'
+        when split_bucket <> split_expected or traffic_bucket <> traffic_expected or layer_bucket <> layer_expected
+            then 'bucket_mismatch'
+        when assignment_reason = 'holdout' and not may_be_held then 'holdout_mismatch'
+        when assignment_reason <> 'holdout' and must_be_held then 'holdout_mismatch'
+        when (is_drawn or assignment_reason = 'not_in_traffic') and not is_in_layer then 'outside_layer'
+        when is_drawn and coalesce(traffic_expected >= traffic_bp or traffic_bp > most_bp, true) then 'outside_traffic'
+        when assignment_reason = 'not_in_traffic' and traffic_expected < traffic_bp then 'outside_traffic'
+        when is_drawn and variant is distinct from variant_expected then 'variant_mismatch'
+        when not is_drawn and variant is not null then 'variant_mismatch'
+        else 'ok'
+    end as class,
+from recomputed
