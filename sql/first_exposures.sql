@@ -65,6 +65,7 @@ with
             and e.unit < $unit_to
             and e.assignment_reason in ('split', 'arm_disabled')
     ),
+    -- whatever else the experiment showed ends the time before it: another phase, a variant nobody registered
     other_exposures as (
         select
             unit,
@@ -77,7 +78,12 @@ with
             and unit >= $unit_from
             and unit < $unit_to
             and event_ts < $outcome_end
-            and (phase <> $phase or event_ts < $started_at or assignment_reason = 'override')
+            and (
+                phase <> $phase
+                or event_ts < $started_at
+                or assignment_reason = 'override'
+                or not list_contains($arms, coalesce(variant, '(none)'))
+            )
             and assignment_reason in ('split', 'arm_disabled', 'override')
         group by unit
     )

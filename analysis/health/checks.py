@@ -53,7 +53,11 @@ class Health:
     holds: tuple[Hold, ...]
 
 
+FIRST_CAUSE = "SH-16"  # a variant nobody registered takes units out of the others: what it brings about comes after
+
+
 def evaluate(given: Evidence) -> Health:
-    """Judge everything; pure."""
+    """Judge everything; pure. Holds come in the order of the checks, but for the one that causes others."""
     findings = [rule(given) for rule in RULES]
-    return Health(tuple(f.check for f in findings), tuple(f.hold for f in findings if f.hold is not None))
+    holds = sorted((f.hold for f in findings if f.hold is not None), key=lambda hold: hold.check != FIRST_CAUSE)
+    return Health(tuple(f.check for f in findings), tuple(holds))

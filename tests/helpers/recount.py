@@ -164,8 +164,9 @@ def _exposed(log: Log, request: CountRequest) -> tuple[list[Unit], dict[str, dic
 
 
 def _here(row: Row, request: CountRequest) -> bool:
-    """Whether an exposure is this phase's own."""
-    return row["phase"] == request.phase and _ts(row) >= request.started_at and row["assignment_reason"] != "override"
+    """Whether an exposure is this phase's own, under a variant of its definition."""
+    own_phase = row["phase"] == request.phase and _ts(row) >= request.started_at
+    return own_phase and row["assignment_reason"] != "override" and row["variant"] in request.arms
 
 
 def _first_order(row: Row, request: CountRequest) -> tuple[object, ...]:

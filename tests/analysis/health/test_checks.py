@@ -306,6 +306,12 @@ def test_an_unregistered_variant_blocks_and_is_named() -> None:
     assert "a variant the definition does not: “newer” (1,200 rows)" in health.holds[0].cause
 
 
+def test_an_unregistered_variant_is_the_first_cause() -> None:
+    given = _evidence(unregistered_variant=[{"variant": "newer", "slates": 9, "units": 3, "first_day": "2026-03-05"}])
+    health = evaluate(replace(given, pre_period=replace(ALIKE, p=0.0002, e=5000.0)))
+    assert [hold.check for hold in health.holds] == ["SH-16", "SH-15"]
+
+
 @pytest.mark.parametrize(("known", "state"), [(1000, "pass"), (985, "warn"), (970, "fail")])
 def test_missing_margins_hold_margin_metrics_only(known: int, state: str) -> None:
     health = evaluate(_evidence(margin_coverage=[{"arm": "new", "lines": 1000, "lines_with_margin": known}]))

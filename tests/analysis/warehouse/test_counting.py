@@ -280,6 +280,18 @@ def test_an_unregistered_variant_is_not_analysed() -> None:
     assert not any(found.excluded.values())
 
 
+def test_an_unregistered_variant_ends_the_time_before_the_experiment() -> None:
+    yesterday, earlier = START - timedelta(days=1), START - timedelta(days=3)
+    seen = [an_exposure(unit, "mystery", event_ts=yesterday) for unit in (1, 2)]
+    before = an_exposure(2, event_ts=earlier, experiment_key="another")
+    log = Log(
+        [*seen, before, an_exposure(1), an_exposure(2)], [an_outcome(1, "purchase", value=700, after_days=-1)], []
+    )
+    control = overall(log, "revenue_per_unit")["control"]
+    fact = METRICS["revenue_per_unit"].facts(None)[0]
+    assert (control.n, control.sums[SEEN_BEFORE], control.sums[fact.pre_key]) == (2, 1, 0)
+
+
 def test_excluded_units_are_counted_under_the_arm_they_met_first() -> None:
     later = START + timedelta(hours=1)
     log = Log(
