@@ -1,0 +1,88 @@
+"""The exposure row of a decision: what the log keeps of one rendered slot."""
+
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+
+from assignment.allocation import unit_id_error
+from assignment.bundle import Bundle
+from assignment.decision import ANALYSED, Decision
+from experiments.contracts import NAME_PATTERN, NULL_TEXTS, TEXT_LIMIT, Exposure, columns
+
+_NAME = re.compile(NAME_PATTERN)
+_IDS = ("user_id", "session_id", "device_id")
+_NAMES = ("page_category", "platform", "country", "app_version")
+_FLAGS = ("is_bot", "is_internal")
+_BROWSERS = next(frozenset(column.kind.values) for column in columns(Exposure) if column.name == "browser")  # type: ignore[union-attr]
+
+
+def new_event_id(at: datetime) -> str:
+    """A UUID of version 7: 48 bits of `at` in milliseconds, the rest random: ids sort by time. RFC 9562, 5.7."""
+    head = (int(at.timestamp() * 1000) & 0xFFFF_FFFF_FFFF) << 80
+    rest = int.from_bytes(os.urandom(10), "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
+    return str(uuid.UUID(int=head | rest | 0x7000_8000_0000_0000_0000))
+
+
+def exposure_row(
+    bundle: Bundle, decision: Decision, context: Mapping[str, object], *, event_id: str, at: datetime
+) -> dict[str, object]:
+    """An `exposure.v1` row; columns that are not known are left out.
+
+    `decision` comes of `bundle` and has a unit and no error. A unit drawn into an arm gets the buckets of every step,
+    also of those with nothing to decide, so that the row can be recomputed. Of the context's ids and attributes those
+    are kept that the contract takes: a strange one must not cost the exposure.
+    """
+    row: dict[str, object] = {
+        "event_id": event_id,
+        "event_ts": at.isoformat(),
+        "experiment_key": decision.experiment_key,
+        "phase": decision.phase,
+        "flag_key": decision.flag_key,
+        "module": decision.module,
+        "layer_key": decision.layer_key,
+        "unit_type": decision.unit_type,
+        "unit_id": decision.unit_id,
+        "variant": decision.variant,
+        "served_variant": decision.served_variant,
+        "assignment_reason": decision.assignment_reason,
+        "split_bucket": decision.split_bucket,
+        "traffic_bucket": decision.traffic_bucket,
+        "layer_bucket": decision.layer_bucket,
+        "traffic_bp": decision.traffic_bp,
+        "hash_version": decision.hash_version,
+        "config_version": str(decision.config_version),
+        "strategy": decision.strategy,
+        "trigger": decision.trigger,
+    }
+    if decision.assignment_reason in ANALYSED:
+        plan, encoded = bundle.plans[str(decision.experiment_key)], str(decision.unit_id).encode()
+        if decision.traffic_bucket is None:
+            row["traffic_bucket"] = plan.traffic_hash.bucket(encoded)
+        if decision.layer_bucket is None:
+            row["layer_bucket"] = plan.layer_hash.bucket(encoded)
+    row = {name: value for name, value in row.items() if value is not None}
+    row |= _of_context(context)
+    return row
+
+
+def _of_context(context: Mapping[str, object]) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for name in _IDS:
+        value = context.get(name)
+        if value is not None and unit_id_error(value) is None and value not in NULL_TEXTS and _is_name(value):
+            kept[name] = value
+    for name in _NAMES:
+        value = context.get(name)
+        if _is_name(value):
+            kept[name] = value
+    browser = context.get("browser")
+    if isinstance(browser, str) and browser in _BROWSERS:
+        kept["browser"] = browser
+    kept |= {name: context[name] for name in _FLAGS if isinstance(context.get(name), bool)}
+    return kept
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= TEXT_LIMIT and _NAME.fullmatch(value) is not None
