@@ -4,7 +4,8 @@
     ├── UsageError                exit 2   what was given cannot be used as it stands
     │   ├── DefinitionError       exit 2   an experiment, metric, slice or setting is wrong (carries every problem)
     │   ├── MappingError          exit 2   a mapping file is wrong (carries every problem)
-    │   └── SourceError           exit 2   a log file cannot be read (missing, truncated, unknown format, empty)
+    │   ├── SourceError           exit 2   a log file cannot be read (missing, truncated, unknown format, empty)
+    │   └── RequestError          exit 2   an HTTP request cannot be answered as it stands (carries status and code)
     ├── NotFoundError             exit 2   no such experiment, snapshot or shop (names the nearest)
     ├── TransitionError           exit 2   the lifecycle does not allow this step from this state
     ├── ConflictError             exit 1   somebody else changed it first
@@ -75,6 +76,19 @@ class MappingError(_ProblemsError):
 
 class SourceError(UsageError):
     """A log file cannot be read."""
+
+
+class RequestError(UsageError):
+    """An HTTP request cannot be answered as it stands."""
+
+    def __init__(
+        self, status: int, code: str, details: str, *, retry_after: int | None = None, problems: Iterable[Problem] = ()
+    ) -> None:
+        super().__init__(details)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after  # whole seconds
+        self.problems = tuple(problems)
 
 
 class NotFoundError(TrueliftError):

@@ -1,0 +1,99 @@
+"""Bodies in and out: JSON with limits, and one shape for every error."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from experiments.errors import (
+    ConflictError,
+    NotFoundError,
+    RequestError,
+    SpoolError,
+    TransitionError,
+    TrueliftError,
+    UsageError,
+)
+
+Decoded = TypeVar("Decoded")
+_encoder = msgspec.json.Encoder()
+STATUSES: Mapping[type[TrueliftError], int] = {  # the first that fits
+    ConflictError: 409,
+    TransitionError: 409,
+    NotFoundError: 404,
+    UsageError: 422,
+    SpoolError: 503,
+}
+RETRY_SECONDS = 5  # until a full disk is tried again
+
+
+def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON; whole floats keep their point."""
+    return Response(_encoder.encode(content), status, headers, "application/json")
+
+
+def refusal(error: RequestError, key: str | None = None) -> Response:
+    """The body every client gets when something cannot be done: errorCode, errorDetails, and the flag's key."""
+    content: dict[str, object] = {"errorCode": error.code, "errorDetails": str(error)}
+    if key is not None:
+        content["key"] = key
+    if error.problems:
+        content["problems"] = [
+            {
+                "code": problem.code,
+                "path": problem.path,
+                "message": problem.message,
+                "value": repr(problem.value),
+                "nearest": list(problem.nearest),
+                "nextStep": problem.next_step,
+            }
+            for problem in error.problems
+        ]
+    headers = {"cache-control": "no-store"}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return answer(content, error.status, headers)
+
+
+def as_request_error(error: TrueliftError) -> RequestError:
+    """Any error of ours as an HTTP status: 409 conflicts, 404, 422 what cannot be used, 503 a full disk, else 500."""
+    if isinstance(error, RequestError):
+        return error
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
+    retry_after = RETRY_SECONDS if status == 503 else None
+    problems = getattr(error, "problems", ())
+    return RequestError(status, "GENERAL", str(error), retry_after=retry_after, problems=problems)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body. RequestError 413 for more than `limit` bytes, read or announced."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_long(limit)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_long(limit)
+    return body
+
+
+def decoded(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
+    """The body as JSON. RequestError 400: PARSE_ERROR for what is no JSON, INVALID_CONTEXT for a wrong context."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        code = "INVALID_CONTEXT" if "$.context" in str(error) else "PARSE_ERROR"
+        raise RequestError(400, code, f"body: {error}") from error
+    except RecursionError as error:
+        raise RequestError(400, "PARSE_ERROR", "body: nested too deep; flatten it") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise RequestError(400, "PARSE_ERROR", f"body: no JSON in UTF-8 ({error})") from error
+
+
+def _too_long(limit: int) -> RequestError:
+    return RequestError(413, "GENERAL", f"body: longer than {limit:,} bytes; send less, or in parts")

@@ -1,0 +1,96 @@
+"""The HTTP service as one ASGI application: routes, error pages, cross-origin rules, and what runs beside them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from assignment.service import ingest, inspect, ofrep
+from assignment.service.answers import refusal
+from assignment.service.auth import Scope
+from assignment.service.core import Endpoint, Handle, Service
+from assignment.service.recommend import Recommend, Recommender
+from experiments.errors import RequestError
+
+_log = logging.getLogger("truelift.service")
+Path_ = tuple[str, str, Scope | None, Handle]  # method, path, scope, handle
+
+
+def application(service: Service, recommender: Recommender, more: Sequence[Path_] = ()) -> Starlette:
+    """The application of one worker; `more` are paths beside the ones every service has."""
+    recommend = Recommend(recommender)
+    paths: list[Path_] = [
+        ("POST", "/ofrep/v1/evaluate/flags/{key:path}", "evaluate", ofrep.single),
+        ("POST", "/ofrep/v1/evaluate/flags", "evaluate", ofrep.bulk),
+        ("POST", "/v1/recommendations", "evaluate", recommend),
+        ("POST", "/v1/exposures", "write_events", ingest.exposures),
+        ("POST", "/v1/outcomes", "write_events", ingest.outcomes),
+        ("GET", "/v1/assignments/{unit:path}", "read", inspect.assignments),
+        ("GET", "/v1/config", "read", inspect.config),
+        *more,
+        ("GET", "/metrics", None, inspect.metrics),
+        ("GET", "/healthz", None, inspect.healthz),
+        ("GET", "/readyz", None, inspect.readyz),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        polling = asyncio.create_task(_poll(service))
+        try:
+            yield
+        finally:
+            polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await polling
+            recommend.close()
+            service.journal.close()
+
+    origins = list(service.settings.cors_origins)
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["content-type", "if-none-match", "authorization", "x-api-key"],
+        expose_headers=["ETag", "Retry-After"],
+        max_age=3600,
+    )
+    return Starlette(
+        routes=[
+            Route(path, Endpoint(service, f"{method} {path}", scope, handle), methods=[method])
+            for method, path, scope, handle in paths
+        ],
+        middleware=[cors],
+        exception_handlers={404: _no_such_path, 405: _wrong_method},
+        lifespan=lifespan,
+    )
+
+
+async def _poll(service: Service) -> None:
+    """Take over a newer configuration, and notice a disk that recovered. Requests are answered meanwhile."""
+    while True:
+        await asyncio.sleep(service.settings.poll_seconds)
+        try:
+            await run_in_threadpool(service.configuration.refresh)
+            await run_in_threadpool(service.journal.look)
+        except Exception:  # a poll that dies would never reload again
+            _log.exception("poll")
+
+
+async def _no_such_path(request: Request, _: Exception) -> Response:
+    return refusal(RequestError(404, "GENERAL", f"no such path: {request.url.path}"))
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    response = refusal(RequestError(405, "GENERAL", f"{request.url.path} does not take {request.method}"))
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    return response

@@ -1,0 +1,90 @@
+"""What is counted, for Prometheus. With several workers the counts of all are added up (PROMETHEUS_MULTIPROC_DIR)."""
+
+import os
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from assignment.event_log import Kind, SpoolStats
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+Fate = Literal["written", "rejected", "not_kept"]
+Cause = Literal["log_unavailable", "evaluation_error"]
+
+
+class Metrics:
+    """One worker's counts."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        own = self._registry
+        self._requests = Counter("truelift_requests", "Answered requests.", ["endpoint", "status"], registry=own)
+        self._seconds = Histogram(
+            "truelift_request_seconds", "From the request's headers to its answer.", ["endpoint"],
+            buckets=_SECONDS, registry=own,
+        )  # fmt: skip
+        self._decisions = Counter("truelift_decisions", "Evaluations by assignment reason.", ["reason"], registry=own)
+        self._control = Counter(
+            "truelift_control_served", "Evaluations answered with control because something failed.", ["cause"],
+            registry=own,
+        )  # fmt: skip
+        self._events = Counter("truelift_events", "Events by kind and what became of them.", ["kind", "fate"],
+                               registry=own)  # fmt: skip
+        self._fallbacks = Counter("truelift_fallbacks", "Recommendations of control's strategy in the arm's place.",
+                                  ["cause"], registry=own)  # fmt: skip
+        for cause in ("log_unavailable", "evaluation_error"):
+            self._control.labels(cause)
+        for kind in ("exposure", "outcome"):
+            for fate in ("written", "rejected", "not_kept"):
+                self._events.labels(kind, fate)
+        self._known: dict[tuple[str, int], Counter] = {}
+
+    def request(self, endpoint: str, status: int, seconds: float) -> None:
+        """One answer."""
+        known = self._known.get((endpoint, status))
+        if known is None:
+            known = self._known[endpoint, status] = self._requests.labels(endpoint, str(status))
+        known.inc()
+        self._seconds.labels(endpoint).observe(seconds)
+
+    def decision(self, reason: str) -> None:
+        """One evaluation."""
+        self._decisions.labels(reason).inc()
+
+    def control_served(self, cause: Cause) -> None:
+        """Control in an arm's place: nothing was logged."""
+        self._control.labels(cause).inc()
+
+    def events(self, kind: Kind, fate: Fate, count: int) -> None:
+        """What became of events."""
+        self._events.labels(kind, fate).inc(count)
+
+    def fallback(self, cause: str) -> None:
+        """An arm's recommender failed."""
+        self._fallbacks.labels(cause).inc()
+
+    def page(self, stats: SpoolStats, config_version: int, reload_failures: int) -> bytes:
+        """The text that Prometheus reads: the counts of every worker, and how things stand now."""
+        now = CollectorRegistry()
+        for name, told, value in (
+            ("config_version", "Number of the configuration that this worker answers from.", config_version),
+            ("config_reload_failures", "Reloads of this worker that failed.", reload_failures),
+            ("spool_unsynced_events", "Events of this worker that a power cut could still take.", stats.pending),
+            ("spool_open_segments", "Segments being written, of all workers.", stats.open_segments),
+            ("spool_oldest_open_seconds", "Age of the oldest of them.", stats.oldest_open_seconds),
+            ("spool_ready_segments", "Segments waiting for the loader.", stats.ready_segments),
+            ("spool_oldest_ready_seconds", "Age of the oldest of them.", stats.oldest_ready_seconds),
+            ("spool_healthy", "1 when events can be kept.", int(stats.healthy)),
+        ):
+            Gauge(f"truelift_{name}", told, registry=now).set(value)
+        return generate_latest(self._counts()) + generate_latest(now)
+
+    def _counts(self) -> CollectorRegistry:
+        if not os.environ.get(FOLDER):
+            return self._registry
+        every = CollectorRegistry()
+        MultiProcessCollector(every)  # type: ignore[no-untyped-call]
+        return every

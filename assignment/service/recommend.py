@@ -1,0 +1,161 @@
+"""`POST /v1/recommendations`: assign, run the served arm's strategy inside its deadline, log, answer.
+
+What a strategy recommends is, so far, a list: the arm's parameter `items` where it has one, else the list of that name
+in the shop's `published/lists.json` ({"popularity": ["item-1", …]}, read again when it changes). `no_recommendations`
+recommends nothing. A strategy that fails or is late falls back to control's, and that to nothing; the exposure says so.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from assignment.decision import Decision
+from assignment.exposures import exposure_row, new_event_id
+from assignment.flags import metadata_of, reason_of, variant_of
+from assignment.service.answers import answer, decoded, read_body
+from assignment.service.auth import Token
+from assignment.service.core import Service
+from assignment.service.ofrep import check_targeting_key, control_instead, decide
+from experiments.errors import RequestError, SpoolError
+
+MOST_ITEMS = 100
+Recommender = Callable[[str, Mapping[str, object], Mapping[str, object]], Sequence[str]]  # strategy, params, context
+
+
+class RecommendationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body: which slot, for whom, at most how many items."""
+
+    flag_key: str
+    context: dict[str, object] = {}
+    limit: int = 12
+
+
+_decoder = msgspec.json.Decoder(RecommendationRequest)
+
+
+class Lists:
+    """Item ids by strategy from a JSON file, which is read again when it is replaced."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read_at: tuple[int, int] | None = None
+        self._lists: Mapping[str, list[str]] = {}
+
+    def __call__(self, strategy: str, params: Mapping[str, object], _: Mapping[str, object]) -> Sequence[str]:
+        """The strategy's items. LookupError without a list, OSError and ValueError for a file that cannot be read."""
+        if strategy == "no_recommendations":
+            return ()
+        own = params.get("items")
+        if isinstance(own, list) and all(isinstance(item, str) for item in own):
+            return own
+        found = self._current().get(strategy)
+        if found is None:
+            raise LookupError(f"{strategy} has no list in {self._file}")
+        return found
+
+    def _current(self) -> Mapping[str, list[str]]:
+        try:
+            stat = self._file.stat()
+        except FileNotFoundError:
+            return {}
+        read_at = (stat.st_mtime_ns, stat.st_ino)
+        if read_at != self._read_at:
+            self._lists = msgspec.json.decode(self._file.read_bytes(), type=dict[str, list[str]])
+            self._read_at = read_at
+        return self._lists
+
+
+class Recommend:
+    """The endpoint, with the recommender it runs in threads of its own."""
+
+    def __init__(self, recommender: Recommender, threads: int = 4) -> None:
+        self._recommender = recommender
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="recommend")
+
+    def close(self) -> None:
+        """Wait for nobody."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def __call__(self, service: Service, request: Request, _: Token | None) -> Response:
+        """Assign, recommend, log, answer."""
+        began = time.perf_counter()
+        asked = decoded(_decoder, await read_body(request, service.settings.body_bytes))
+        if not 1 <= asked.limit <= MOST_ITEMS:
+            raise RequestError(400, "PARSE_ERROR", f"limit {asked.limit}: ask for 1 to {MOST_ITEMS} items")
+        check_targeting_key(asked.context)
+        bundle, now = service.configuration.bundle, service.now()
+        decision = decide(service, bundle, asked.flag_key, asked.context)
+        if not service.journal.healthy:
+            decision = control_instead(service, bundle, decision)
+        strategy, items, cause = await self._items(service, decision, asked.context)
+        items = items[: asked.limit]
+        exposure_id: str | None = None
+        if decision.error is None and decision.unit_id is not None:
+            exposure_id = new_event_id(now)
+            row = exposure_row(bundle, decision, asked.context, event_id=exposure_id, at=now) | {
+                "strategy": strategy,
+                "trigger": "serve",
+                "fallback": cause is not None,
+                "latency_ms": int((time.perf_counter() - began) * 1000),
+                "items": [{"item_id": item, "position": place} for place, item in enumerate(items, 1)],
+            }
+            if cause is not None:
+                row["fallback_cause"] = cause
+            try:
+                await service.journal.keep("exposure", [row])
+            except SpoolError:
+                exposure_id = None
+                decision = control_instead(service, bundle, decision)
+                strategy, items, cause = await self._items(service, decision, asked.context)
+                items = items[: asked.limit]
+        return answer(_body(decision, strategy, items, cause, exposure_id), 200, {"cache-control": "no-store"})
+
+    async def _items(
+        self, service: Service, decision: Decision, context: Mapping[str, object]
+    ) -> tuple[str, Sequence[str], str | None]:
+        """The strategy that was run in the end, its items, and why it is not the decision's; None when it is."""
+        attempts: list[tuple[str, Mapping[str, object]]] = [(decision.strategy, decision.params)]
+        if decision.experiment_key is not None and decision.served_variant is not None:
+            control = service.configuration.bundle.plans[decision.experiment_key].control
+            if control.key != decision.served_variant:
+                attempts.append((control.strategy, control.params))
+        cause: str | None = None
+        for strategy, params in attempts:
+            try:
+                items = await self._run(service.settings.deadline_ms / 1000, strategy, params, context)
+            except TimeoutError:
+                failed = "deadline"
+            except Exception as error:  # whatever a recommender raises, somebody waits for a page
+                failed = type(error).__name__
+            else:
+                return strategy, items, cause
+            service.metrics.fallback(failed)
+            cause = cause or failed
+        return "no_recommendations", (), cause
+
+    async def _run(
+        self, seconds: float, strategy: str, params: Mapping[str, object], context: Mapping[str, object]
+    ) -> Sequence[str]:
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._threads, self._recommender, strategy, params, context)
+        return await asyncio.wait_for(running, seconds)
+
+
+def _body(
+    decision: Decision, strategy: str, items: Sequence[str], cause: str | None, exposure_id: str | None
+) -> dict[str, object]:
+    made: dict[str, object] = {
+        "flag_key": decision.flag_key,
+        "variant": variant_of(decision),
+        "strategy": strategy,
+        "reason": reason_of(decision),
+        "items": [{"item_id": item, "position": place} for place, item in enumerate(items, 1)],
+        "metadata": metadata_of(decision, exposure_id),
+    }
+    return made if cause is None else made | {"fallback_cause": cause}
