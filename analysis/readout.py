@@ -69,7 +69,7 @@ class Day(Part):
     n: int  # full business days since the start
     planned: int | None  # full business days from the start to the planned end
     started_on: str  # ISO date in the shop's zone
-    ends_on: str | None
+    ends_on: str | None  # ISO date of the last business day of the schedule
 
 
 class Design(Part):

@@ -243,7 +243,7 @@ def frame(inputs: Inputs) -> Frame:
         run,
         planned_days=None if end is None else full_days(started, end, zone),
         started_on=business_day(started, zone),
-        ends_on=None if end is None else business_day(end, zone),
+        ends_on=None if end is None else _last_day(end, zone),
         look=look,
         log=log,
     )

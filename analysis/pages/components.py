@@ -305,7 +305,8 @@ def checks(reading: Readout) -> None:
     st.subheader(literal(say.trust(listing.health(reading.checks))), anchor=False)
     _checks([line for line in lines if line not in quiet])
     if quiet:
-        with st.expander(say.quiet_checks(len(quiet))):
+        passed = sum(line.check.state == "pass" for line in quiet)
+        with st.expander(say.quiet_checks(passed, len(quiet) - passed)):
             _checks(quiet)
 
 

@@ -19,6 +19,13 @@ def share(value: float) -> str:
     return words.amount(round(value, places), unit="share")
 
 
+def portion(value: float, what: str) -> str:
+    """A share inside a sentence: `none of the rows`, `under 0.01% of the clicks`, `all of the order lines`."""
+    if value in (0, 1):
+        return f"{'all' if value else 'none'} of the {what}"
+    return f"{share(value).replace('< ', 'under ').replace('> ', 'over ')} of the {what}"
+
+
 def odds(e: float) -> str:
     """Evidence as a bet: what the data would have paid on a split that is off, `> 1,000,000 to 1`."""
     if e > MOST_ODDS:
@@ -91,7 +98,7 @@ ADD_TO_CART_FIX = "repair the add-to-cart event of that browser"
 
 def catalogue_joined(found: float) -> str:
     """Items and catalogue fit."""
-    return f"{share(found)} of the logged items are in the catalogue of their time."
+    return f"{words.sentence_case(portion(found, 'logged items'))} are in the catalogue of their time."
 
 
 def catalogue_gap(found: float, normalised: float) -> str:
@@ -107,9 +114,10 @@ CATALOGUE_FIX = "send the missing catalogue rows, or write item ids in one way"
 
 def duplicates(by_id: float, semantic: float) -> str:
     """How many rows repeat another."""
+    kept = " (kept once)" if by_id else ""
     return (
-        f"{share(by_id)} of the rows came twice under one event id (kept once); {share(semantic)} of the slots repeat "
-        "another of the same unit, module and session within 2 seconds."
+        f"{words.sentence_case(portion(by_id, 'rows'))} came twice under one event id{kept}; "
+        f"{portion(semantic, 'slots')} repeat another of the same unit, module and session within 2 seconds."
     )
 
 
@@ -126,8 +134,11 @@ DUPLICATES_FIX = "stop the arm's page from sending a slot twice"
 
 def two_arms(rate: float, count: int, unit_type: str) -> str:
     """How many units were seen in two arms."""
-    who = f"{words.whole(count)} {words.units(unit_type)} ({share(rate)})"
-    return f"{who} were seen in more than one arm and are left out."
+    if count == 0:
+        return f"No {unit_type} was seen in more than one arm."
+    who = f"1 {unit_type}" if count == 1 else f"{words.whole(count)} {words.units(unit_type)}"
+    was = "was seen in more than one arm and is" if count == 1 else "were seen in more than one arm and are"
+    return f"{who} ({share(rate)}) {was} left out."
 
 
 def two_arms_cause(rate: float, unit_type: str) -> str:
@@ -141,8 +152,8 @@ TWO_ARMS_FIX = "make the assignment stick to the unit, and restart the run"
 def order_of_events(before: float, unexposed: float) -> str:
     """Whether events come in an order that can be."""
     return (
-        f"{share(before)} of the clicks on the modules come before the unit's first exposure; "
-        f"{share(unexposed)} of the purchases are by units never exposed."
+        f"{words.sentence_case(portion(before, 'clicks on the modules'))} come before the unit's first exposure; "
+        f"{portion(unexposed, 'purchases')} are by units never exposed."
     )
 
 
@@ -179,7 +190,7 @@ UNREGISTERED_FIX = "correct the logs or the mapping, or register the variant in 
 
 def margin_known(rate: float) -> str:
     """How many order lines carry a margin."""
-    return f"{share(rate)} of the order lines have a margin."
+    return f"{words.sentence_case(portion(rate, 'order lines'))} have a margin."
 
 
 def margin_missing(rate: float) -> str:

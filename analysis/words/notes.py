@@ -30,8 +30,15 @@ def adjusted(reduction: float, saved: int, unit_type: str) -> str:
     """What looking at earlier behaviour gained."""
     if reduction < 0.01:
         return f"What {units(unit_type)} did before says next to nothing about this metric: the gain is negligible."
-    gain = f"What {units(unit_type)} did before takes {amount(reduction, unit='share')} of the noise away"
+    gain = f"What {units(unit_type)} did before takes {amount(round(reduction, 2), unit='share')} of the noise away"
     return f"{gain}, worth about {saved} day{'' if saved == 1 else 's'} of data." if saved else f"{gain}."
+
+
+def variance_cut(reduction: float) -> str:
+    """The same as a note beside a number."""
+    if reduction < 0.01:
+        return "variance cut by less than 1%" if reduction > 0 else "variance not cut at all"
+    return f"variance cut by {amount(round(reduction, 2), unit='share')}"
 
 
 def planned_units_assumed(planned: int, unit_type: str) -> str:
@@ -88,9 +95,15 @@ def slice_held(cause: str) -> str:
 def slice_method(kind: Literal["context", "decomposition"], *, shrunk: bool) -> str:
     """How the cells are to be read."""
     if kind == "decomposition":
-        return "Parts add up to the total; ranges hold for all of them at once, and none is drawn towards the others."
+        return (
+            "Parts add up to the total, their ranges do not: each is wide enough that all of them hold at once. No "
+            "part is drawn towards the others."
+        )
     if shrunk:
-        return "Estimates are drawn towards each other as far as chance explains their spread."
+        return (
+            "Estimates are drawn towards each other as far as chance explains their spread, so they do not add up to "
+            "the total."
+        )
     return "Ranges hold for all cells at once."
 
 

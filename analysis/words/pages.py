@@ -118,9 +118,16 @@ def trust(health: str) -> str:
     return f"Can the numbers be trusted? {health}"
 
 
-def quiet_checks(count: int) -> str:
-    """What opens the checks that ask nothing of anybody."""
-    return "The check without a finding" if count == 1 else f"The {count} checks without a finding"
+def quiet_checks(passed: int, not_applicable: int) -> str:
+    """What opens the checks that ask nothing of anybody: `The 11 checks that pass and the one that does not apply`."""
+    parts = []
+    if passed:
+        parts.append("the check that passes" if passed == 1 else f"the {passed} checks that pass")
+    if not_applicable:
+        what = "the one" if parts else "the check"
+        some = f"the {not_applicable}" if parts else f"the {not_applicable} checks"
+        parts.append(f"{what} that does not apply" if not_applicable == 1 else f"{some} that do not apply")
+    return words.sentence_case(words.listed(parts))
 
 
 def cells(gains: int, losses: int, noise: int, others: int) -> str:

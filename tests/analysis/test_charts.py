@@ -145,7 +145,7 @@ def test_band_leaves_out_days_without_a_range() -> None:
 def test_band_time_axis_runs_to_the_planned_end() -> None:
     spec = str(charts.band(example("SHIP"), "revenue_per_unit", ARM).to_dict())
     assert "{'date': 1, 'month': 12, 'year': 2026}" in spec
-    assert "{'date': 29, 'month': 12, 'year': 2026}" in spec
+    assert "{'date': 28, 'month': 12, 'year': 2026}" in spec
 
 
 def test_band_without_a_series_names_what_there_is() -> None:

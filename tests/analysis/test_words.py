@@ -149,6 +149,31 @@ def test_shares_have_two_digits_that_tell(value: float, printed: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0, "none of the rows"), (0.00002, "under 0.01% of the rows"), (0.021, "2.1% of the rows"),
+        (0.99999, "over 99.9% of the rows"), (1, "all of the rows"),
+    ],
+)  # fmt: skip
+def test_a_share_inside_a_sentence_is_words_where_there_is_nothing_to_count(value: float, told: str) -> None:
+    assert health.portion(value, "rows") == told
+
+
+def test_checks_that_found_nothing_say_so_in_words() -> None:
+    assert health.duplicates(0, 0.00002).startswith("None of the rows came twice under one event id; under 0.01% of")
+    assert health.duplicates(0.01, 0).startswith("1% of the rows came twice under one event id (kept once); none of")
+    assert health.two_arms(0, 0, "user") == "No user was seen in more than one arm."
+    assert health.two_arms(0.002, 1, "user") == "1 user (0.2%) was seen in more than one arm and is left out."
+
+
+def test_a_variance_that_was_not_cut_is_not_printed_to_six_digits() -> None:
+    assert notes.variance_cut(0.2579) == "variance cut by 26%"
+    assert notes.variance_cut(0.0000156) == "variance cut by less than 1%"
+    assert notes.variance_cut(-0.0000156) == "variance not cut at all"
+    assert "takes 8% of the noise away" in notes.adjusted(0.0765, 0, "user")
+
+
+@pytest.mark.parametrize(
     ("e", "printed"),
     [(0.2, "none"), (1.2, "1 to 1"), (1_234.5, "1,234 to 1"), (1e6, "1,000,000 to 1"), (1.3e299, "> 1,000,000 to 1")],
 )

@@ -163,7 +163,7 @@ def _build(case: Case) -> Readout:
         currency=Currency(code="EUR", digits=2),
         time_zone="Europe/Berlin",
         day=Day(
-            n=case.day, planned=28, started_on=START.isoformat(), ends_on=(START + timedelta(days=28)).isoformat()
+            n=case.day, planned=28, started_on=START.isoformat(), ends_on=(START + timedelta(days=27)).isoformat()
         ),
         mode="finished" if case.finished else "running",
         design=Design(

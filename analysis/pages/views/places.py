@@ -30,9 +30,10 @@ def kind_note(reading: Readout, kind: str) -> str:
 
 
 def slices(reading: Readout, kind: str, metric: str, arm: str) -> dict[str, str]:
-    """The slices of a kind that cover a metric in an arm, two dimensions first."""
-    found = [part for part in reading.slices or () if part.kind == kind and cells_of(part, metric, arm)]
-    return {part.key: _slice_name(part) for part in sorted(found, key=lambda part: -len(part.dimensions))}
+    """The slices of a kind that cover a metric in an arm: two dimensions first, those of one cell last."""
+    covered = [(part, len(cells_of(part, metric, arm))) for part in reading.slices or () if part.kind == kind]
+    found = sorted((pair for pair in covered if pair[1]), key=lambda pair: (pair[1] == 1, -len(pair[0].dimensions)))
+    return {part.key: _slice_name(part) for part, _ in found}
 
 
 def sliced_metrics(reading: Readout, kind: str, arm: str) -> dict[str, str]:

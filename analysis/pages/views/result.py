@@ -9,7 +9,7 @@ from analysis import printed, words
 from analysis.drawing import LOOKS
 from analysis.pages.views.shared import comparison_of, instant, primary, span
 from analysis.readout import Check, Comparison, Estimate, Figure, Interval, MetricReadout, Readout, Status, Verdict
-from analysis.words import health
+from analysis.words import health, notes
 from analysis.words import pages as say
 
 SHOWN_GROUPS = 10  # offending groups listed under a check
@@ -156,18 +156,18 @@ def numbers(reading: Readout, arm: str) -> tuple[NumberRow, ...]:
 
 
 def _notes(metric: MetricReadout, comparison: Comparison) -> list[str]:
-    notes = []
+    told = []
     if comparison.not_determined is not None:
-        notes.append(comparison.not_determined.words)
+        told.append(comparison.not_determined.words)
     if not comparison.gate:
-        notes.append("too few units did anything to read it")
+        told.append("too few units did anything to read it")
     if comparison.floored:
-        notes.append("the smaller arm borrows the larger arm's spread")
+        told.append("the smaller arm borrows the larger arm's spread")
     if metric.mature_until is not None:
-        notes.append(f"counts what is older than {metric.mature_days} days")
+        told.append(f"counts what is older than {metric.mature_days} days")
     if comparison.adjustment is not None and comparison.adjustment.variance_reduction is not None:
-        notes.append(f"variance cut by {words.amount(comparison.adjustment.variance_reduction, unit='share')}")
-    return notes
+        told.append(notes.variance_cut(comparison.adjustment.variance_reduction))
+    return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,7 +251,7 @@ def test_the_adjustment_says_what_it_gained() -> None:
 
 def test_days_are_full_business_days_and_the_mode_is_the_schedules() -> None:
     assert made(LIFTED).day.model_dump() == {
-        "n": 14, "planned": 28, "started_on": "2026-03-02", "ends_on": "2026-03-30"
+        "n": 14, "planned": 28, "started_on": "2026-03-02", "ends_on": "2026-03-29"
     }  # fmt: skip
     after = made(Truth(days=40, lift={"new": 0.25}))
     assert (after.mode, after.day.n) == ("finished", 28)

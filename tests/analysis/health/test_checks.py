@@ -266,7 +266,7 @@ def test_purchases_of_nobody_exposed_are_ids_that_do_not_match() -> None:
                 "purchases_unexposed": 500}  # fmt: skip
     check = _check(evaluate(_evidence(order_of_events=[row])), "SH-08")
     assert check.state == "fail"
-    assert "100% of the purchases" in check.sentence
+    assert "all of the purchases" in check.sentence
 
 
 def test_a_growing_share_of_orders_without_exposure_warns() -> None:

@@ -85,7 +85,7 @@ def test_header_says_dates_data_mode_design_and_snapshot(open_page: OpenPage) ->
     text = said(open_page("readout", [example("SHIP")]))
     for fact in (
         "home_als_v2, phase 1",
-        "since 1 December 2026, planned to 29 December 2026",
+        "since 1 December 2026, planned to 28 December 2026",
         "running, day 14 of 28",
         "data as of 14 December 2026, 23:41 UTC",
         "always-valid ranges",
@@ -109,7 +109,7 @@ def test_checks_that_ask_for_something_stand_in_the_open(open_page: OpenPage) ->
     lists = [str(element.value) for element in client.html if 'class="checks"' in str(element.value)]
     assert ["Catalogue join" in text for text in lists] == [True, False]
     assert ["Sample ratio" in text for text in lists] == [False, True]
-    assert client.expander[0].label == "The 2 checks without a finding"
+    assert client.expander[0].label == "The check that passes and the one that does not apply"
 
 
 def test_withheld_page_has_cause_owner_fix_checks_and_counts_but_no_chart_or_metric(open_page: OpenPage) -> None:

@@ -69,6 +69,25 @@ def test_kinds_of_slice_are_kept_apart(open_page: OpenPage) -> None:
     assert {row["name"] for row in charts(client)[0].rows} >= {"Android", "Desktop"}
 
 
+def test_groups_open_on_a_slice_with_something_to_compare(open_page: OpenPage) -> None:
+    reading = example("SHIP")
+    assert reading.slices is not None
+    devices = reading.slices[1]
+    values = {"first_module": "homepage", "first_page_category": "(none)"}
+    only = devices.cells[0].model_copy(update={"values": values})
+    changes = {"key": "first_module_page_category", "label": "Module × page category", "dimensions": tuple(values)}
+    single = devices.model_copy(update={**changes, "cells": (only,)})
+    reading = reading.model_copy(update={"slices": (reading.slices[0], single, devices)})
+    client = open_page("where", [reading], address={"experiment": "home_als_v2", "kind": "context"})
+    assert client.selectbox(key="slice").options == ["Device", "Module × page category"]
+    assert {row["name"] for row in charts(client)[0].rows} >= {"Android", "Desktop"}
+
+
+def test_totals_are_said_once_and_do_not_contradict_the_parts(open_page: OpenPage) -> None:
+    text = said(open_page("where", [example("SHIP")]))
+    assert "not added up" not in text
+
+
 def test_arm_of_the_address_is_drawn(open_page: OpenPage) -> None:
     reading = example("TWO_TREATMENTS")
     mens, womens = (

@@ -60,6 +60,20 @@ def test_health() -> None:
     assert say.health([], 1, 2, 5).replace("\u00a0", " ") == "2 of 5 pass, 1 to look at, 2 unknown"
 
 
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((11, 1), "The 11 checks that pass and the one that does not apply"),
+        ((1, 2), "The check that passes and the 2 that do not apply"),
+        ((3, 0), "The 3 checks that pass"),
+        ((0, 1), "The check that does not apply"),
+        ((0, 2), "The 2 checks that do not apply"),
+    ],
+)
+def test_quiet_checks_are_counted_as_the_heading_counts_them(counts: tuple[int, int], told: str) -> None:
+    assert say.quiet_checks(*counts) == told
+
+
 def test_noise_is_how_far_from_zero_the_range_reaches() -> None:
     assert say.noise(-100, -1000, 800, unit="money", currency="EUR") == "~ ±€1,000"
     assert say.noise(0.001, -0.041, 0.043, unit="lift", currency="EUR") == "~ ±4.3%"
