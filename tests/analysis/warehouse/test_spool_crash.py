@@ -50,7 +50,7 @@ from analysis.warehouse.spool import load_spool
 
 with open_connection(Path(sys.argv[2]), wait_seconds=30) as connection:
     while True:
-        load_spool(connection, Path(sys.argv[1]), ShopTerms("EUR", 2, "UTC"), now=datetime(2026, 11, 20, 12))
+        load_spool(connection, Path(sys.argv[1]), ShopTerms("EUR", 2, "Europe/Berlin"), now=datetime(2026, 11, 20, 12))
         print("loaded", flush=True)
         time.sleep(0.01)
 """
