@@ -229,10 +229,15 @@ class Store:
             for row in connection.execute(select(phases).order_by(phases.c.experiment_key, phases.c.number)):
                 found = (Phase.model_validate_json(row.body), Live.model_validate_json(row.live))
                 newest[str(row.experiment_key)] = found
-            number = connection.execute(select(func.max(tables.audit.c.number))).scalar()
+            number = _config_version(connection)
             found_ground = ground.read(connection)
         running = (Running(each, *newest.get(each.key, (None, Live()))) for each in known)
-        return Standing(number or 0, found_ground, tuple(running))
+        return Standing(number, found_ground, tuple(running))
+
+    def config_version(self) -> int:
+        """The number of the newest audit row, 0 before any: whoever asks often reads everything when it has grown."""
+        with reading(self._engine) as connection:
+            return _config_version(connection)
 
     # --- layers, holdouts, salts, tokens ------------------------------------------------------------------------
 
@@ -418,6 +423,10 @@ class Store:
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(c.at, c.recorded_at, c.kind, c.metric, c.arm)).all()
         return [Event(**row._mapping) for row in rows]
+
+
+def _config_version(connection: Connection) -> int:
+    return connection.execute(select(func.max(tables.audit.c.number))).scalar() or 0
 
 
 def _definitions() -> Select[tuple[object, ...]]:

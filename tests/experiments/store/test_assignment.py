@@ -128,14 +128,14 @@ def test_ground_is_replaced_together_with_an_audit_row_for_each_change(store: St
 
 
 def test_what_stands_is_seen_at_one_moment(store: Store) -> None:
-    assert store.standing().config_version == 0
+    assert store.standing().config_version == store.config_version() == 0
     store.save_ground(Ground({"homepage": LAYER}), actor="ann", reason="", now=NOW)
     save(store, own())
     save(store, own(assigned(("home_als_v3", "second"), ("[[0, 6000]]", "[[6000, 7000]]"))))
     live = Live(traffic=(TrafficStep(at=NOW, bp=100),), disabled=("als_v2",))
     phase = begin(store, own(), live)
     standing = store.standing()
-    assert standing.config_version == 4
+    assert standing.config_version == store.config_version() == 4
     assert [each.registered.key for each in standing.experiments] == ["home_als_v3", "second"]
     first, second = standing.experiments
     assert (first.phase, first.live) == (phase, live)
