@@ -126,7 +126,7 @@ class Served:
 @contextmanager
 def listening(app: Starlette) -> Iterator[str]:
     """The application behind a real server on a free port; its address."""
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # asyncio sets TCP_NODELAY where the protocol is named
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_level="warning", ws="none", lifespan="on")
         server = uvicorn.Server(config)
