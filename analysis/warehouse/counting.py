@@ -112,6 +112,7 @@ class Counter:
             self.state.empty()
             ranges = self._ranges()
             self._each(pool, ranges, self._expose)
+            self._mark_linked()
             self._name_cells()
             try:
                 days = self._each(pool, ranges, self._totals)
@@ -175,6 +176,14 @@ class Counter:
         """First exposures of one range."""
         text = facts_sql.statement("first_exposures")
         self._run(cursor, f"insert into {self.state.schema}.first_exposures {text}", self._given(bounds))
+
+    def _mark_linked(self) -> None:
+        """Units that identity links to one person who met two arms under them are excluded, like a unit that did."""
+        if not self.connection.execute("select 1 from identity limit 1").fetchall():
+            return
+        text = facts_sql.statement("linked_units")
+        with self.state.cursor() as cursor:
+            self._run(cursor, f"update first_exposures set excluded_reason = 'two_arms' where unit in ({text})")
 
     def _name_cells(self) -> None:
         """The values of every dimension, which days can matter, and empty tables for the totals."""

@@ -59,6 +59,7 @@ def every_statement() -> dict[str, str]:
         "lines": facts_sql.statement("facts/order_lines"),
         "days": statements.days(found, day_sums(found)),
         "first_exposures": facts_sql.statement("first_exposures"),
+        "linked_units": facts_sql.statement("linked_units"),
         "attribution": facts_sql.statement("attribution"),
         "days_with_data": facts_sql.statement("days_with_data"),
         "newest_event": facts_sql.statement("newest_event"),
