@@ -75,7 +75,7 @@ class ServiceSource:
     def __init__(
         self, url: str, token: str, *, timeout_seconds: float = 5.0, client: httpx.Client | None = None
     ) -> None:
-        """`url` is the service's own, without a path; `token` one with the scope `evaluate`."""
+        """`url` is the service's own, without a path; `token` one with the scope `read`."""
         self._url = f"{url.rstrip('/')}/v1/config"
         self._client = client or httpx.Client(timeout=timeout_seconds)
         self._headers = {"authorization": f"Bearer {token}"}
