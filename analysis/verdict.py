@@ -15,6 +15,7 @@ from analysis.readout import Because, Status, Verdict, VerdictCode
 VERDICT_RULE = 1
 # The best arm's verdict is the experiment's. An arm that is still open beats one that is settled as immaterial.
 BEST_FIRST: tuple[VerdictCode, ...] = ("SHIP", "HOLD", "CANT_TELL", "TOO_EARLY", "NO_MATERIAL_EFFECT")
+SILENT_DAYS = 2  # without any row: one quiet day may be a small shop's
 AA_HALF_WIDTH = 0.10  # a wider range of an A/A test is no news before its end
 
 
@@ -59,6 +60,7 @@ class Run:
     min_units: int
     unit_type: str
     same_strategy: bool  # an A/A test: every variant names the same strategy
+    silent_days: int = 0  # full days on which nothing was logged
 
     @property
     def reads_today(self) -> bool:
@@ -112,6 +114,7 @@ class ArmCase:
     readings: tuple[Reading, ...]
     latch: Latch | None
     several: bool
+    empty: tuple[str, ...] = ()  # arms of the comparison without a unit
 
     @property
     def name(self) -> str | None:
@@ -198,23 +201,36 @@ def _too_early(case: ArmCase, run: Run) -> Verdict | None:
     because = _missing(case, run)
     if run.finished or not because:
         return None
-    return _verdict("TOO_EARLY", case, words.too_early(run.next_reading, case.name), because, run.next_reading)
+    missing = words.no_exposures(case.empty) if case.empty else None
+    return _verdict("TOO_EARLY", case, words.too_early(run.next_reading, case.name, missing), because, run.next_reading)
 
 
 def _missing(case: ArmCase, run: Run) -> list[Because]:
     """What a first reading still lacks; at the end the same things say why nothing can be told."""
     because = []
-    if case.units < run.min_units:
+    if case.empty:
+        because.append(Because(rule="no_exposures", words=words.no_exposures(case.empty)))
+    elif case.units < run.min_units:
         because.append(
             Because(rule="min_units_per_arm", words=words.short_of_units(case.units, run.min_units, run.unit_type))
         )
     if run.full_days < run.min_days:
         because.append(Because(rule="min_days", words=words.short_of_days(run.full_days, run.min_days)))
     if not any(r.gate for r in case.of("success")):
-        because.append(Because(rule="gate", words=words.gate_not_met(run.unit_type)))
+        because.append(Because(rule="gate", words=_gate(case, run)))
+    if because and run.silent_days >= SILENT_DAYS:
+        because.append(Because(rule="no_data", words=words.days_without_data(run.silent_days, run.full_days)))
     if run.design == "fixed" and not run.finished:
         because.append(Because(rule="planned_end", words=words.READ_AT_THE_END))
     return because
+
+
+def _gate(case: ArmCase, run: Run) -> str:
+    """Why no success metric may be read: the first one has no number, or too few units did anything."""
+    first = case.of("success")[0]
+    if first.change is None and first.cause is not None:
+        return words.unmeasured(first.label, first.cause)
+    return words.gate_not_met(run.unit_type)
 
 
 def _no_material_effect(case: ArmCase, run: Run) -> Verdict | None:
@@ -255,14 +271,19 @@ def _ship_or_hold(case: ArmCase, run: Run) -> Verdict | None:
         ]
         return _verdict("SHIP", case, words.ship(change, case.arm, len(guardrails)), because, run.next_reading)
     because += [_open(r, run) for r in open_ones]
-    worst = open_ones[0]
-    cause = _unmeasured(worst, run)
-    if cause is not None or worst.limit is None:
-        sentence = words.hold_unmeasured(change, case.name, worst.label, cause or "it is not determined")
-    else:
-        allowed = worst.allowed or ""
-        sentence = words.hold_not_cleared(change, case.name, worst.label, allowed, worst.limit, worst.more_days)
-    return _verdict("HOLD", case, sentence, because, run.next_reading)
+    return _verdict("HOLD", case, _held(change, case, open_ones, run), because, run.next_reading)
+
+
+def _held(change: words.Change, case: ArmCase, open_ones: Sequence[Reading], run: Run) -> str:
+    """The first guardrail that is not cleared, and every one that could not be measured."""
+    causes = [(r, _unmeasured(r, run)) for r in open_ones]
+    missing = [(r.label, cause) for r, cause in causes if cause is not None]
+    worst = next((r for r, cause in causes if cause is None), None)
+    if worst is None or worst.limit is None:
+        return words.hold_unmeasured(change, case.name, missing)
+    allowed = worst.allowed or ""
+    said = words.hold_not_cleared(change, case.name, worst.label, allowed, worst.limit, worst.more_days)
+    return f"{said} {words.sentence_case(words.not_measured(missing))}." if missing else said
 
 
 def _open(reading: Reading, run: Run) -> Because:
@@ -300,7 +321,7 @@ def _cant_tell(case: ArmCase, run: Run) -> Verdict:
     because += [b for r in case.of("success") for b in _crossed(r)]
     differs = any(r.gate and (r.better or r.status == "worse") for r in case.of("success"))
     if missing:
-        sentence = words.cant_tell_at_the_end(None, case.name, missing[0].words)
+        sentence = _cant_tell_short(case, missing)
     elif run.same_strategy and change is not None and not differs and (run.finished or _narrow(change)):
         sentence = words.as_it_should_be(change)
     elif run.finished:
@@ -315,6 +336,15 @@ def _cant_tell(case: ArmCase, run: Run) -> Verdict:
         because.append(Because(rule="guardrail_breached", metric=beyond.metric, words=said))
         sentence = f"{sentence} {said}"
     return _verdict("CANT_TELL", case, sentence, because, run.next_reading)
+
+
+def _cant_tell_short(case: ArmCase, missing: Sequence[Because]) -> str:
+    """At the end: what the run lacks; where data are missing it did not go as planned."""
+    silent = next((b.words for b in missing if b.rule == "no_data"), None)
+    if not case.empty and silent is None:
+        return words.cant_tell_at_the_end(None, case.name, missing[0].words)
+    causes = dict.fromkeys([missing[0].words, *([silent] if silent else [])])
+    return words.cant_tell_without_data(case.name, words.listed(tuple(causes)))
 
 
 def _narrow(change: words.Change) -> bool:

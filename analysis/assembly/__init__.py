@@ -9,7 +9,7 @@ from datetime import UTC
 from analysis.assembly.bands import series
 from analysis.assembly.cells import slice_readouts
 from analysis.assembly.decide import Decision, decide, withhold
-from analysis.assembly.frame import SILENT_DAYS, Event, Frame, Inputs, frame
+from analysis.assembly.frame import Event, Frame, Inputs, frame
 from analysis.assembly.identity import moments_json, provenance, snapshot_id
 from analysis.assembly.rows import Answer, answers, covariate_names, instant, metric_readouts
 from analysis.health.checks import Evidence, Health, evaluate
@@ -30,6 +30,7 @@ from analysis.readout import (
 )
 
 __all__ = ["Assembled", "Event", "Inputs", "assemble"]
+from analysis.verdict import SILENT_DAYS
 from analysis.words import freshness, notes
 
 

@@ -81,10 +81,17 @@ def _case(
     own = [a for a in answered if a.arm == arm and a.role != "secondary"]
     ordered = sorted(own, key=lambda a: a.role != "success")
     table = {row.key: row for row in rows}
-    units = min(frame.counts.units.get(frame.control, 0), frame.counts.units.get(arm, 0))
+    units = {key: frame.counts.units.get(key, 0) for key in (frame.control, arm)}
     readings = tuple(_reading(frame, a, table[a.metric.key], events) for a in ordered)
     harmed = any(r.gate and r.harmed for r in readings)
-    return ArmCase(arm, units, readings, _latch(frame, arm, harmed=harmed), several=len(frame.arms) > 1)
+    return ArmCase(
+        arm,
+        min(units.values()),
+        readings,
+        _latch(frame, arm, harmed=harmed),
+        several=len(frame.arms) > 1,
+        empty=tuple(key for key, found in units.items() if found == 0),
+    )
 
 
 def _reading(frame: Frame, a: Answer, row: MetricReadout, events: Sequence[Event]) -> Reading:

@@ -13,11 +13,10 @@ from analysis.inference.decision import Look
 from analysis.inference.effects import Sign
 from analysis.inference.metrics import MetricPlan, plan
 from analysis.inference.moments import CellKey, Moments
-from analysis.verdict import Run
+from analysis.verdict import SILENT_DAYS, Run
 from analysis.warehouse.base import CheckRows, Counts, DataCut
 from experiments.spec import Experiment, Metric, Phase
 
-SILENT_DAYS = 2  # without any row: one quiet day may be a small shop's
 HORIZON_DAYS = 28  # how far ahead cells are looked at where no end is planned
 
 
@@ -234,6 +233,7 @@ def frame(inputs: Inputs) -> Frame:
         min_units=experiment.analysis.min_units_per_arm,
         unit_type=experiment.unit_type,
         same_strategy=_same_strategy(experiment),
+        silent_days=max(0, full_days(started, upto, zone) - inputs.counts.days_with_data),
     )
     look: Look = "always_valid"
     if fixed:

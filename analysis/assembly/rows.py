@@ -66,7 +66,7 @@ def answers(frame: Frame, holds: Sequence[Hold]) -> tuple[Answer, ...]:
             frame.plan(metric),
             question,
             readings[metric.key, arm],
-            reasons[metric.key, arm] or _reason(readings[metric.key, arm].not_determined),
+            reasons[metric.key, arm] or _reason(frame, metric, arm, readings[metric.key, arm].not_determined),
             float(metric.scale(frame.inputs.digits)),
         )
         for (metric, arm, _), question in zip(asked, readable, strict=True)
@@ -112,8 +112,25 @@ def _held(hold: Hold) -> Reason:
     return Reason(code="held_by_check", words=f"{hold.cause} ({hold.check})")
 
 
-def _reason(found: Undetermined | None) -> Reason | None:
-    return None if found is None else Reason(code=found.code, words=found.words)
+def _reason(frame: Frame, metric: Metric, arm: str, found: Undetermined | None) -> Reason | None:
+    """Why the metric has no number; where something was never logged, what that is."""
+    if found is None:
+        return None
+    plan, both = frame.plan(metric), (frame.control, arm)
+    if found.code == "zero_denominator" and plan.denominator is not None and metric.denominator is not None:
+        without = _without_any(frame, plan, plan.denominator, both)
+        arms = () if len(without) == len(both) else without
+        said = notes.not_logged(metric.denominator.source, metric.denominator.columns(), arms)
+        return Reason(code=found.code, words=said)
+    nothing = found.code == "no_variation" and _without_any(frame, plan, plan.numerator, both) == both
+    if nothing and len(metric.numerator.where) <= 1:  # of several conditions none can be blamed
+        return Reason(code=found.code, words=notes.not_logged(metric.numerator.source, metric.numerator.columns()))
+    return Reason(code=found.code, words=found.words)
+
+
+def _without_any(frame: Frame, plan: MetricPlan, fact: str, arms: Sequence[str]) -> tuple[str, ...]:
+    """The arms in which a fact is zero over all units."""
+    return tuple(arm for arm in arms if frame.overall(arm, plan.window_days).sums.get(fact, 0) == 0)
 
 
 def _unripe(frame: Frame, metric: Metric) -> Reason | None:

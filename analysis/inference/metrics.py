@@ -115,4 +115,4 @@ def _too_few(n: int) -> Undetermined:
 
 
 def _zero_denominator() -> Undetermined:
-    return Undetermined("zero_denominator", "nothing to divide by: the denominator is zero in an arm")
+    return Undetermined("zero_denominator", "an arm has nothing to divide by")

@@ -293,10 +293,12 @@ def stopped_earlier(name: str, arm: str | None, since: date, today: Figures | No
     return f"{text}; today it spans {today.span}." if today is not None else f"{text}."
 
 
-def too_early(first_reading: date | None, arm: str | None) -> str:
-    """Before the first reading."""
+def too_early(first_reading: date | None, arm: str | None, missing: str | None = None) -> str:
+    """Before the first reading; `missing` says which arm has no exposures."""
     when = f"First reading on {day(first_reading)}." if first_reading else "No date for a first reading yet."
     about = f"Too early to read {arm}." if arm else "Too early to read."
+    if missing:
+        return f"{about} {when} Meanwhile {missing}."
     return f"{about} {when} We are watching for harm meanwhile: none found."
 
 
@@ -335,9 +337,17 @@ def hold_mixed(change: Change, arm: str | None, worse: Change) -> str:
     return f"Hold{_to(arm)}: {change.name} is {change.moved}, but {worse.name} is {worse.moved}."
 
 
-def hold_unmeasured(change: Change, arm: str | None, guardrail: str, cause: str) -> str:
-    """A success metric is up, and a guardrail could not be measured."""
-    return f"Hold{_to(arm)}: {change.name} is {change.moved}, but we could not measure {inside(guardrail)}: {cause}."
+def hold_unmeasured(change: Change, arm: str | None, guardrails: Sequence[tuple[str, str]]) -> str:
+    """A success metric is up, and guardrails, given with their causes, could not be measured."""
+    return f"Hold{_to(arm)}: {change.name} is {change.moved}, but {not_measured(guardrails)}."
+
+
+def not_measured(guardrails: Sequence[tuple[str, str]]) -> str:
+    """'we could not measure returns: no return is logged', or all of them with their causes in brackets."""
+    if len(guardrails) == 1:
+        name, cause = guardrails[0]
+        return f"we could not measure {inside(name)}: {cause}"
+    return f"we could not measure {listed([f'{inside(name)} ({cause})' for name, cause in guardrails])}"
 
 
 def cant_tell(change: Change | None, arm: str | None, more_days: int | None, target: str | None) -> str:
@@ -363,6 +373,11 @@ def cant_tell_at_the_end(change: Change | None, arm: str | None, cause: str | No
     if change is not None:
         return f"{text}: anywhere from {change.spread.span} on {change.name}."
     return f"{text}: {cause}." if cause else f"{text}."
+
+
+def cant_tell_without_data(arm: str | None, cause: str) -> str:
+    """The run is over, and what it should have brought is not there."""
+    return f"Can't tell{f' about {arm}' if arm else ''}: {cause}."
 
 
 def as_it_should_be(change: Change | None) -> str:
@@ -417,6 +432,16 @@ def short_of_days(full_days: int, min_days: int) -> str:
 def short_of_units(smallest: int, min_units: int, unit_type: str) -> str:
     """Not enough units in an arm."""
     return f"{whole(smallest)} of the {whole(min_units)} {units(unit_type)} each arm needs"
+
+
+def no_exposures(arms: Sequence[str]) -> str:
+    """Arms in which nobody was seen."""
+    return f"{listed(arms)} {'has' if len(arms) == 1 else 'have'} no exposures"
+
+
+def days_without_data(silent: int, full_days: int) -> str:
+    """Days of the run on which nothing at all is logged."""
+    return f"{whole(silent)} of the {whole(full_days)} days have no data"
 
 
 def inside_materiality(name: str, materiality: str | None) -> str:

@@ -26,6 +26,25 @@ def unripe(first: date) -> str:
     return f"its first data mature on {day(first)}"
 
 
+THINGS = {
+    "slates": "slot", "items_shown": "shown item", "items_stock_known": "stock level", "clicked": "click",
+    "items_out_of_stock": "out-of-stock item", "latency_ms": "latency", "is_fallback": "use of the fallback",
+    "cost_micros": "cost", "interactions": "click or view", "event_name": "click or view", "dwell_ms": "dwell time",
+    "item_out_of_stock": "stock level of a clicked item", "order_lines": "order", "order_id": "order",
+    "quantity": "quantity", "value": "order value", "net_value": "order value", "margin": "margin",
+    "net_margin": "margin", "discount": "discount", "returned_value": "return", "is_returned": "return",
+    "is_cancelled": "cancellation", "sessions": "session", "has_click": "click", "has_add_to_cart": "add-to-cart",
+    "has_order": "order",
+}  # fmt: skip
+"""What is missing when a metric's source, or a column of it, has nothing."""
+
+
+def not_logged(source: str, columns: Sequence[str], arms: Sequence[str] = ()) -> str:
+    """`no latency is logged`, `no click is logged in control`. A cause without a full stop."""
+    thing = THINGS[columns[-1] if columns else source]
+    return f"no {thing} is logged" + (f" in {listed(arms)}" if arms else "")
+
+
 def adjusted(reduction: float, saved: int, unit_type: str) -> str:
     """What looking at earlier behaviour gained."""
     if reduction < 0.01:

@@ -95,6 +95,18 @@ def test_hold_names_the_cause_when_a_guardrail_could_not_be_measured() -> None:
     )
 
 
+def test_hold_names_every_guardrail_that_could_not_be_measured() -> None:
+    slow = replace(UNMEASURED, metric="latency", label="Average time to fill a slot", cause="no latency is logged")
+    found = arm_verdict(case(UP, CLEARED, slow, UNMEASURED), RUN)
+    assert found.sentence.endswith(
+        "but we could not measure average time to fill a slot (no latency is logged) and share of order lines sent "
+        "back (its first data mature on 16 December 2026)."
+    )
+    both = arm_verdict(case(UP, slow, OPEN), RUN)
+    assert "may be worse than the 10% you allowed" in both.sentence
+    assert both.sentence.endswith("We could not measure average time to fill a slot: no latency is logged.")
+
+
 def test_a_guardrail_below_its_gate_is_not_measured_however_it_looks() -> None:
     found = arm_verdict(case(UP, replace(CLEARED, gate=False)), RUN)
     assert (found.code, rules(found)[-1]) == ("HOLD", "guardrail_not_measured")
@@ -188,6 +200,29 @@ def test_a_finished_run_that_never_had_enough_says_what_was_missing() -> None:
     found = arm_verdict(case(UP, CLEARED, units=812), FINISHED)
     assert found.code == "CANT_TELL"
     assert found.sentence == "We ran it as planned and still can't tell: 812 of the 1,000 users each arm needs."
+
+
+def test_an_arm_without_exposures_is_said_outright() -> None:
+    nobody = replace(case(UP, CLEARED, units=0), empty=("als_v2",))
+    found = arm_verdict(nobody, FINISHED)
+    assert (found.code, found.sentence) == ("CANT_TELL", "Can't tell: als_v2 has no exposures.")
+    running = arm_verdict(replace(nobody, empty=("control", "als_v2")), RUN)
+    assert (running.code, rules(running)[0]) == ("TOO_EARLY", "no_exposures")
+    assert running.sentence.endswith("Meanwhile control and als_v2 have no exposures.")
+
+
+def test_days_without_data_are_said_outright() -> None:
+    found = arm_verdict(case(UP, CLEARED, units=1), replace(FINISHED, silent_days=27))
+    assert found.sentence == "Can't tell: 1 of the 1,000 users each arm needs and 27 of the 28 days have no data."
+    assert "no data" not in arm_verdict(case(UP, CLEARED), replace(FINISHED, silent_days=27)).sentence  # enough units
+
+
+def test_what_was_never_logged_is_why_nothing_can_be_told() -> None:
+    none = replace(UP, change=None, gate=False, better=False, cause="no order is logged")
+    found = arm_verdict(case(none, CLEARED), FINISHED)
+    assert found.sentence == (
+        "We ran it as planned and still can't tell: revenue per user could not be measured: no order is logged."
+    )
 
 
 # --- when benefit is read --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from analysis import words
 from analysis.words import Change, Figures, amount, figures, health, notes, pages
 from analysis.words import listed as listing
+from experiments.spec import SOURCES
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,12 @@ def test_no_text_of_ours_uses_a_word_that_is_not_for_readers(module: ModuleType)
     said = [text for text in texts if text not in words.NOT_FOR_READERS]
     assert len(said) > 20
     assert not [text for text in said if any(word in text.lower() for word in words.NOT_FOR_READERS)]
+
+
+def test_what_was_not_logged_has_a_name_in_every_column_of_every_source() -> None:
+    assert {*SOURCES, *(column for columns in SOURCES.values() for column in columns)} == {*notes.THINGS}
+    assert notes.not_logged("slates", ("latency_ms",)) == "no latency is logged"
+    assert notes.not_logged("order_lines", (), ["control"]) == "no order is logged in control"
 
 
 def test_keys_become_names() -> None:

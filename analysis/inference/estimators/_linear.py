@@ -121,7 +121,7 @@ def contrast(
     v_raw = raw_c / c.n + raw_t / t.n
     v_cc, v_tt, v_tc = g_c + shared[0], g_t + shared[1], shared[2]
     if v_tt + v_cc - 2 * v_tc <= ROUNDING * v_raw:
-        words = "the covariates explain every difference" if v_raw > 0 else "every unit of an arm has the same value"
+        words = "the covariates explain every difference" if v_raw > 0 else "every unit has the same value"
         return Undetermined("no_variation", f"{words}, so there is nothing to measure by")
     return Contrast(
         n_c=c.n,

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
@@ -14,10 +14,10 @@ from analysis.assembly import Event, Inputs, assemble
 from analysis.health.checks import CHECKS
 from analysis.inference.moments import CellKey, Moments
 from analysis.readout import Comparison, Interval, NotDetermined, Readout
-from analysis.warehouse.base import CellValue, CheckRows
+from analysis.warehouse.base import CellValue, CheckRows, Counts
 from experiments.errors import ReadoutError
 from experiments.spec import ExperimentMetrics, Guardrail
-from tests.helpers.counting import REVENUE, START, Truth, clean_checks, counts, definition, inputs, stop_event
+from tests.helpers.counting import OOS, REVENUE, START, Truth, clean_checks, counts, definition, inputs, stop_event
 
 LIFTED = Truth(lift={"new": 0.25})
 SWINGS = (
@@ -308,6 +308,51 @@ def test_an_unripe_guardrail_has_no_number_and_the_day_it_will_have_one() -> Non
     assert isinstance(row(ripe, "return_value_rate").relative, Interval)
 
 
+def _without(fact: str, arms: Sequence[str]) -> Counts:
+    """The small shop's counts with one fact never logged in some arms."""
+    found = counts(LIFTED)
+
+    def gone(moments: Moments) -> Moments:
+        return Moments(
+            moments.n,
+            {**moments.sums, fact: 0},
+            {both: 0 if fact in both else product for both, product in moments.products.items()},
+            {**moments.nonzero, fact: 0},
+        )
+
+    overall = {arm: gone(m) if arm in arms else m for arm, m in found.cells[CellKey.overall()].items()}
+    return replace(found, cells={**found.cells, CellKey.overall(): overall})
+
+
+@pytest.mark.parametrize(
+    ("arms", "told"),
+    [(("control", "new"), "no stock level is logged"), (("new",), "no stock level is logged in new")],
+)
+def test_a_guardrail_whose_signal_is_not_logged_says_which(arms: tuple[str, ...], told: str) -> None:
+    readout = made(LIFTED, counts=_without(OOS.facts(None)[1].key, arms))
+    found = row(readout, "oos_shown_rate").not_determined
+    assert found is not None
+    assert (found.code, found.words) == ("zero_denominator", told)
+    assert readout.verdict.code == "HOLD"
+    assert readout.verdict.sentence.endswith(
+        f"but we could not measure share of shown items that are out of stock: {told}."
+    )
+
+
+def test_a_metric_that_is_the_same_for_everyone_was_not_logged() -> None:
+    fact = OOS.facts(None)[0].key
+    readout = made(LIFTED, counts=_without(fact, ("control", "new")))
+    found = row(readout, "oos_shown_rate").not_determined
+    assert found is not None
+    assert (found.code, found.words) == ("no_variation", "no out-of-stock item is logged")
+
+
+def test_an_arm_nobody_saw_is_named() -> None:
+    readout = made(Truth(units=30, short={"new": 1.0}))
+    assert readout.verdict.code == "TOO_EARLY"
+    assert readout.verdict.sentence.endswith("Meanwhile new has no exposures.")
+
+
 def test_a_metric_added_later_is_exploratory() -> None:
     readout = made(LIFTED, exploratory=frozenset({"conversion"}))
     assert [m.registered for m in readout.metrics or ()] == [True, True, False]
@@ -514,7 +559,9 @@ def test_few_units_are_too_early_never_an_error(size: int) -> None:
         none = replace(base.counts, cells=empty, daily={}, units={"control": 0, "new": 0}, days_with_data=0)
         readout = assemble(replace(base, counts=none)).readout
     assert readout.verdict.code == "TOO_EARLY"
-    assert {"gate", "min_units_per_arm"} <= {because.rule for because in readout.verdict.because}
+    assert {"gate", "min_units_per_arm" if size else "no_exposures"} <= {
+        because.rule for because in readout.verdict.because
+    }
     assert Readout.from_json(readout.to_json()) == readout
 
 
