@@ -151,7 +151,7 @@ def _begin(store: Store, shop: Shop, now: datetime, by: str) -> None:
 
 
 def _load(shop: Shop, folder: Path, name: str, now: datetime) -> LoadReport:
-    terms = ShopTerms(shop.settings.currency, shop.settings.digits, shop.settings.time_zone)
+    terms = ShopTerms.of(shop.settings)
     mapping = read_mapping(folder / f"{name}.mapping.yml")
     with open_connection(shop.warehouse_path) as connection:
         naive = now.astimezone(UTC).replace(tzinfo=None)

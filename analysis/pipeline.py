@@ -14,6 +14,7 @@ from analysis.health.checks import CHECKS
 from analysis.readout import Readout
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.base import CountRequest, DataCut
+from analysis.warehouse.terms import ShopTerms, refuse_others
 from experiments.errors import UsageError
 from experiments.lifecycle import amended
 from experiments.shop import Shop
@@ -47,8 +48,8 @@ def refresh(
     `now` and `as_of` are aware; without `as_of` it is `now`. Immutable and idempotent: the same logs,
     definition and settings give the same snapshot id, and publishing it again changes nothing. A look back
     publishes its snapshot and leaves no other trace: it sees and stores no event of a later day. UsageError
-    when no day of the experiment is over yet, when none of its exposures is loaded, or for an `as_of` in the
-    future; WarehouseBusyError when another process has the warehouse.
+    when no day of the experiment is over yet, when none of its exposures is loaded, when they were loaded under
+    other settings, or for an `as_of` in the future; WarehouseBusyError when another process has the warehouse.
     Snapshots that DATA 5 does not keep are deleted here.
     """
     if as_of is not None and as_of > now:
@@ -68,6 +69,7 @@ def refresh(
         raise UsageError(f"{key}: {too_early}; refresh it from the day after, or pass a later --as-of")
     say(f"{key}: counting to the end of {cut.as_of_day - timedelta(days=1)}")
     with WAREHOUSES[DEFAULT](shop.warehouse_path, wait_seconds=wait_seconds) as warehouse:
+        refuse_others(warehouse.terms(), ShopTerms.of(shop.settings))
         newest = warehouse.newest(cut.as_of)
         cut = seen_cut(cut, newest, zone, whole=over_before_anyone_looked)
         request = count_request(frozen, cut)

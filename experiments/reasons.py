@@ -14,7 +14,6 @@ REASONS: Mapping[str, str] = {
     "when_not_number": "gt or lt met a text that is no number; mend it, or choose the rows by eq, in or prefix",
     "each_not_list": "what each: reads is no list; correct the path, or choose the rows that have one by when:",
     "order_inconsistent": "its order's first line has another unit or day; give all lines of an order the same",
-    "repeats_another_file": "another file said the same; nothing to do, or give event ids if it did happen again",
     "currency_missing": "the row does not say its currency; log it, or write money: with a code",
     "currency_unknown": "it is not the shop's currency and has no rate for that day; add one to rates:",
     "valid_to_not_after_valid_from": "the item's row ends before it begins; correct valid_to, or leave it out",

@@ -123,6 +123,13 @@ create table if not exists units (
     unit_id varchar not null,
 );
 
+-- one row, from the first load that added any: the shop's settings its amounts and business days hang on
+create table if not exists terms (
+    currency varchar not null,
+    money_digits bigint not null,
+    time_zone varchar not null,
+);
+
 -- one loaded file under one mapping
 create table if not exists loads (
     load_id varchar not null,
@@ -141,6 +148,8 @@ create table if not exists loads (
     emitted bigint not null,
     accepted bigint not null,
     duplicates bigint not null,
+    copies bigint not null,
+    said_before bigint not null,
     rejected bigint not null,
 );
 

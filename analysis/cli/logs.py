@@ -14,12 +14,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from analysis.cli.context import Home, Wait
 from analysis.warehouse import sources
-from analysis.warehouse.connection import open_connection
+from analysis.warehouse.connection import kept_terms, open_connection
 from analysis.warehouse.load import LoadReport, RejectedRow, ShopTerms, check_file, load_file
 from analysis.warehouse.mapping import read_mapping
 from analysis.warehouse.spool import SpoolReport, load_spool
+from analysis.warehouse.terms import refuse_others
 from experiments.contracts import CONTRACTS
-from experiments.errors import UsageError, nearest
+from experiments.errors import UsageError, WarehouseBusyError, nearest
 from experiments.reasons import explained
 from experiments.shop import Shop, open_shop
 
@@ -33,8 +34,10 @@ def check(
 ) -> None:
     """Say what a load would accept and reject, and why. Changes nothing; exit 2 when nothing would be accepted."""
     shop = open_shop(home)
+    terms = ShopTerms.of(shop.settings)
+    _refuse_other_terms(shop, terms)
     with _progress(file.name) as progress:
-        report = check_file(file, read_mapping(mapping, file), terms(shop), now=_now(), progress=progress)
+        report = check_file(file, read_mapping(mapping, file), terms, now=_now(), progress=progress)
     _print(report, "would be accepted")
     if report.accepted == 0:
         raise UsageError(f"{file}: none of its rows would be accepted; the reasons above say what to change")
@@ -73,7 +76,9 @@ def _load_files(shop: Shop, files: list[Path], mapping: str, wait: float) -> Non
         for file in files:
             try:
                 with _progress(file.name) as progress:
-                    report = load_file(connection, file, chosen, terms(shop), now=_now(), progress=progress)
+                    report = load_file(
+                        connection, file, chosen, ShopTerms.of(shop.settings), now=_now(), progress=progress
+                    )
             except UsageError as error:
                 if len(files) == 1:
                     raise
@@ -83,12 +88,12 @@ def _load_files(shop: Shop, files: list[Path], mapping: str, wait: float) -> Non
             if report.accepted + report.duplicates == 0:
                 failed.append(f"{file}: none of its rows was accepted; the reasons above say what to change")
     if failed:
-        raise UsageError("\n".join(failed))
+        raise UsageError("\n".join(dict.fromkeys(failed)))
 
 
 def _load_spool(shop: Shop, wait: float) -> None:
     with open_connection(shop.warehouse_path, wait_seconds=wait) as connection, _progress("spool") as progress:
-        report = load_spool(connection, shop.spool, terms(shop), now=_now(), progress=progress)
+        report = load_spool(connection, shop.spool, ShopTerms.of(shop.settings), now=_now(), progress=progress)
     _print_spool(report)
     if report.unreadable:
         raise UsageError("\n".join(report.unreadable))
@@ -107,11 +112,6 @@ def schema(
     typer.echo(json.dumps(CONTRACTS[contract].model_json_schema(), indent=2, ensure_ascii=False))
 
 
-def terms(shop: Shop) -> ShopTerms:
-    """What a load needs of the shop's settings."""
-    return ShopTerms(shop.settings.currency, shop.settings.digits, shop.settings.time_zone)
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(check)
@@ -121,6 +121,16 @@ def register(app: typer.Typer) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _refuse_other_terms(shop: Shop, terms: ShopTerms) -> None:
+    """What `load` would refuse; a warehouse that another process has is not waited for."""
+    if shop.warehouse_path.exists():
+        try:
+            with open_connection(shop.warehouse_path) as connection:
+                refuse_others(kept_terms(connection), terms)
+        except WarehouseBusyError:
+            typer.echo("The warehouse is in use: not compared with the settings it was loaded with.", err=True)
 
 
 @contextmanager
@@ -169,6 +179,11 @@ def _print_rows(
     out.print(f"  {accepted}: {report.accepted:,}" + (f" ({tables})" if tables else ""))
     if report.duplicates:
         out.print(f"  duplicates of rows already there: {report.duplicates:,}, not counted twice")
+    if isinstance(report, LoadReport) and report.said_before:
+        out.print(
+            f"    {report.said_before:,} of them say what another file said, and have no event_id; give event ids "
+            f"if it did happen again"
+        )
     out.print(f"  rejected: {report.rejected:,}")
     for reason, count in report.reasons.items():
         out.print(f"    {reason}: {count:,} ({explained(reason)})")

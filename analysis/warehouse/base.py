@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from analysis.inference.moments import ArmMoments, MomentTable
+from analysis.warehouse.terms import ShopTerms
 from experiments.spec import Metric, Slice
 
 CellValue = int | float | str | bool | None
@@ -76,6 +77,9 @@ class Warehouse(Protocol):
     """An open warehouse; closing it releases warehouse.lock."""
 
     engine: str  # name and version, for provenance
+
+    def terms(self) -> ShopTerms | None:
+        """The terms its rows were loaded under; None while there are none."""
 
     def newest(self, before: datetime) -> datetime | None:
         """The newest event_ts before a naive UTC instant, of exposures and outcomes; None without any row."""

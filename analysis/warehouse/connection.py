@@ -19,6 +19,7 @@ import duckdb
 
 from analysis.warehouse.contract_sql import SCHEMA_FILE
 from analysis.warehouse.sql_files import first_row
+from analysis.warehouse.terms import ShopTerms
 from experiments.errors import WarehouseBusyError, WarehouseError
 
 _POLL_SECONDS = 0.1
@@ -77,6 +78,12 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"{path}: made by another version of truelift (tables {str(found[0])[:12]}, wanted {digest[:12]}); "
             f"move the file away and load the logs again"
         )
+
+
+def kept_terms(connection: duckdb.DuckDBPyConnection) -> ShopTerms | None:
+    """The terms the rows were loaded under; None while there are none."""
+    found = connection.execute("select currency, money_digits, time_zone from terms").fetchall()
+    return ShopTerms(*found[0]) if found else None
 
 
 def first_line(error: Exception) -> str:

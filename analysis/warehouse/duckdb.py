@@ -12,12 +12,13 @@ import duckdb
 from analysis.inference.moments import ArmMoments, CellKey, Moments, Pair, pair
 from analysis.warehouse import facts_sql
 from analysis.warehouse.base import CellValue, CheckRows, CountRequest, Counts
-from analysis.warehouse.connection import first_line, open_connection
+from analysis.warehouse.connection import first_line, kept_terms, open_connection
 from analysis.warehouse.counting import RANGE_UNITS, Counter, Recount, request_parameters, wanted
 from analysis.warehouse.layout import all_pairs
 from analysis.warehouse.moment_table import Groups, Reading, Vector
 from analysis.warehouse.slices import FIRST, Values, merged_cells
 from analysis.warehouse.state import State
+from analysis.warehouse.terms import ShopTerms
 from experiments.errors import WarehouseError, nearest
 
 EPOCH = date(1970, 1, 1)
@@ -48,6 +49,10 @@ class DuckDBWarehouse:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def terms(self) -> ShopTerms | None:
+        """The terms its rows were loaded under; None while there are none."""
+        return kept_terms(self._connection)
 
     def newest(self, before: datetime) -> datetime | None:
         """The newest event_ts before a naive UTC instant, of exposures and outcomes; None without any row."""

@@ -1,7 +1,7 @@
 """Load a log file: through its mapping to contract rows, into the raw tables or into `rejected`, in one transaction.
 
 Nothing is lost and nothing is repaired. Every source row is read, malformed, or met by no emission; every
-emitted row is accepted, a duplicate by event_id, or rejected with every reason, its file and its line:
+emitted row is accepted, a duplicate, or rejected with every reason, its file and its line:
 
     rows_read = rows_malformed + rows_not_emitted + rows that emitted;  emitted = accepted + duplicates + rejected
 
@@ -11,23 +11,24 @@ nothing; under a changed mapping, only what was not loaded before comes in.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 
-from analysis.warehouse.connection import first_line, next_step, open_memory
+from analysis.warehouse.connection import first_line, kept_terms, next_step, open_memory
 from analysis.warehouse.contract_sql import TABLES, sql_type
 from analysis.warehouse.enrich import ENRICHED, enrich
 from analysis.warehouse.mapping import LogMapping
-from analysis.warehouse.mapping_sql import ShopTerms as ShopTerms
 from analysis.warehouse.mapping_sql import emission_statements, root_columns
 from analysis.warehouse.paths import Staged
 from analysis.warehouse.sources import Progress, SourceFile, file_digest, open_source, stage
 from analysis.warehouse.sql_build import call, column, literal, render
 from analysis.warehouse.sql_files import SQL_FOLDER, first_row, number, run_file
+from analysis.warehouse.terms import ShopTerms as ShopTerms
+from analysis.warehouse.terms import refuse_others
 from experiments.contracts import CONTRACTS, INSTANT_PATTERN, columns
 from experiments.errors import MappingError, Problem, SourceError, WarehouseError
 from experiments.spec import digest
@@ -35,8 +36,8 @@ from experiments.spec import digest
 _SQL = SQL_FOLDER / "load"
 _EXAMPLES = 5
 _STEPS = (
-    "stage", "stage_malformed", "inconsistent_lines", "said_before", "refused", "refused_rows", "unit_keys", "added",
-    "emitting", "repeats", "new_load", "new_rejected",
+    "stage", "stage_malformed", "copies", "inconsistent_lines", "said_before", "refused", "refused_rows", "unit_keys",
+    "added", "emitting", "repeats", "new_load", "new_rejected",
 )  # fmt: skip
 
 
@@ -64,7 +65,8 @@ class LoadReport:
     rows_repeated_kept: int  # of those, the ones with an accepted row
     emitted: int
     accepted: int
-    duplicates: int
+    duplicates: int  # of rows that are there already, or earlier in the file
+    said_before: int  # of those, rows without an event_id of their own that say what another file said
     rejected: int  # emitted rows and malformed source rows
     accepted_by_table: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)  # a row with two reasons counts under both
@@ -119,10 +121,14 @@ def load_source(
     progress: Progress = quiet,
     intake: Intake | None = None,
 ) -> LoadReport:
-    """Load one opened file. A time without a zone refuses the file, or with an `intake` only its line."""
+    """Load one opened file. A time without a zone refuses the file, or with an `intake` only its line.
+
+    UsageError when earlier files were loaded under other terms.
+    """
+    refuse_others(kept_terms(connection), terms)
     path = source.path
     content = file_digest(path) if intake is None else intake.content
-    load_id = digest([content, mapping.digest()])[:16]
+    load_id = digest([content, mapping.digest(), *astuple(terms)])[:16]
     known = _known(connection, load_id)
     with _warehouse_errors(path):
         if known is not None:
@@ -137,7 +143,10 @@ def load_source(
             if intake is not None:
                 intake.place(connection)
             with _transaction(connection):
-                run_file(connection, _SQL / "insert.sql", load_id=load_id)
+                run_file(
+                    connection, _SQL / "insert.sql", load_id=load_id, currency=terms.currency,
+                    money_digits=str(terms.digits), time_zone=terms.time_zone,
+                )  # fmt: skip
                 if intake is not None:
                     intake.beside(connection, load_id)
         finally:
@@ -292,7 +301,7 @@ def _known(connection: duckdb.DuckDBPyConnection, load_id: str) -> LoadReport | 
 def _report(connection: duckdb.DuckDBPyConnection, load_id: str, *, already_loaded: bool) -> LoadReport:
     row = connection.execute(
         "select file, rows_read, rows_malformed, rows_not_emitted, rows_repeated, rows_repeated_kept, emitted, "
-        "accepted, duplicates, rejected, not_emitted_example from loads where load_id = ?", [load_id],
+        "accepted, duplicates, said_before, rejected, not_emitted_example from loads where load_id = ?", [load_id],
     ).fetchall()[0]  # fmt: skip
     reasons = connection.execute(
         "select reason, count(*) from (select unnest(reasons) as reason from rejected where load_id = ?) "
@@ -308,7 +317,7 @@ def _report(connection: duckdb.DuckDBPyConnection, load_id: str, *, already_load
     by_table = {}
     for table in TABLES.values():
         by_table[table] = number(connection, f"select count(*) from {table} where load_id = ?", [load_id])
-    file, read, malformed, passed_over, repeated, kept, emitted, accepted, duplicates, rejected, example = row
+    file, read, malformed, passed_over, repeated, kept, emitted, accepted, duplicates, said, rejected, example = row
     return LoadReport(
         file=file,
         load_id=load_id,
@@ -321,6 +330,7 @@ def _report(connection: duckdb.DuckDBPyConnection, load_id: str, *, already_load
         emitted=emitted,
         accepted=accepted,
         duplicates=duplicates,
+        said_before=said,
         rejected=rejected,
         accepted_by_table=by_table,
         reasons=dict(reasons),

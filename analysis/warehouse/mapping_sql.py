@@ -18,6 +18,7 @@ from analysis.warehouse.mapping import ID_PARTS, SAME_NAMES, SHOP_CURRENCY, Emis
 from analysis.warehouse.mapping_checks import constant
 from analysis.warehouse.paths import Paths, Shape, Staged, Typed, as_text
 from analysis.warehouse.sql_build import NULL, Expr, all_of, any_of, case, column, literal, render, sql, text_list
+from analysis.warehouse.terms import ShopTerms
 from analysis.warehouse.verbs_sql import (
     NO_TEXT,
     absolute,
@@ -31,15 +32,6 @@ from analysis.warehouse.verbs_sql import (
 )
 from experiments.contracts import CONTRACTS, NULL_TEXTS, Column, Listed, Moment, columns, instant
 from experiments.errors import MappingError, Problem, nearest
-
-
-@dataclass(frozen=True, slots=True)
-class ShopTerms:
-    """What a load needs of the shop's settings: its currency, money digits and business days' zone."""
-
-    currency: str
-    digits: int
-    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ with
     ),
     loaded as (
         select
-            cast(coalesce(sum(duplicates), 0) as bigint) as id_duplicates,
+            cast(coalesce(sum(copies), 0) as bigint) as id_duplicates,
             cast(coalesce(sum(accepted + duplicates), 0) as bigint) as rows_read,
         from loads
     )

@@ -35,6 +35,18 @@ create or replace temp table new_outcomes as
 select *
 from load_accepted('emitted_outcomes', 'outcomes', $zone);
 
+-- one row that repeats the event_id of an earlier one of the same file
+create or replace temp table copies as
+select line,
+from emitted_exposures
+where len(reasons) = 0
+qualify row_number() over (partition by event_id order by line, emit, element) > 1
+union all
+select line,
+from emitted_outcomes
+where len(reasons) = 0
+qualify row_number() over (partition by event_id order by line, emit, element) > 1;
+
 -- lines of an order share unit and business day; the order is what its first line says, a loaded line before a new one
 create or replace temp table inconsistent_lines as
 with lines as (
@@ -71,7 +83,7 @@ where lines.is_new = 1
     and (lines.unit_type <> head.unit_type or lines.unit_id <> head.unit_id or lines.event_day <> head.event_day);
 
 -- under event_ids that only name a file and its line: rows that say what another file said already, as a newer dump of
--- the same log does. As many are refused as are there; the same row once more than before is news.
+-- the same log does. As many are left out as are there; the same row once more than before is news.
 create or replace temp table said_before as
 with known_outcomes as (
     select unit_type, unit_id, event_name, event_ts, order_id, item_id, value, quantity, module, query, count(*) as copies,
@@ -153,10 +165,7 @@ select line, emit, 'identity' as to_table, reasons, from emitted_identity where 
 union all
 select line, emit, 'outcomes' as to_table, ['order_inconsistent'] as reasons,
 from new_outcomes
-where event_id in (select event_id from inconsistent_lines)
-union all
-select line, emit, to_table, ['repeats_another_file'] as reasons,
-from said_before;
+where event_id in (select event_id from inconsistent_lines);
 
 delete from new_outcomes where event_id in (select event_id from said_before where to_table = 'outcomes');
 delete from new_exposures where event_id in (select event_id from said_before where to_table = 'exposures');

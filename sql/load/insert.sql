@@ -95,6 +95,12 @@ select *
 from new_returns
 order by unit, order_id;
 
+insert into terms
+select $currency, cast($money_digits as bigint), $time_zone,
+from new_load
+where accepted > 0
+    and not exists (select 1 from terms);
+
 insert into loads by name
 select *
 from new_load;

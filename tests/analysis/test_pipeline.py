@@ -1,6 +1,7 @@
 """A refresh of a log that ends before the days that are read."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -138,6 +139,15 @@ def test_a_reading_of_the_future_and_of_nobody_is_refused(shop: Thread) -> None:
         shop.refresh(key, NOW + timedelta(days=1))
     with pytest.raises(UsageError, match="no exposure of it is loaded before 2026-11-20; load its log with"):
         shop.refresh(key, NOW)
+
+
+def test_rows_of_another_currency_or_zone_are_not_read(shop: Thread, tmp_path: Path) -> None:
+    loaded(shop, tmp_path, 10)
+    key = shop.start(DEFINITION)
+    for name, value in (("currency", "USD"), ("time_zone", "Europe/Berlin")):
+        other = replace(shop.shop, settings=shop.shop.settings.model_copy(update={name: value}))
+        with pytest.raises(UsageError, match=f"the warehouse was loaded with {name} .* now says {name} {value}"):
+            Thread(other, shop.store).refresh(key, NOW)
 
 
 def test_a_run_that_has_not_begun_names_its_beginning_in_utc(shop: Thread) -> None:

@@ -39,8 +39,7 @@ class Thread:
 
     def load(self, file: Path, mapping: Path) -> LoadReport:
         """Load one file."""
-        settings = self.shop.settings
-        terms = ShopTerms(settings.currency, settings.digits, settings.time_zone)
+        terms = ShopTerms.of(self.shop.settings)
         with open_connection(self.shop.warehouse_path) as connection:
             return load_file(connection, file, read_mapping(mapping), terms, now=NOW.replace(tzinfo=None))
 

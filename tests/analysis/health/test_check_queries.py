@@ -197,7 +197,7 @@ def test_a_rejected_row_counts_under_each_of_its_reasons_and_once_in_all(shop: S
         "'m' as mapping_name, 'd' as mapping_digest, timestamp '2026-03-16' as loaded_at, "
         "10 as rows_read, 0 as rows_malformed, "
         "0 as rows_not_emitted, 0 as rows_repeated, 0 as rows_repeated_kept, 10 as emitted, 8 as accepted, "
-        "0 as duplicates, 2 as rejected"
+        "0 as duplicates, 0 as copies, 0 as said_before, 2 as rejected"
     )
     for reasons in (["unit_missing"], ["unit_missing", "negative"]):
         shop.insert("rejected", file="f", reasons=reasons, raw="{}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -367,13 +368,13 @@ def test_two_mappings_of_one_file_do_not_take_each_others_rows_for_their_own(
 # --- the command line --------------------------------------------------------------------------------------------
 
 
-def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:
+def run(tmp_path: Path, *arguments: str, mapping: str = ORDERS) -> tuple[int, str]:
     """Exit code and what was printed, errors included, as `main` would end."""
     app = typer.Typer()
     logs.register(app)
     if not (tmp_path / "shop").exists():
         create(tmp_path / "shop", currency="EUR", time_zone="Europe/Berlin", money_digits=None)
-    (tmp_path / "orders.yml").write_text(ORDERS, encoding="utf-8")
+    (tmp_path / "orders.yml").write_text(mapping, encoding="utf-8")
     given = [*arguments, "--mapping", str(tmp_path / "orders.yml"), "--home", str(tmp_path / "shop")]
     result = CliRunner().invoke(app, given)
     if isinstance(result.exception, TrueliftError):
@@ -510,9 +511,70 @@ def test_a_newer_dump_of_the_same_log_adds_only_what_is_new(connection: Connecti
     assert (old.accepted, old.rejected, old.rows_repeated) == (3, 0, 1)
     newer = write_lines(tmp_path / "newer.csv", [HEADER, *first, order("b"), order("c")])
     new = load(connection, newer, unnamed)
-    assert dict(new.reasons) == {"repeats_another_file": 3}
-    assert (new.accepted, new.emitted) == (2, 5)
+    assert (new.accepted, new.duplicates, new.said_before, new.rejected, new.emitted) == (2, 3, 3, 0, 5)
     kept = connection.execute("select count(*), sum(value) from outcomes").fetchall()
     assert kept == [(5, 5 * connection.execute("select max(value) from outcomes").fetchall()[0][0])]
     named = load(connection, write_lines(tmp_path / "named.csv", [HEADER, order("a")]), ORDERS)
     assert (named.accepted, named.rejected) == (1, 0)  # a source that names its events says itself what is new
+    assert connection.execute("select sum(copies) from loads").fetchall() == [(0,)]  # SH-04 has nothing to say of it
+
+
+def test_a_dump_with_nothing_new_is_counted_and_said(tmp_path: Path) -> None:
+    rows = [order(str(n)) for n in range(3)]
+    write_lines(tmp_path / "old.csv", [HEADER, *rows])
+    write_lines(tmp_path / "again.csv", [HEADER, *reversed(rows)])
+    mapping = ORDERS.replace("event_id: {from: [id, emit_index]}\n", "")
+    assert run(tmp_path, "load", str(tmp_path / "old.csv"), mapping=mapping)[0] == 0
+    code, said = run(tmp_path, "load", str(tmp_path / "again.csv"), mapping=mapping)
+    assert code == 0
+    assert "duplicates of rows already there: 3, not counted twice" in said
+    assert "3 of them say what another file said" in said
+    assert "rejected: 0" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"TRUELIFT_CURRENCY": "USD"}, "loaded with currency EUR; .* now says currency USD"),
+        ({"TRUELIFT_MONEY_DIGITS": "3"}, "loaded with money_digits 2; .* now says money_digits 3"),
+        ({"TRUELIFT_TIME_ZONE": "UTC"}, "loaded with time_zone Europe/Berlin; .* set time_zone Europe/Berlin again"),
+        (
+            {"TRUELIFT_CURRENCY": "JPY"},
+            "loaded with currency EUR, money_digits 2; .* now says currency JPY, money_digits 0",
+        ),
+    ],
+)
+def test_under_another_setting_nothing_is_checked_or_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: dict[str, str], said: str
+) -> None:
+    first, second = (write_lines(tmp_path / f"{name}.csv", [HEADER, order(name)]) for name in ("a", "b"))
+    assert run(tmp_path, "load", str(first))[0] == 0
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    for word in ("check", "load"):
+        code, printed = run(tmp_path, word, str(second))
+        assert code == 2
+        assert re.search(said, printed)
+        assert "or move the warehouse away and load the logs again" in printed
+    monkeypatch.undo()
+    assert run(tmp_path, "load", str(second))[0] == 0
+
+
+def test_what_added_no_row_binds_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_lines(tmp_path / "a.csv", [HEADER, order("1")])
+    with monkeypatch.context() as patched:
+        patched.setenv("TRUELIFT_CURRENCY", "USD")  # the mapping says EUR
+        assert run(tmp_path, "load", str(path))[0] == 2
+    assert run(tmp_path, "load", str(path))[0] == 0
+
+
+def test_check_leaves_the_warehouse_as_it_is_and_does_not_wait_for_it(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.csv", [HEADER, order("1")])
+    assert run(tmp_path, "load", str(path))[0] == 0
+    file = tmp_path / "shop" / "warehouse.duckdb"
+    before = file.read_bytes()
+    assert run(tmp_path, "check", str(path))[0] == 0
+    assert file.read_bytes() == before
+    with open_connection(file):
+        code, said = run(tmp_path, "check", str(path))
+    assert (code, "The warehouse is in use: not compared" in said) == (0, True)
