@@ -126,7 +126,7 @@ def targeted(bundle: Bundle, plan: Plan, context: Context, now: datetime, known:
     """Targeting holds, and every prerequisite. `known`: what this context was drawn into elsewhere."""
     if plan.targeting is not None and not plan.targeting(context):
         return False
-    if plan.in_circle:
+    if plan.unmeetable:
         return False
     for key, variants in plan.prerequisites:
         if key not in known:

@@ -1,7 +1,8 @@
 """From `bundle.v1` to what an evaluation reads: definitions turned once into ranges, predicates and hashes.
 
-A malformed document is refused whole, with every problem, so that a service keeps the configuration it has. Only a
-circle of prerequisites is not refused, because it must not keep a kill elsewhere from arriving: on it they never hold.
+A malformed document is refused whole, with every problem, so that a service keeps the configuration it has. Only
+prerequisites that lead in a circle, or to an experiment that is gone, are not refused: they never hold, so that control
+is served, and a kill elsewhere arrives.
 """
 
 import json
@@ -72,7 +73,7 @@ class Plan:
     unit_type: str
     targeting: Predicate | None
     prerequisites: tuple[tuple[str, frozenset[str]], ...]
-    in_circle: bool  # its prerequisites lead back to itself
+    unmeetable: bool  # its prerequisites lead back to itself, or to an experiment that is not in the bundle
     layer_hash: Hash
     traffic_hash: Hash
     split_hash: Hash
@@ -122,9 +123,11 @@ def compile_bundle(document: Mapping[str, object]) -> Bundle:
         raise DefinitionError("bundle", problems)
     holdouts = {holdout.key: _holdout(holdout) for holdout in written.holdouts}
     layers = {layer.key: layer for layer in written.layers}
-    circles = _in_circles(written.experiments)
+    unmeetable = _unmeetable(written.experiments)
     plans = {
-        experiment.key: _plan(experiment, layers[experiment.layer.key], holdouts, in_circle=experiment.key in circles)
+        experiment.key: _plan(
+            experiment, layers[experiment.layer.key], holdouts, unmeetable=experiment.key in unmeetable
+        )
         for experiment in written.experiments
     }
     by_flag: dict[str, list[Plan]] = {}
@@ -166,7 +169,7 @@ def _holdout(written: HoldoutDocument) -> Holdout:
 
 
 def _plan(
-    written: ExperimentDocument, layer: LayerDocument, holdouts: Mapping[str, Holdout], *, in_circle: bool
+    written: ExperimentDocument, layer: LayerDocument, holdouts: Mapping[str, Holdout], *, unmeetable: bool
 ) -> Plan:
     arms = tuple(Arm(each.key, each.strategy, each.params, each.disabled) for each in written.variants)
     by_key = {arm.key: arm for arm in arms}
@@ -187,7 +190,7 @@ def _plan(
         unit_type=written.unit_type,
         targeting=targeting,
         prerequisites=tuple((each.experiment, frozenset(each.variants)) for each in written.prerequisites),
-        in_circle=in_circle,
+        unmeetable=unmeetable,
         layer_hash=_hash(layer.salt, "layer"),
         traffic_hash=_hash(written.salt, "traffic"),
         split_hash=_hash(written.salt, "switchback" if written.unit_type == "cluster_window" else "split"),
@@ -245,10 +248,11 @@ def _of_module(written: BundleDocument, module: str, holdouts: Mapping[str, Hold
     return tuple(holdouts[each.key] for each in written.holdouts if module in each.modules)
 
 
-def _in_circles(experiments: Iterable[ExperimentDocument]) -> frozenset[str]:
-    """The experiments whose prerequisites lead back to themselves."""
+def _unmeetable(experiments: Iterable[ExperimentDocument]) -> frozenset[str]:
+    """The experiments whose prerequisites lead back to themselves, or name one that is not there."""
     needs = {each.key: tuple(before.experiment for before in each.prerequisites) for each in experiments}
-    return frozenset(key for key in needs if key in _reached(needs, key))
+    gone = frozenset(key for key, names in needs.items() if any(name not in needs for name in names))
+    return gone | frozenset(key for key in needs if key in _reached(needs, key))
 
 
 def _reached(needs: Mapping[str, tuple[str, ...]], key: str) -> Iterator[str]:
@@ -258,7 +262,7 @@ def _reached(needs: Mapping[str, tuple[str, ...]], key: str) -> Iterator[str]:
         one = waiting.pop()
         if one not in seen:
             seen.add(one)
-            waiting.extend(needs[one])
+            waiting.extend(needs.get(one, ()))
             yield one
 
 

@@ -70,7 +70,7 @@ def _targeting(bundle: Bundle, plan: Plan, context: Mapping[str, object], now: d
         *(f"{key} in {' or '.join(sorted(arms))}" for key, arms in plan.prerequisites),
     ]
     said = f"{' and '.join(asked) or 'nothing asked'}: {'holds' if holds else 'does not hold'}"
-    return Step(6, "targeting", goes_on=holds, said=f"{said} (prerequisites in a circle)" if plan.in_circle else said)
+    return Step(6, "targeting", goes_on=holds, said=f"{said} (in a circle, or gone)" if plan.unmeetable else said)
 
 
 def _held(holdout: Holdout, context: Mapping[str, object], now: datetime) -> Step:

@@ -201,6 +201,12 @@ def test_6_prerequisites_in_a_circle_never_hold_and_harm_nobody_else() -> None:
     assert of_user(document).error is None
 
 
+def test_6_a_prerequisite_on_an_experiment_that_is_gone_never_holds() -> None:
+    document = bundle(experiment(prerequisites=[{"experiment": "gone", "variants": ["als"]}]))
+    found = of_user(document)
+    assert (found.assignment_reason, found.served_variant, found.error) == ("not_targeted", "control", None)
+
+
 def test_7_a_holdouts_members_meet_its_strategy() -> None:
     document = bundle(experiment(holdouts=["global"]), holdouts=[holdout()])
     member = user_where("holdout.global:holdout", 0, 500)

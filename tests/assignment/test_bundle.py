@@ -85,7 +85,6 @@ def step(day: int, bp: int) -> Document:
         ({"traffic": [step(2, 10), step(3, 9)]}, "ramp_decreasing"),
         ({"traffic": [step(2, 1), step(1, 9)]}, "schedule_order"),
         ({"traffic": [{"at": "2026-12-02T00:00:00", "bp": 1}]}, "naive_time"),
-        ({"prerequisites": [{"experiment": "hme", "variants": ["als"]}]}, "unknown_experiment"),
         ({"prerequisites": [{"experiment": "home", "variants": ["alz"]}]}, "unknown_variant"),
         ({"prerequisites": [{"experiment": "home", "variants": []}]}, "too_few"),
         ({"overrides": [{"unit_id": "a", "variant": "als"}, {"unit_id": "a", "variant": "control"}]}, "duplicate_key"),

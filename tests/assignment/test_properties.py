@@ -67,7 +67,7 @@ def parts(draw: st.DrawFn, key: str, share: Document, order: int) -> Document:
     cut = draw(st.integers(1, BUCKETS - 1))
     days = sorted(draw(st.sets(st.integers(1, 28), max_size=3)))
     bps = sorted(draw(st.lists(st.integers(0, BUCKETS), min_size=len(days), max_size=len(days))))
-    needs = draw(st.lists(st.sampled_from([*KEYS, "alone"]), max_size=2))
+    needs = draw(st.lists(st.sampled_from([*KEYS, "alone", "gone"]), max_size=2))
     return experiment(
         key=key,
         order=order,
