@@ -72,6 +72,7 @@ class Checked:
     path: Path
     problems: tuple[Problem, ...]
     summary: str
+    schedule: Schedule | None = None  # of a definition without a problem
 
 
 def load_experiment(path: Path, shop: Shop, around: Around | None = None) -> Experiment:
@@ -106,8 +107,10 @@ def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) ->
     for path in paths:
         experiment, problems = check_experiment(path, {**shipped_metrics(), **own}, known)
         problems = [p for p in problems if not (p.code == "unknown_metric" and p.value in mistaken)]
-        checked.append(Checked(path, tuple(problems), "" if experiment is None else summary(experiment)))
-        if experiment is not None:
+        if experiment is None:
+            checked.append(Checked(path, tuple(problems), ""))
+        else:
+            checked.append(Checked(path, tuple(problems), summary(experiment), experiment.schedule))
             before = known.neighbours.get(experiment.key)
             neighbour = Neighbour("draft" if before is None else before.state, experiment)
             known = replace(known, neighbours={**known.neighbours, experiment.key: neighbour})

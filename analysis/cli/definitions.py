@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from analysis.cli.context import Home, actor, hint
+from analysis.words.schedule import beside_midnight
 from experiments import lifecycle
 from experiments.shop import open_shop
 from experiments.store import Store
@@ -28,6 +29,9 @@ def validate(
     checked = check_all(shop, paths)
     for one in checked:
         typer.echo(_said(one))
+        beside = one.schedule and beside_midnight(one.schedule.start_at, one.schedule.end_at, shop.settings.zone)
+        if beside:
+            typer.echo(f"  warning: schedule: {beside}")
     if any(one.problems for one in checked):
         raise typer.Exit(2)
 

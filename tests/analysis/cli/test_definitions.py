@@ -64,6 +64,25 @@ def test_validate_prints_every_problem_of_every_file_and_exits_2(home: Shop) -> 
         assert words in result.output
 
 
+def test_validate_warns_of_a_schedule_beside_the_shops_midnight(tmp_path: Path) -> None:
+    home = create(tmp_path / "berlin", time_zone="Europe/Berlin")
+    whole = "{start_at: 2026-12-01T00:00:00+01:00, end_at: 2026-12-29T00:00:00+01:00}"
+    given = "{start_at: 2026-12-01T09:00:00Z, end_at: 2026-12-29T09:00:00Z}"
+    result = run("validate", written(home), "--home", home.home)
+    assert result.exit_code == 0
+    assert (
+        "  warning: schedule: start_at is 2026-12-01 10:00 and end_at is 2026-12-29 10:00 in Europe/Berlin, not a "
+        "midnight: only whole business days are read, 27 of them and not 28"
+    ) in result.output
+    assert "warning" not in run("validate", written(home, changed((given, whole))), "--home", home.home).output
+    late = whole.replace("29T00", "29T12")
+    result = run("validate", written(home, changed((given, late))), "--home", home.home)
+    assert (
+        "end_at is 2026-12-29 12:00 in Europe/Berlin, not a midnight: only whole business days are read, 28 of them\n"
+        in (result.output)
+    )
+
+
 def test_validate_changes_nothing(home: Shop) -> None:
     before = sorted(path.name for path in home.home.iterdir())
     run("validate", written(home), "--home", home.home)
