@@ -21,6 +21,7 @@ from analysis.health.findings import (
     whole,
     worst,
 )
+from analysis.health.pre_period import PrePeriod
 from analysis.health.sample_ratio import chi_square_p, evidence
 from analysis.health.thresholds import MIN_GROUP_UNITS, MIN_ROWS, MIN_SHARE_OFF, THRESHOLDS
 from analysis.inference.result import Undetermined
@@ -94,10 +95,18 @@ def sample_ratio(given: Evidence) -> Finding:
         state,
         words.sentence_case(f"{cause}."),
         figures=figures,
-        groups=(split.figures(arms) for split in offending),
+        groups=(split.figures(arms) for split in _distinct(offending)),
         since=_first_day(days, state) if offending[0] is overall else None,
         hold=SAMPLE_RATIO.holding(cause, said.SPLIT_FIX) if state == "fail" else None,
     )
+
+
+def _distinct(splits: Sequence[Split]) -> list[Split]:
+    """Without those that hold the very numbers of one before: a slice with one value repeats the whole."""
+    first: dict[tuple[int, ...], Split] = {}
+    for split in splits:
+        first.setdefault(split.units, split)
+    return list(first.values())
 
 
 def _split(group: str | None, units: Sequence[int], weights: Sequence[Fraction], past: float = 0.0) -> Split:
@@ -127,7 +136,7 @@ def _groups(given: Evidence) -> Mapping[str, tuple[int, ...]]:
     for row in given.of("sample_ratio") or ():
         if text(row, "dimension") == "overall" or text(row, "arm") not in given.arms:
             continue
-        name = f"{text(row, 'dimension')} = {text(row, 'value')}"
+        name = said.group(text(row, "dimension"), [text(row, "value")])
         units = list(groups.get(name, (0,) * len(given.arms)))
         units[given.arms.index(text(row, "arm"))] = whole(row, "units")
         groups[name] = tuple(units)
@@ -138,7 +147,7 @@ def _context_groups(given: Evidence) -> Iterator[tuple[str, tuple[int, ...]]]:
     for key, arms in given.counts.cells.items():
         if key.kind == "context" and key.slice and key.window_days is None:
             units = tuple(arms[arm].n if arm in arms else 0 for arm in given.arms)
-            yield f"{key.slice} = {' × '.join(key.values)}", units
+            yield said.group(key.slice, key.values), units
 
 
 def _cause(split: Split, arms: Sequence[str], weights: Sequence[Fraction]) -> str:
@@ -225,13 +234,16 @@ def pre_period(given: Evidence) -> Finding:
     figures: dict[str, Figure] = {"p": found.p, "e": found.e, "covariates": len(found.covariates)}
     if state == "pass":
         return PRE_PERIOD.finding(state, said.alike_before(len(found.covariates)), figures=figures)
-    groups: list[dict[str, Figure]] = [
-        {"arm": arm, **{given.covariate_names.get(key, key): gap for key, gap in gaps.items()}}
-        for arm, gaps in found.differences.items()
-    ]
     hold = PRE_PERIOD.holding(said.UNLIKE_BEFORE, said.UNLIKE_BEFORE_FIX) if state == "fail" else None
     sentence = words.sentence_case(f"{said.UNLIKE_BEFORE}.")
-    return PRE_PERIOD.finding(state, sentence, figures=figures, groups=groups, hold=hold)
+    return PRE_PERIOD.finding(state, sentence, figures=figures, groups=_measures(given, found), hold=hold)
+
+
+def _measures(given: Evidence, found: PrePeriod) -> list[dict[str, Figure]]:
+    """What differed, most first, by name: how much is a metric's number, and a withheld readout shows none."""
+    gaps = {key: max(abs(arm.get(key, 0.0)) for arm in found.differences.values()) for key in found.covariates}
+    ordered = sorted(found.covariates, key=lambda key: -gaps[key])
+    return [{"measure": said.measure(given.covariate_names.get(key, key))} for key in ordered]
 
 
 def registered(given: Evidence) -> Finding:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from analysis import words
+from analysis.words import notes
 
 SMALLEST_SHARE, MOST_ODDS = 0.0001, 1_000_000  # printed as they are; what lies beyond is only said to
 HEADINGS = {"e": "Odds against the plan", "p": "Chance of it under the plan"}
@@ -62,9 +63,13 @@ def split_off(seen: Sequence[tuple[str, float, float]], group: str | None) -> st
     parts = [
         f"{arm} has {share(found)} of the units where {share(planned)} were planned" for arm, found, planned in seen
     ]
-    named = "" if group is None else group.replace(words.NONE, words.inside(words.pretty(words.NONE)))
-    where = f"in {named} " if named else ""
+    where = "" if group is None else f"in the group {words.inside(group)}, "
     return f"{where}{words.listed(parts)}"
+
+
+def group(dimension: str, values: Sequence[str]) -> str:
+    """A group of units as readers know it: `Browser: Safari`."""
+    return f"{notes.slice_label(dimension)}: {' × '.join(words.pretty(value) for value in values)}"
 
 
 SPLIT_FIX = "find the exposures that one arm loses, and repair or restart the run"
@@ -171,6 +176,11 @@ def returns_linked(count: int, unlinked: int) -> str:
 def alike_before(covariates: int) -> str:
     """Pre-period A/A without a difference."""
     return f"Before their first exposure the arms were alike in {covariates} measure{'' if covariates == 1 else 's'}."
+
+
+def measure(name: str) -> str:
+    """What was compared before the exposure: `pre:aov/denominator` is aov, denominator; `seen_before` seen before."""
+    return notes.spoken(name.removeprefix("pre:").replace("/", ", "))
 
 
 UNLIKE_BEFORE = "the arms already differed before their first exposure"

@@ -330,7 +330,7 @@ def _checks(case: Case) -> tuple[Check, ...]:
             id="SH-01", label="Sample ratio", state="fail" if failed else "pass", blocking=True,
             sentence="The split is not the one planned." if failed else "The split is the one planned.",
             figures={"e": 48_211.0 if failed else 0.041, "share_control": 0.509 if failed else 0.5},
-            groups=({"group": "browser = safari", "units": 21_033, "e": 48_211.0},) if failed else (),
+            groups=({"group": "Browser: Safari", "units": 21_033, "e": 48_211.0},) if failed else (),
             sql="sql/checks/sample_ratio.sql", since="2026-12-04" if failed else None, owner="data team",
         ),
         Check(

@@ -221,7 +221,7 @@ def _figure(name: str, value: Figure) -> str:
             return words.whole(value)
         case float():
             return words.amount(value, unit="count")
-    return value.replace(words.NONE, words.inside(words.pretty(words.NONE)))
+    return value
 
 
 def reasons(verdict: Verdict) -> tuple[str, ...]:

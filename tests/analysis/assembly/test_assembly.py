@@ -469,6 +469,9 @@ def test_covariates_that_differ_before_block() -> None:
     readout = made(Truth(units=6000), counts=replace(base, cells=rich, daily={}))
     assert readout.verdict.code == "WITHHELD"
     assert readout.verdict.because[0].check == "SH-15"
+    (check,) = [check for check in readout.checks if check.id == "SH-15"]
+    assert {"measure": "revenue per unit"} in check.groups
+    assert not [value for group in check.groups for value in group.values() if not isinstance(value, str)]
 
 
 def _richer(m: Moments) -> Moments:

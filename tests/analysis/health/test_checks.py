@@ -90,8 +90,27 @@ def test_a_loss_in_safari_alone_is_found_where_the_whole_looks_fine() -> None:
     health = evaluate(_evidence({"control": 46_040, "new": 45_400}, sample_ratio=rows))
     check = _check(health, "SH-01")
     assert check.state == "fail"
-    assert [group["group"] for group in check.groups] == ["browser = safari"]
+    assert [group["group"] for group in check.groups] == ["Browser: Safari"]
     assert check.figures["groups"] == 2  # the browser of 60 units is not tested
+
+
+def test_a_slice_of_one_value_does_not_repeat_the_whole() -> None:
+    given = _evidence({"control": 2_000, "new": 1_500})
+    both = {"control": Moments(2_000), "new": Moments(1_500)}
+    cells = {
+        CellKey("context", "first_module", ("homepage",), None): both,
+        CellKey("context", "first_module_page_category", ("homepage", "(none)"), None): both,
+        CellKey("context", "device", ("tv",), None): {"control": Moments(1_200), "new": Moments(800)},
+    }
+    check = _check(evaluate(replace(given, counts=replace(given.counts, cells=cells))), "SH-01")
+    assert [group["group"] for group in check.groups] == ["all units", "Device: Tv"]
+    alone = {"control": Moments(200), "new": Moments(20)}
+    cells = {CellKey("context", "first_module_page_category", ("homepage", "(none)"), None): alone}
+    calm = _evidence({"control": 20_000, "new": 20_000})
+    check = _check(evaluate(replace(calm, counts=replace(calm.counts, cells=cells))), "SH-01")
+    assert check.sentence.startswith(
+        "In the group module × page category of the first exposure: Homepage × None given, control has 90.9% of the "
+    )
 
 
 def test_a_context_slice_is_a_group_too_but_parts_and_windows_are_not() -> None:
@@ -103,7 +122,7 @@ def test_a_context_slice_is_a_group_too_but_parts_and_windows_are_not() -> None:
         CellKey("decomposition", "module", ("cart",), None): uneven,
     }
     check = _check(evaluate(replace(given, counts=replace(given.counts, cells=cells))), "SH-01")
-    assert [group["group"] for group in check.groups] == ["device = tv"]
+    assert [group["group"] for group in check.groups] == ["Device: Tv"]
     assert check.figures["groups"] == 1
 
 
@@ -290,6 +309,15 @@ def test_arms_that_differed_before_block(p: float, state: str) -> None:
     health = evaluate(replace(_evidence(), pre_period=replace(ALIKE, p=p, e=1 / p)))
     assert _check(health, "SH-15").state == state
     assert (state == "fail") == (health.holds != ())
+
+
+def test_what_differed_before_is_named_without_a_number() -> None:
+    gaps = {"control": {"x_1": 0.01, "x_2": -0.2}, "new": {"x_1": -0.01, "x_2": 0.2}}
+    differ = replace(ALIKE, p=0.0002, e=5000.0, covariates=("x_1", "x_2"), differences=gaps)
+    names = {"x_1": "pre:aov/denominator", "x_2": "pre:revenue_per_unit"}
+    check = _check(evaluate(replace(_evidence(), pre_period=differ, covariate_names=names)), "SH-15")
+    assert check.groups == ({"measure": "revenue per unit"}, {"measure": "aov, denominator"})
+    assert set(check.figures) == {"p", "e", "covariates"}
 
 
 def test_no_covariates_is_unknown_with_its_reason() -> None:

@@ -119,7 +119,7 @@ def test_withheld_page_has_cause_owner_fix_checks_and_counts_but_no_chart_or_met
     assert "Results withheld: the split is not the one planned" in banner(client)
     assert "The data team must find the lost exposures." in banner(client)
     assert "Sample ratio. The split is not the one planned. Blocks the results. SH-01, data team" in text
-    assert "browser = safari" in text
+    assert "Browser: Safari" in text
     assert "control (popularity) 60,000 users and als_v2 (als) 60,037 users" in text
     assert charts(client) == []
     assert len(client.metric) == 0
@@ -129,12 +129,12 @@ def test_withheld_page_has_cause_owner_fix_checks_and_counts_but_no_chart_or_met
 
 def test_a_split_that_is_off_is_told_in_odds_and_without_the_figure_that_did_not_judge(open_page: OpenPage) -> None:
     reading = example("WITHHELD")
-    group = {"group": "browser = (none)", "e": 1.7e280, "p": 1e-300, "units control": 900, "units als_v2": 100}
+    group = {"group": "Browser: None given", "e": 1.7e280, "p": 1e-300, "units control": 900, "units als_v2": 100}
     split = next(check for check in reading.checks if check.id == "SH-01")
     checks = (split.model_copy(update={"figures": {"judged_by": "e"}, "groups": (group,)}),)
     text = said(open_page("readout", [reading.model_copy(update={"checks": checks})]))
     assert "Group Units als v2 Units control Odds against the plan" in text
-    assert "browser = none given 100 900 > 1,000,000 to 1" in text
+    assert "Browser: None given 100 900 > 1,000,000 to 1" in text
 
 
 @pytest.mark.parametrize("page", ["readout", "where"])
