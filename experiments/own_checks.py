@@ -6,7 +6,7 @@ the shop's layers and holdouts, and with the other experiments. Each part is loo
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from experiments import ranges
 from experiments.errors import Problem, nearest
@@ -141,10 +141,11 @@ def _layer(document: Document, around: Around) -> Iterator[Problem]:
             step = f"write layer {owner.key}, or make one layer that has all of the modules"
             yield document.problem("module_not_in_layer", at, module, message, next_step=step)
     if use is not None:
-        yield from _overlap(document, use, around)
+        yield from overlaps(document, use, around)
 
 
-def _overlap(document: Document, use: LayerUse, around: Around) -> Iterator[Problem]:
+def overlaps(document: Document, use: LayerUse, around: Around) -> Iterator[Problem]:
+    """Every other experiment that has a bucket of `use`; the document names whose it is to be."""
     own = value_at(document.value, ("key",))
     owned = {
         key: neighbour
@@ -341,4 +342,4 @@ def _flags(document: Document) -> list[tuple[Path_, Json]]:
 
 
 def _utc(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -5,7 +5,7 @@ Shapes only; whether a module, a layer or a bucket is free is `own_checks`'s.
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AwareDatetime, Discriminator, Field, JsonValue, StringConstraints, Tag, model_validator
 
 from experiments import ranges
 from experiments.base import Key, Value
@@ -19,7 +19,7 @@ UnitId = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\
 Edge = Annotated[int, Field(ge=0, le=ranges.BUCKETS)]
 BucketRange = tuple[Edge, Edge]
 BucketRanges = Annotated[tuple[BucketRange, ...], Field(min_length=1)]
-Scalars = dict[str, bool | int | float | str]
+Params = dict[str, JsonValue]
 Operator = Literal["EQ", "NE", "ONE_OF", "NOT_ONE_OF", "GT", "GTE", "LT", "LTE", "MATCHES", "CONTAINS", "IS_NULL"]
 Check = Literal["srm", "guardrails"]
 

@@ -35,11 +35,11 @@ from experiments.placement import (
     FlagKey,
     LayerUse,
     Override,
+    Params,
     Prerequisite,
     RampStep,
     RangesStep,
     Salt,
-    Scalars,
     Targeting,
     Traffic,
     TrafficStep,
@@ -438,7 +438,7 @@ class AssignedVariant(Variant):
 
     weight: Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]{1,4})?|equal)$")]
     strategy: str
-    params: Scalars = {}
+    params: Params = {}
 
 
 def _flags(value: object) -> object:

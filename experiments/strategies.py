@@ -1,4 +1,7 @@
-"""The strategies an arm or a slot may name, and the parameters each takes. A closed list: no other is served."""
+"""The strategies an arm or a slot may name, and the parameters each takes. A closed list: no other is served.
+
+Every strategy also takes `value`: what a feature-flag client is answered while the arm is served, of any type.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ class Param:
     choices: tuple[str, ...] = ()
 
 
+FLAG_VALUE = "value"
 _DAYS, _COUNT = Param(float, 0.01, 3650), Param(int, 1, 10_000)
 _WINDOW = {"window_days": Param(int, 1, 3650)}
 _FACTORS = {
@@ -51,9 +55,11 @@ def strategy_fault(name: str) -> tuple[str, tuple[str, ...], str] | None:
 def param_fault(strategy: str, name: str, value: object) -> tuple[str, tuple[str, ...], str] | None:
     """What is wrong with one parameter of a known strategy, in the same form. None when it is right."""
     known = STRATEGIES[strategy]
+    if name == FLAG_VALUE:
+        return None if value is not None else ("value is null", (), "write what the flag is answered, or leave it out")
     if name not in known:
-        step = f"remove it; {strategy} takes {', '.join(known) or 'none'}"
-        return f"{strategy} has no parameter {name}", nearest(name, known), step
+        step = f"remove it; {strategy} takes {', '.join((*known, FLAG_VALUE))}"
+        return f"{strategy} has no parameter {name}", nearest(name, (*known, FLAG_VALUE)), step
     param = known[name]
     whole = isinstance(value, int) and not isinstance(value, bool)
     right = {
