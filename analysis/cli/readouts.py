@@ -3,12 +3,15 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 
 from analysis import words
+from analysis.calendar import business_day
 from analysis.cli.context import Home, Wait, as_typed, hint
+from analysis.readout import Readout
 from experiments.errors import TrueliftError, UsageError
 from experiments.shop import open_shop
 from experiments.store import Store
@@ -90,6 +93,10 @@ def readout(
     shop = open_shop(home)
     with Store.open(shop.store_url) as store:
         found = published(store, key, snapshot_id=snapshot, phase=phase)
+        newest = found if snapshot is None else published(store, key, phase=found.phase)
+    if newest.snapshot_id != found.snapshot_id:
+        files = as_json or as_csv or html is not None
+        _console(stderr=files).print(as_typed(_superseded(found, newest)), style="yellow")
     if as_json:
         typer.echo(found.to_json())
     elif as_csv:
@@ -107,6 +114,16 @@ def readout(
         console = _console()
         console.width = console.width if console.is_terminal else max(console.width, PIPED_WIDTH)
         console.print(for_a_person(found))
+
+
+def _superseded(found: Readout, newest: Readout) -> str:
+    """A reading that is not its phase's newest says so, and what the newest one says."""
+    name = words.verdict_name(newest.verdict.code, newest.verdict.sentence).upper()
+    day = words.day(business_day(datetime.fromisoformat(newest.as_of), ZoneInfo(newest.time_zone)))
+    return (
+        f"Snapshot {found.snapshot_id} is superseded. The newest reading, {newest.snapshot_id} as of {day}, "
+        f"says {name}: {newest.verdict.sentence} `truelift readout {newest.experiment.key} --phase {newest.phase}` prints it."
+    )
 
 
 def _console(*, stderr: bool = False) -> Console:

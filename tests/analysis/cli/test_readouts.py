@@ -78,6 +78,17 @@ def test_a_snapshot_is_named_by_its_id(home: Path) -> None:
     assert json.loads(_run(home, "readout", "home_als_v2", "--snapshot", wanted, "--json"))["snapshot_id"] == wanted
 
 
+def test_a_superseded_snapshot_says_so_and_what_the_newest_says(tmp_path: Path) -> None:
+    old = example("SHIP", snapshot_id="0" * 16, as_of="2026-11-01T00:00:00Z")
+    new = example("HOLD", experiment=old.experiment)
+    home = shop(tmp_path / "shop", [old, new])
+    said = " ".join(_run(home, "readout", "home_als_v2", "--snapshot", old.snapshot_id).split())
+    assert said.startswith(f"Snapshot {old.snapshot_id} is superseded. The newest reading, {new.snapshot_id} as of")
+    assert f"says HOLD: {new.verdict.sentence}" in said
+    assert Readout.from_json(_run(home, "readout", "home_als_v2", "--snapshot", old.snapshot_id, "--json")) == old
+    assert "superseded" not in _run(home, "readout", "home_als_v2", "--snapshot", new.snapshot_id)
+
+
 def test_one_form_at_a_time(home: Path) -> None:
     with pytest.raises(UsageError, match="--json, --csv and --html exclude each other"):
         _run(home, "readout", "home_als_v2", "--json", "--csv")
