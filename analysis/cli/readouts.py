@@ -122,7 +122,8 @@ def _superseded(found: Readout, newest: Readout) -> str:
     day = words.day(business_day(datetime.fromisoformat(newest.as_of), ZoneInfo(newest.time_zone)))
     return (
         f"Snapshot {found.snapshot_id} is superseded. The newest reading, {newest.snapshot_id} as of {day}, "
-        f"says {name}: {newest.verdict.sentence} `truelift readout {newest.experiment.key} --phase {newest.phase}` prints it."
+        f"says {name}: {newest.verdict.sentence} "
+        f"`truelift readout {newest.experiment.key} --phase {newest.phase}` prints it."
     )
 
 
