@@ -252,18 +252,20 @@ def head(store: Store, asked: Asked) -> Verdict:
     reading, verdict = asked.reading, result.verdict_of(asked.reading, asked.arm)
     shown = result.header(reading, asked.published)
     st.title(literal(shown.title), anchor=False)
-    notices(store, reading, asked.published)
+    notices(store, reading)
     banner(verdict)
     facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown.facts)
     st.html(f'<dl class="facts">{facts}</dl>')
     return verdict
 
 
-def notices(store: Store, reading: Readout, published: datetime) -> None:
+def notices(store: Store, reading: Readout) -> None:
     """What a reader has to know about the reading itself: that it is old, or not the newest."""
     latest = store.latest(reading.experiment.key, reading.phase)
     if latest is not None and latest.snapshot_id != reading.snapshot_id:
-        st.info(say.older_reading(published))
+        told = escape(say.superseded(reading, decode(latest)))
+        address = urlencode({"experiment": reading.experiment.key, "phase": str(reading.phase)})
+        st.html(f'<p class="stale" role="status">{told} <a href="?{address}">{say.OPEN_NEWEST}</a></p>')
         return
     age = shared.stale_days(reading, now())
     if age is not None:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from analysis import words
+from analysis.readout import Readout
 
 ROLES = {"success": "To be improved", "guardrail": "Guardrail", "secondary": "Also watched", "descriptive": "Described"}
 GROUPS = {**ROLES, "guardrail": "Guardrails", "descriptive": "Described only"}  # headings over several
+OPEN_NEWEST = "Open the newest reading"
 NO_CELL = "No cell of this slice is better or worse beyond doubt. Show all cells to see the ranges."
 WITHHELD_PAGE = "No metric is shown, exported or sent while this check fails."
 NOT_MEASURED = "not measured yet"
@@ -97,9 +99,16 @@ def no_snapshot(snapshot_id: str) -> str:
     return f"The reading {snapshot_id} is not kept here any more. Shown instead: the newest one."
 
 
-def older_reading(published: datetime) -> str:
-    """The address names a snapshot that is not the newest."""
-    return f"You are looking at an earlier reading, published on {words.day(published.date())}. It does not change."
+def superseded(found: Readout, newest: Readout) -> str:
+    """A reading that is not its phase's newest: since when, and what the newest one says."""
+    since = f" on {_day_of(newest.published_at)}" if newest.published_at else ""
+    verdict = words.verdict_name(newest.verdict.code, newest.verdict.sentence)
+    published = f", published on {_day_of(found.published_at)}" if found.published_at else ""
+    return f"This is an earlier reading{published}. It was superseded{since}: the newest reading says {verdict}."
+
+
+def _day_of(instant: str) -> str:
+    return words.day(datetime.fromisoformat(instant).date())
 
 
 def health(blocking: Sequence[str], warned: int, unknown: int, judged: int) -> str:

@@ -218,7 +218,7 @@ def test_experiment_without_a_reading_says_what_to_run(open_page: OpenPage) -> N
 
 
 def test_shared_link_shows_its_snapshot_after_a_newer_one_came(open_page: OpenPage, tmp_path: Path) -> None:
-    first = example("CANT_TELL", as_of="2026-12-15T00:00:00Z")
+    first = example("CANT_TELL", as_of="2026-12-15T00:00:00Z", published_at="2026-12-15T06:00:00Z")
     client = open_page("readout", [first])
     link = next(code.value for code in client.code if "snapshot=" in code.value)
     assert link.endswith(f"/readout?experiment=home_freshness&phase=1&snapshot={first.snapshot_id}&arm=als_v2")
@@ -226,8 +226,13 @@ def test_shared_link_shows_its_snapshot_after_a_newer_one_came(open_page: OpenPa
         update={
             "snapshot_id": "b" * 16,
             "as_of": "2026-12-16T00:00:00Z",
-            "verdict": first.verdict.model_copy(update={"sentence": "Newer."}),
+            "published_at": "2026-12-16T06:00:00Z",
+            "verdict": first.verdict.model_copy(update={"code": "WITHHELD", "sentence": "Newer."}),
             "verdicts": (),
+            "metrics": None,
+            "slices": None,
+            "series": None,
+            "questions": None,
         }
     )
     with Store.open(f"sqlite:///{tmp_path / 'shop' / 'registry.sqlite'}") as store:
@@ -237,7 +242,10 @@ def test_shared_link_shows_its_snapshot_after_a_newer_one_came(open_page: OpenPa
     client.query_params["snapshot"] = first.snapshot_id
     client.run()
     assert first.verdict.sentence in unescape(banner(client))
-    assert "an earlier reading, published on 15 December 2026" in client.info[0].value
+    text = said(client)
+    assert "This is an earlier reading, published on 15 December 2026." in text
+    assert "It was superseded on 16 December 2026: the newest reading says Withheld." in text
+    assert any('href="?experiment=home_freshness&phase=1"' in unescape(str(each.value)) for each in client.html)
 
 
 def test_link_to_a_snapshot_that_is_gone_says_so_and_shows_the_newest(open_page: OpenPage) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from analysis import words
 from analysis.words import pages as say
+from tests.helpers.readouts import example
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,14 @@ def test_noise_is_how_far_from_zero_the_range_reaches() -> None:
     assert say.noise(-100, -1000, 800, unit="money", currency="EUR") == "~ ±€1,000"
     assert say.noise(0.001, -0.041, 0.043, unit="lift", currency="EUR") == "~ ±4.3%"
     assert say.noise(300, -600, 1234, unit="money", currency="EUR") == "~ ±€1,230"  # as its range prints it
+
+
+def test_an_earlier_reading_says_what_the_newest_one_says() -> None:
+    newest = example("WITHHELD", published_at="2026-12-16T04:00:00Z")
+    assert say.superseded(example("SHIP"), newest) == (
+        "This is an earlier reading, published on 15 December 2026. It was superseded on 16 December 2026: the newest "
+        "reading says Withheld."
+    )
 
 
 def test_unknown_experiment_names_the_nearest_if_any() -> None:
