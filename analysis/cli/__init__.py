@@ -31,6 +31,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "load": "Load log files, each whole or not at all; rejected rows are kept with every reason.",
         "schema": "Print the JSON Schema of a contract row, for whoever writes the logs.",
     },
+    "audit": {
+        "audit": "Recompute every exposure from salt, ranges and traffic; exit 1 when the log and the definition disagree.",
+    },
     "readouts": {
         "refresh": (
             "Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new."

@@ -1,0 +1,82 @@
+"""The hash audit of a registered experiment: every phase the store knows against every exposure of the warehouse."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import duckdb
+
+from analysis.warehouse.audit import AuditReport, audit_exposures
+from experiments.bundle import bundle_document
+from experiments.errors import UsageError
+from experiments.shop import Shop
+from experiments.spec import Assigned
+from experiments.store import Store
+
+
+def assigned_elsewhere(store: Store, key: str) -> str | None:
+    """The system that assigned the experiment, when it is not truelift: there is nothing to recompute then.
+
+    NotFoundError for an unknown key.
+    """
+    experiment = store.definition(key).experiment
+    return None if isinstance(experiment, Assigned) else experiment.assigned_by
+
+
+def audit_experiment(
+    connection: duckdb.DuckDBPyConnection, store: Store, shop: Shop, key: str, *, limit: int = 20
+) -> AuditReport:
+    """Recompute the exposures of every phase. UsageError when another system assigned it."""
+    elsewhere = assigned_elsewhere(store, key)
+    if elsewhere is not None:
+        raise UsageError(f"{key}: assigned by {elsewhere}; only what truelift assigns can be recomputed")
+    return audit_exposures(connection, phase_documents(store, shop, key), key, limit=limit)
+
+
+def phase_documents(store: Store, shop: Shop, key: str) -> Iterator[Mapping[str, object]]:
+    """The bundle as it stands, then one for each earlier phase with what that froze; a layer that is gone has none."""
+    current = bundle_document(store, shop)
+    yield current
+    experiments, layers = current["experiments"], current["layers"]
+    assert isinstance(experiments, list)
+    assert isinstance(layers, list)
+    now = next((entry for entry in experiments if entry["key"] == key), None)
+    known = {layer["key"] for layer in layers}
+    if now is None:
+        return
+    for number in range(1, now["phase"]):
+        entry = {**now, **_frozen(store, key, number)}
+        if entry["layer"]["key"] in known:
+            yield {**current, "experiments": [entry]}
+
+
+def _frozen(store: Store, key: str, number: int) -> dict[str, object]:
+    """What a phase said of its own, as bundle.v1 has it, without what the audit does not read."""
+    phase, live = store.phase(key, number), store.live(key, number)
+    experiment = phase.experiment
+    if not isinstance(experiment, Assigned):
+        raise UsageError(f"{key} phase {number}: assigned by {experiment.assigned_by}")
+    ranges = live.layer[-1].ranges if live.layer else experiment.layer.ranges
+    arms = zip(experiment.variants, experiment.splits, strict=True)
+    return {
+        "phase": number,
+        "started_at": _utc(phase.started_at),
+        "layer": {"key": experiment.layer.key, "ranges": [list(one) for one in ranges]},
+        "holdouts": list(experiment.holdouts),
+        "unit_type": experiment.unit_type,
+        "salt": experiment.salt,
+        "hash_version": experiment.hash_version,
+        "variants": [
+            {
+                "key": arm.key, "is_control": arm.is_control, "strategy": arm.strategy, "params": {},
+                "start": start, "end": end, "disabled": arm.key in live.disabled,
+            }
+            for arm, (start, end) in arms
+        ],
+        "traffic": [{"at": _utc(step.at), "bp": step.bp} for step in live.traffic],
+        "prerequisites": [],
+        "overrides": [],
+    }  # fmt: skip
+
+
+def _utc(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
