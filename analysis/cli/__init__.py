@@ -32,7 +32,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "schema": "Print the JSON Schema of a contract row, for whoever writes the logs.",
     },
     "audit": {
-        "audit": "Recompute every exposure from salt, ranges and traffic; exit 1 when the log and the definition disagree.",
+        "audit": "Recompute every exposure from salt, ranges and traffic; exit 1 when log and definition disagree.",
     },
     "readouts": {
         "refresh": (

@@ -25,7 +25,7 @@ def audit(
     wait: Wait = 0.0,
     home: Home = None,
 ) -> None:
-    """Recompute every exposure from salt, ranges and traffic; exit 1 when the log and the definition disagree."""
+    """Recompute every exposure from salt, ranges and traffic; exit 1 when log and definition disagree."""
     from analysis.hash_audit import assigned_elsewhere, audit_experiment
     from analysis.warehouse.connection import open_connection
 
