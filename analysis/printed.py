@@ -1,10 +1,17 @@
-"""A metric's row in words: the terminal, the HTML file and the app print the same ones."""
+"""Reasons and rows in words: the terminal, the HTML file and the app print the same ones."""
 
 from analysis import words
 from analysis.drawing import LOOKS
-from analysis.readout import ArmValue, Comparison, Estimate, Interval, MetricReadout
+from analysis.readout import ArmValue, Comparison, Estimate, Interval, MetricReadout, Verdict
 
 NOT_DETERMINED = "not determined"
+
+
+def reasons(verdict: Verdict) -> tuple[str, ...]:
+    """Why this verdict, a sentence each, without what its own sentence already says."""
+    said = verdict.sentence.lower()
+    given = dict.fromkeys(because.words.rstrip(".") for because in verdict.because)
+    return tuple(f"{words.sentence_case(reason)}." for reason in given if reason.lower() not in said)
 
 
 def mean(metric: MetricReadout, value: ArmValue, currency: str) -> str:

@@ -78,7 +78,7 @@ def _verdict(readout: Readout) -> list[str]:
     by_sentence = {v.sentence: v for v in (*(v.verdict for v in readout.verdicts), readout.verdict)}
     return [
         f'<div class="verdict {escape(v.code)}"><strong>{escape(v.sentence)}</strong>'
-        + "".join(f"<br><span class='small'>{escape(words.sentence_case(b.words))}.</span>" for b in v.because)
+        + "".join(f"<br><span class='small'>{escape(reason)}</span>" for reason in printed.reasons(v))
         + "</div>"
         for v in (by_sentence[sentence] for sentence in sentences)
     ]

@@ -41,8 +41,8 @@ def _head(readout: Readout) -> Iterator[RenderableType]:
         title_align="left",
         border_style=COLOURS.get(verdict.code, "blue"),
     )
-    for because in verdict.because:
-        yield Text(f"  · {words.sentence_case(because.words)}.")
+    for reason in printed.reasons(verdict):
+        yield Text(f"  · {reason}")
     for each in readout.verdicts:
         if each.verdict.sentence != verdict.sentence:
             yield Text(f"  {each.arm}: {each.verdict.sentence}")

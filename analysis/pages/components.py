@@ -17,7 +17,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
-from analysis import hints, words
+from analysis import hints, printed, words
 from analysis.pages.style import CSS
 from analysis.pages.views import listing, places, result, shared
 from analysis.readout import Readout, SliceReadout, Verdict
@@ -428,8 +428,11 @@ def _overview_row(row: listing.OverviewRow) -> str:
 
 
 def reasons(verdict: Verdict) -> None:
-    """Why this verdict, and when the next reading is."""
-    lines = [*result.reasons(verdict), *([say.next_reading(verdict.next_reading)] if verdict.next_reading else [])]
+    """Why this verdict, and when the next reading is; nothing where its sentence says it all."""
+    lines = [*printed.reasons(verdict), *([say.next_reading(verdict.next_reading)] if verdict.next_reading else [])]
+    if not lines:
+        return
+    st.subheader("Why this verdict", anchor=False)
     st.html("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
 
 

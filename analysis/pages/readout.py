@@ -27,7 +27,6 @@ if not reading.withheld:
             components.chart(charts.band(reading, metric, arm))
         st.caption(say.BAND_KEY if bands else say.NO_BAND)
 
-st.subheader("Why this verdict", anchor=False)
 components.reasons(verdict)
 components.checks(reading)
 components.fine_print(reading, arm)

@@ -12,6 +12,13 @@ def row(name: str, key: str) -> tuple[MetricReadout, Comparison]:
     return metric, metric.comparisons[0]
 
 
+def test_a_reason_is_not_said_twice() -> None:
+    withheld = example("WITHHELD").verdict
+    assert withheld.because[0].words in withheld.sentence
+    assert printed.reasons(withheld) == ()
+    assert printed.reasons(example("TOO_EARLY").verdict) == ("3 of 7 full days.",)
+
+
 def test_a_change_has_its_range_or_its_reason() -> None:
     assert printed.change(Interval(est=0.02, lo=-0.01, hi=0.05), "lift", "EUR") == "+2.0% (−1.0% to +5.0%)"
     assert printed.change(Interval(est=0.02, lo=-0.01, hi=0.05), "points", "EUR").endswith("to +5.0 points)")

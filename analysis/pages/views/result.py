@@ -224,11 +224,6 @@ def _figure(name: str, value: Figure) -> str:
     return value
 
 
-def reasons(verdict: Verdict) -> tuple[str, ...]:
-    """Why this verdict, one sentence each."""
-    return tuple(f"{words.sentence_case(because.words).rstrip('.')}." for because in verdict.because)
-
-
 def verdict_of(reading: Readout, arm: str) -> Verdict:
     """The arm's own verdict; the experiment's where it has none of its own."""
     return next((each.verdict for each in reading.verdicts if each.arm == arm), reading.verdict)

@@ -117,6 +117,8 @@ def test_withheld_page_has_cause_owner_fix_checks_and_counts_but_no_chart_or_met
     client = open_page("readout", [reading])
     text = said(client)
     assert "Results withheld: the split is not the one planned" in banner(client)
+    assert "Why this verdict" not in text
+    assert text.lower().count("the split is not the one planned") == 2  # in the banner and with the check that found it
     assert "The data team must find the lost exposures." in banner(client)
     assert "Sample ratio. The split is not the one planned. Blocks the results. SH-01, data team" in text
     assert "Browser: Safari" in text
