@@ -1,7 +1,8 @@
 """Documents run: commands through the command line, YAML through the validators, generated lists compared.
 
-A fenced block is `sh` (every line a `./run` command), `yaml` (its first line is `# file`, which it becomes) or `csv`
-(its first line is `# file`, which must begin with the same header). Anything else fails, so that nothing goes unread.
+A fenced block is `sh` (every line a `./run` command), `python` (which is run), `yaml` (its first line is `# file`,
+which it becomes) or `csv` (its first line is `# file`, which must begin with the same header). Anything else fails, so
+that nothing goes unread.
 """
 
 import csv
@@ -156,6 +157,8 @@ def test_snippets_run(
                 for line in filter(None, map(str.strip, block.text.splitlines())):
                     code = run(line, monkeypatch)
                     assert code == 0, f"{document.name}:{block.line}: {line}\n{capsys.readouterr()}"
+            case "python":
+                exec(compile(block.text, f"{document.name}:{block.line}", "exec"), {})
             case "yaml":
                 write(block, desk)
             case "csv":
