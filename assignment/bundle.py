@@ -63,6 +63,7 @@ class Plan:
     phase: int
     state: str
     killed: bool
+    flag_keys: tuple[str, ...]
     running: bool  # state running and not killed; its time is checked beside it
     starts_at: datetime
     ends_at: datetime
@@ -180,6 +181,7 @@ def _plan(
         phase=written.phase,
         state=written.state,
         killed=written.killed,
+        flag_keys=tuple(written.flag_keys),
         running=written.state == "running" and not written.killed,
         starts_at=_utc(written.started_at or written.schedule.start_at, _EVER),
         ends_at=_utc(written.schedule.end_at, _NEVER),

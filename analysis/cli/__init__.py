@@ -24,6 +24,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "start": "Freeze a draft with its metrics and slices, and let it run from its schedule's start_at.",
         "close-stop": "Close the stop of an arm after looking into it; its next refresh is read anew.",
     },
+    "assign": {
+        "assign": "Say which arm a unit gets now, in a slot or in every slot of an experiment. It logs nothing.",
+    },
     "logs": {
         "check": (
             "Say what a load would accept and reject, and why. Changes nothing; exit 2 when nothing would be accepted."
