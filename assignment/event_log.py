@@ -3,13 +3,11 @@
     append ─▶ 1795262400000-5f0c3a9b.open ─ 8 MiB or 10 s ─▶ ….ready ─ loader ─▶ loaded/….ready
 
 A line is a contract row with its schema_version, written by the time `append` returns, so a killed process loses
-nothing; fsync follows in groups, so a power cut loses at most the last group. A segment belongs to the process that
-holds its lock (flock): process ids, which repeat in containers, do not matter, and a dead process holds none. Whatever
-is left of it is adopted: renamed as it is. A last line without its end was never acknowledged; the loader rejects it.
+nothing; fsync follows in groups, so a power cut loses at most the last group. What a dead process left is adopted as it
+is. A last line without its end was never acknowledged; the loader rejects it.
 """
 
 import errno
-import fcntl
 import json
 import os
 import secrets
@@ -22,13 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
+from assignment.segments import OPEN, adopt, folder_stats, locked, seal, sync_folder
 from experiments.errors import SpoolError, SpoolFullError, UsageError
 
 Kind = Literal["exposure", "outcome"]
 Clock: TypeAlias = Callable[[], float]  # seconds since 1970
 
 VERSIONS: Mapping[str, str] = {"exposure": "exposure.v1", "outcome": "outcome.v1"}
-OPEN, READY = ".open", ".ready"
 ROTATE_BYTES = 8 << 20
 ROTATE_SECONDS = 10.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -242,8 +240,8 @@ class Spool:
             path = self.folder / f"{int(now * 1000):013d}-{secrets.token_hex(4)}{OPEN}"
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
             try:
-                if _locked(descriptor, path):
-                    _sync_folder(self.folder)
+                if locked(descriptor, path):
+                    sync_folder(self.folder)
                     return _Segment(path, descriptor, now)
             except OSError:
                 os.close(descriptor)
@@ -313,7 +311,7 @@ class Spool:
             segment = self._segment
             if segment is not None:
                 full = segment.size >= self._rotate_bytes
-                old = self._clock() - segment.opened >= self._rotate_seconds
+                old = abs(self._clock() - segment.opened) >= self._rotate_seconds  # a clock may be set back
                 if closing or full or old:
                     self._segment = None
                     self._sealing.append(segment)
@@ -323,7 +321,7 @@ class Spool:
             if lines:
                 self._synced(segment, lines)
             try:
-                _seal(segment.path, segment.descriptor)
+                seal(segment.path, segment.descriptor)
             except OSError as error:
                 self._error = error
                 continue
@@ -398,61 +396,6 @@ def encoded(kind: Kind, row: Mapping[str, object]) -> bytes:
         raise UsageError(
             f"event {row['event_id']}: cannot be written as JSON ({error}); give JSON values only"
         ) from error
-
-
-def adopt(folder: Path) -> int:
-    """Make the segments of dead processes ready for the loader; how many. OSError when the folder refuses."""
-    adopted = 0
-    for path in sorted(folder.glob(f"*{OPEN}")):
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
-            continue  # its process has just handed it on
-        try:
-            if _locked(descriptor, path):
-                os.fsync(descriptor)
-                adopted += _seal(path, descriptor)
-        finally:
-            os.close(descriptor)
-    return adopted
-
-
-def folder_stats(folder: Path, now: float) -> tuple[int, float, int, float]:
-    """How many segments are open and how old the oldest is in seconds; the same of the ready ones."""
-
-    def told(ending: str) -> tuple[int, float]:
-        begun = [int(path.name.split("-")[0]) / 1000 for path in folder.glob(f"[0-9]*-*{ending}")]
-        return len(begun), max(0.0, now - min(begun)) if begun else 0.0
-
-    return *told(OPEN), *told(READY)
-
-
-def _locked(descriptor: int, path: Path) -> bool:
-    """Take the segment's lock; False when a living process has it, or it is no longer at that path."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except (BlockingIOError, FileNotFoundError):
-        return False
-
-
-def _seal(path: Path, descriptor: int) -> bool:
-    """Rename a segment for the loader, True; remove an empty one, False. Running it again is harmless."""
-    holds_lines = os.fstat(descriptor).st_size > 0
-    if not holds_lines:
-        path.unlink(missing_ok=True)
-    elif path.exists():
-        path.rename(path.with_suffix(READY))
-    _sync_folder(path.parent)
-    return holds_lines
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _refused(folder: Path, error: OSError) -> SpoolError:

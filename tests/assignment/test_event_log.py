@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from assignment.event_log import OPEN, READY, EventLog, MemorySpool, Spool, adopt
+from assignment.event_log import EventLog, MemorySpool, Spool
+from assignment.segments import OPEN, READY, adopt, folder_stats
 from experiments.errors import SpoolError, SpoolFullError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -165,6 +166,13 @@ def test_segments_are_handed_on_by_age_and_by_size(tmp_path: Path, clock: Clock)
     assert told.oldest_ready_seconds == pytest.approx(70)
 
 
+def test_a_clock_that_is_set_back_holds_no_segment_up(spool: Spool, tmp_path: Path, clock: Clock) -> None:
+    spool.append("exposure", event(1))
+    clock.now -= 3600
+    spool.tick()
+    assert ids(tmp_path) == ["e1"]
+
+
 def test_a_quiet_service_makes_no_files(spool: Spool, tmp_path: Path, clock: Clock) -> None:
     clock.now += 100
     spool.tick()
@@ -253,10 +261,16 @@ def test_a_segment_that_was_adopted_under_its_maker_is_not_written_to(
             adopt(tmp_path)  # between making the file and locking it; takes and removes it
         lock(descriptor, operation)
 
-    monkeypatch.setattr("assignment.event_log.fcntl.flock", late)
+    monkeypatch.setattr("assignment.segments.fcntl.flock", late)
     spool.append("exposure", event(1))
     spool.close()
     assert ids(tmp_path) == ["e1"]
+
+
+def test_other_files_in_the_folder_are_nobodys_segments(tmp_path: Path) -> None:
+    for name in (f"notes{READY}", f"12-x{OPEN}", f"1795262400000-0000aaaa{READY}"):
+        (tmp_path / name).write_text("x\n", encoding="utf-8")
+    assert folder_stats(tmp_path, 1_795_262_401.0) == (0, 0.0, 1, 1.0)
 
 
 def test_a_forked_child_is_told_to_open_its_own(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,6 +361,23 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SpoolError, match="folder must be writable"):
         Spool(tmp_path / "file" / "spool", background=False)
+
+
+def test_a_folder_that_was_moved_away_is_told_and_found_again(tmp_path: Path) -> None:
+    folder, aside = tmp_path / "spool", tmp_path / "aside"
+    spool = Spool(folder, background=False, rotate_seconds=0)
+    spool.append("exposure", event(1))
+    spool.tick()
+    folder.rename(aside)
+    with pytest.raises(SpoolError, match="No such file or directory"):
+        spool.append("exposure", event(2))
+    assert not spool.stats().healthy
+    aside.rename(folder)
+    spool.tick()
+    assert spool.stats().healthy
+    spool.append("exposure", event(3))
+    spool.close()
+    assert sorted(ids(folder)) == ["e1", "e3"]
 
 
 def test_a_file_size_limit_is_met_and_lifted_in_one_process(tmp_path: Path) -> None:
