@@ -20,7 +20,7 @@ A message names the thing, what it was, what it may be, and the next step.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 
@@ -131,6 +131,17 @@ class SpoolFullError(SpoolError):
 
 class ReadoutError(TrueliftError):
     """A snapshot cannot be built or read."""
+
+
+def said_once(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems, a list of columns only with the first that ends in it."""
+    said: set[str] = set()
+    kept = []
+    for problem in problems:
+        listed = problem.code in ("no_column", "unknown_column") and problem.next_step in said
+        said.add(problem.next_step)
+        kept.append(replace(problem, next_step="") if listed else problem)
+    return kept
 
 
 def nearest(name: object, known: Iterable[str]) -> tuple[str, ...]:

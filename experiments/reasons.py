@@ -28,7 +28,7 @@ REASONS: Mapping[str, str] = {
     "too_large": "{column} is above what the contract takes; check its unit",
     "too_precise": "{column} has more than 38 digits; log fewer",
     "not_text": "{column} is not text; write as: string if its texts are the same in every file",
-    "not_integer": "{column} is not a whole number; write as: integer for one in a text, money: for an amount",
+    "not_integer": "{column} is no whole number (1.5 is none); an amount needs money:, a number in a text as: integer",
     "not_number": "{column} is not a number, with a point for its decimals; correct it where it is logged",
     "not_boolean": "{column} is neither true nor false; translate it by values:",
     "not_time": "{column} is not an ISO 8601 time; write as: epoch_s, epoch_ms or epoch_us for a number",

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from experiments import loading
 from experiments.contracts import CURRENCY_PATTERN
-from experiments.errors import MappingError, NotFoundError, Problem, nearest
+from experiments.errors import MappingError, NotFoundError, Problem, nearest, said_once
 from experiments.spec import Exact, Value
 
 READY_FOLDER = Path(__file__).parent / "mappings"
@@ -264,6 +264,6 @@ def _parsed(
         problems = [*problems, *found, *(cross_checks(mapping, document) if mapping is not None else [])]
         problems += other_problems(mapping, document, file) if problems else []
     if mapping is None or problems:
-        raise MappingError(name, loading.in_order(problems))
+        raise MappingError(name, said_once(loading.in_order(problems)))
     mapping._name = name
     return mapping

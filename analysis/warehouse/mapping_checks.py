@@ -143,7 +143,7 @@ def _check_take(at: Path_, column: Column, take: Take, emission: Emission) -> It
         yield Found("verb", (*at, "money"), None, f"{column.name} is not money", (), "leave money out")
     if money and not take.money and not take.values and "integer" not in (take.as_ or ()):
         said = f"{column.name} is money, and nothing says in which unit it is"
-        step = "write money: USD for major units such as 12.99, as: integer for whole smallest units such as 1299"
+        step = "write money: shop for 12.99 of the shop's currency, as: integer for whole smallest units such as 1299"
         yield Found("money_unit", at, None, said, (), step)
     if take.money is not None and take.money.code not in (None, SHOP_CURRENCY, *EXPONENTS):
         yield _no_currency((*at, "money"), str(take.money.code))

@@ -31,7 +31,7 @@ from analysis.warehouse.verbs_sql import (
     try_as,
 )
 from experiments.contracts import CONTRACTS, NULL_TEXTS, Column, Listed, Moment, columns, instant
-from experiments.errors import MappingError, Problem, nearest
+from experiments.errors import MappingError, Problem, nearest, said_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _compiled(asked: _Asked) -> tuple[str, ...]:
     ]
     if paths.problems:
         unique = {str(problem): problem for problem in paths.problems}
-        raise MappingError(f"{asked.mapping.name} on {asked.staged.file}", unique.values())
+        raise MappingError(f"{asked.mapping.name} on {asked.staged.file}", said_once(unique.values()))
     return tuple(made)
 
 

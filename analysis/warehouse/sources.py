@@ -56,6 +56,8 @@ class SourceFile:
 
 def open_source(path: Path, layout: FileFormat) -> SourceFile:
     """The file as the mapping, or else its name, says it is written. SourceError when missing, empty or unknown."""
+    if path.is_dir():
+        raise SourceError(f"{path}: is a folder; name the files in it")
     if not path.is_file():
         raise SourceError(f"{path}: no such file; check the path")
     size = path.stat().st_size
@@ -71,7 +73,16 @@ def open_source(path: Path, layout: FileFormat) -> SourceFile:
             f"{path}: the name does not say how the file is written; give the mapping "
             f"file: {{format: csv}}, jsonl or parquet"
         )
+    if kind != "parquet" and _starts(path) == b"PAR1":
+        raise SourceError(
+            f"{path}: a Parquet file, not {kind}; rename it, or give the mapping file: {{format: parquet}}"
+        )
     return SourceFile(path, kind, gzipped, layout, size)
+
+
+def _starts(path: Path) -> bytes:
+    with path.open("rb") as handle:
+        return handle.read(4)
 
 
 def file_digest(path: Path) -> str:
@@ -119,8 +130,7 @@ def stage(
 
 def _unreadable(source: SourceFile, error: Exception) -> str:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    with source.path.open("rb") as handle:
-        mark = handle.read(4)
+    mark = _starts(source.path)
     if mark == b"PK\x03\x04":
         return f"{source.path}: a zip archive or a spreadsheet, not {source.kind}; unpack it, or export it as CSV"
     if source.gzipped and mark[:2] != b"\x1f\x8b":

@@ -87,6 +87,7 @@ def test_a_column_that_is_not_there_is_named_with_its_nearest(connection: Connec
     assert caught.value.exit_code == 2
     assert "a.csv has no column 'custmer_id' (nearest: customer_id); its columns: customer_id, amount" in said
     assert "a.csv has no column 'sku'" in said  # both at once
+    assert said.count("its columns") == 1
     assert connection.execute("select count(*) from loads").fetchall() == [(0,)]
 
 

@@ -160,7 +160,7 @@ def test_an_amount_whose_unit_is_not_said_is_refused(column: str) -> None:
     with pytest.raises(MappingError) as caught:
         parse_mapping(outcome(f"{column}: {{column: v, times: n}}"), "my.yml")
     assert f"line 7, emit[0].columns.{column}: {column} is money, and nothing says in which unit" in str(caught.value)
-    assert "money: USD for major units such as 12.99, as: integer for whole smallest units" in str(caught.value)
+    assert "money: shop for 12.99 of the shop's currency, as: integer for whole smallest units" in str(caught.value)
     for said in ("as: integer", "money: shop", "values: {a: 100}"):
         parse_mapping(outcome(f"{column}: {{column: v, {said}}}"), "my.yml")
 

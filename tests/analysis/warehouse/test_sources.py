@@ -144,6 +144,7 @@ def refused(connection: duckdb.DuckDBPyConnection, path: Path, layout: FileForma
 
 def test_a_file_that_is_not_there(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert "no such file" in refused(connection, tmp_path / "a.csv")
+    assert "is a folder; name the files in it" in refused(connection, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.csv.gz"])
@@ -195,6 +196,11 @@ def test_a_header_that_names_no_column_or_one_twice(connection: duckdb.DuckDBPyC
         ("a.csv", "a,b\n1,2\n".encode("utf-16"), "encoding: utf-16"),
         ("a.csv", "a,b\n1,ü\n".encode("latin-1"), "encoding: latin-1"),
         ("a.csv", b"PK\x03\x04\xff\xfe\x80", "a zip archive or a spreadsheet, not csv; unpack it, or export it as CSV"),
+        (
+            "a.csv",
+            b"PAR1\xff\xfe\x80",
+            "a Parquet file, not csv; rename it, or give the mapping file: {format: parquet}",
+        ),
         ("a.csv.gz", b"a,b\n1,2\n", "not gzipped; rename it, or give the mapping file: {compression: none}"),
         ("a.csv", b'a,b\n1,"2\n' + b"3,4\n" * 5_000_000, "longer than 8 MB; look for a quote that is never closed"),
     ],
