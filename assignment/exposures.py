@@ -2,16 +2,15 @@
 
 import os
 import re
-import uuid
 from collections.abc import Mapping
 from datetime import datetime
 
-from assignment.allocation import unit_id_error
 from assignment.bundle import Bundle
 from assignment.decision import ANALYSED, Decision
 from experiments.contracts import NAME_PATTERN, NULL_TEXTS, TEXT_LIMIT, Exposure, columns
 
 _NAME = re.compile(NAME_PATTERN)
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no UTF-8
 _IDS = ("user_id", "session_id", "device_id")
 _NAMES = ("page_category", "platform", "country", "app_version")
 _FLAGS = ("is_bot", "is_internal")
@@ -22,7 +21,8 @@ def new_event_id(at: datetime) -> str:
     """A UUID of version 7: 48 bits of `at` in milliseconds, the rest random: ids sort by time. RFC 9562, 5.7."""
     head = (int(at.timestamp() * 1000) & 0xFFFF_FFFF_FFFF) << 80
     rest = int.from_bytes(os.urandom(10), "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
-    return str(uuid.UUID(int=head | rest | 0x7000_8000_0000_0000_0000))
+    digits = f"{head | rest | 0x7000_8000_0000_0000_0000:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def exposure_row(
@@ -71,7 +71,7 @@ def _of_context(context: Mapping[str, object]) -> dict[str, object]:
     kept: dict[str, object] = {}
     for name in _IDS:
         value = context.get(name)
-        if value is not None and unit_id_error(value) is None and value not in NULL_TEXTS and _is_name(value):
+        if value is not None and _is_name(value) and value not in NULL_TEXTS:
             kept[name] = value
     for name in _NAMES:
         value = context.get(name)
@@ -85,4 +85,6 @@ def _of_context(context: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= TEXT_LIMIT and _NAME.fullmatch(value) is not None
+    if not isinstance(value, str) or len(value) > TEXT_LIMIT or _NAME.fullmatch(value) is None:
+        return False
+    return value.isascii() or _HALF.search(value) is None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from experiments.errors import (
@@ -71,15 +71,20 @@ def as_request_error(error: TrueliftError) -> RequestError:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body. RequestError 413 for more than `limit` bytes, read or announced."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_long(limit)
+    for name, value in request.scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_long(limit)
     body = b""
-    async for chunk in request.stream():
+    while True:  # request.body() has no limit
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
         body += chunk
         if len(body) > limit:
             raise _too_long(limit)
-    return body
+        if not message.get("more_body", False):
+            return body
 
 
 def decoded(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:

@@ -13,23 +13,25 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assignment.service import ingest, inspect, ofrep
 from assignment.service.answers import refusal
-from assignment.service.auth import Scope
+from assignment.service.auth import Scope as TokenScope
 from assignment.service.core import Endpoint, Handle, Service
 from assignment.service.recommend import Recommend, Recommender
 from experiments.errors import RequestError
 
+SINGLE = "/ofrep/v1/evaluate/flags/"
 _log = logging.getLogger("truelift.service")
-Path_ = tuple[str, str, Scope | None, Handle]  # method, path, scope, handle
+Path_ = tuple[str, str, TokenScope | None, Handle]  # method, path, scope, handle
 
 
 def application(service: Service, recommender: Recommender, more: Sequence[Path_] = ()) -> Starlette:
     """The application of one worker; `more` are paths beside the ones every service has."""
     recommend = Recommend(recommender)
     paths: list[Path_] = [
-        ("POST", "/ofrep/v1/evaluate/flags/{key:path}", "evaluate", ofrep.single),
+        ("POST", f"{SINGLE}{{key:path}}", "evaluate", ofrep.single),
         ("POST", "/ofrep/v1/evaluate/flags", "evaluate", ofrep.bulk),
         ("POST", "/v1/recommendations", "evaluate", recommend),
         ("POST", "/v1/exposures", "write_events", ingest.exposures),
@@ -54,24 +56,43 @@ def application(service: Service, recommender: Recommender, more: Sequence[Path_
             recommend.close()
             service.journal.close()
 
-    origins = list(service.settings.cors_origins)
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["content-type", "if-none-match", "authorization", "x-api-key"],
-        expose_headers=["ETag", "Retry-After"],
-        max_age=3600,
-    )
+    routes = [
+        Route(path, Endpoint(service, f"{method} {path}", scope, handle), methods=[method])
+        for method, path, scope, handle in paths
+    ]
     return Starlette(
-        routes=[
-            Route(path, Endpoint(service, f"{method} {path}", scope, handle), methods=[method])
-            for method, path, scope, handle in paths
-        ],
-        middleware=[cors],
+        routes=routes,
+        middleware=[Middleware(_Front, single=routes[0].app, origins=service.settings.cors_origins)],
         exception_handlers={404: _no_such_path, 405: _wrong_method},
         lifespan=lifespan,
     )
+
+
+class _Front:
+    """The cross-origin rules where there is an origin. Servers ask without one: their flags take the short way."""
+
+    def __init__(self, app: ASGIApp, single: ASGIApp, origins: Sequence[str]) -> None:
+        self._app, self._single = app, single
+        self._rules = CORSMiddleware(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["content-type", "if-none-match", "authorization", "x-api-key"],
+            expose_headers=["ETag", "Retry-After"],
+            max_age=3600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif any(name == b"origin" for name, _ in scope["headers"]):
+            await self._rules(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"].startswith(SINGLE) and not scope.get("root_path"):
+            scope["path_params"] = {"key": scope["path"][len(SINGLE) :]}
+            await self._single(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 async def _poll(service: Service) -> None:
@@ -80,6 +101,7 @@ async def _poll(service: Service) -> None:
         await asyncio.sleep(service.settings.poll_seconds)
         try:
             await run_in_threadpool(service.configuration.refresh)
+            service.gate.tokens = service.configuration.tokens
             await run_in_threadpool(service.journal.look)
         except Exception:  # a poll that dies would never reload again
             _log.exception("poll")

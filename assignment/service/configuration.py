@@ -1,13 +1,14 @@
 """The configuration a worker answers from: compiled once, replaced whole when the store has a newer one."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol
 
 import msgspec
 
 from assignment.bundle import Bundle, compile_bundle
+from assignment.service.auth import Token
 from experiments.errors import TrueliftError
 
 _log = logging.getLogger("truelift.service")
@@ -22,6 +23,9 @@ class Source(Protocol):
     def document(self) -> Mapping[str, object]:
         """The `bundle.v1` of now."""
 
+    def tokens(self) -> Sequence[Token]:
+        """Those that may ask now."""
+
 
 class Configuration:
     """The newest configuration that compiles. A request reads `bundle` once and is answered from it to its end."""
@@ -32,18 +36,21 @@ class Configuration:
         self.failures = 0  # reloads that failed, since the start
         self.error: str | None = None  # of the last reload
         self._take(source.document())
+        self.tokens = source.tokens()
 
     def refresh(self) -> bool:
         """Look for a newer one; whether there was. What fails is counted, and the one before stays."""
         try:
+            self.tokens = self._source.tokens()
             if self._source.version() == self.bundle.config_version:
                 self.error = None
                 return False
             self._take(self._source.document())
         except TrueliftError as error:
             self.failures += 1
+            if str(error) != self.error:
+                _log.error("configuration %s stays: %s", self.bundle.config_version, error)
             self.error = str(error)
-            _log.error("configuration %s stays: %s", self.bundle.config_version, error)
             return False
         self.error = None
         _log.info("configuration %s", self.bundle.config_version)

@@ -40,31 +40,32 @@ class Metrics:
         for kind in ("exposure", "outcome"):
             for fate in ("written", "rejected", "not_kept"):
                 self._events.labels(kind, fate)
-        self._known: dict[tuple[str, int], Counter] = {}
+        self._children: dict[tuple[Counter | str, ...], Counter] = {}  # labels() takes longer than counting
+        self._timers: dict[str, Histogram] = {}
 
     def request(self, endpoint: str, status: int, seconds: float) -> None:
         """One answer."""
-        known = self._known.get((endpoint, status))
-        if known is None:
-            known = self._known[endpoint, status] = self._requests.labels(endpoint, str(status))
-        known.inc()
-        self._seconds.labels(endpoint).observe(seconds)
+        self._count(self._requests, endpoint, str(status))
+        timer = self._timers.get(endpoint)
+        if timer is None:
+            timer = self._timers[endpoint] = self._seconds.labels(endpoint)
+        timer.observe(seconds)
 
     def decision(self, reason: str) -> None:
         """One evaluation."""
-        self._decisions.labels(reason).inc()
+        self._count(self._decisions, reason)
 
     def control_served(self, cause: Cause) -> None:
         """Control in an arm's place: nothing was logged."""
-        self._control.labels(cause).inc()
+        self._count(self._control, cause)
 
     def events(self, kind: Kind, fate: Fate, count: int) -> None:
         """What became of events."""
-        self._events.labels(kind, fate).inc(count)
+        self._count(self._events, kind, fate, by=count)
 
     def fallback(self, cause: str) -> None:
         """An arm's recommender failed."""
-        self._fallbacks.labels(cause).inc()
+        self._count(self._fallbacks, cause)
 
     def page(self, stats: SpoolStats, config_version: int, reload_failures: int) -> bytes:
         """The text that Prometheus reads: the counts of every worker, and how things stand now."""
@@ -81,6 +82,13 @@ class Metrics:
         ):
             Gauge(f"truelift_{name}", told, registry=now).set(value)
         return generate_latest(self._counts()) + generate_latest(now)
+
+    def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
+        key: tuple[Counter | str, ...] = (counter, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = counter.labels(*labels)
+        child.inc(by)
 
     def _counts(self) -> CollectorRegistry:
         if not os.environ.get(FOLDER):

@@ -107,7 +107,9 @@ def check_targeting_key(context: Context) -> None:
         )  # fmt: skip
     if key in NULL_TEXTS:
         raise RequestError(400, "INVALID_CONTEXT", f"targetingKey {key!r} stands for no id: leave it out, or send one")
-    if unit_id_error(key) is not None:
+    if not (key.isascii() and key.isprintable() and len(key) <= 256 and key[0] != " " != key[-1]) and unit_id_error(
+        key
+    ):
         raise RequestError(400, "INVALID_CONTEXT", _TOLD["INVALID_CONTEXT"])
 
 

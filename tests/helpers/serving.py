@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,6 +43,7 @@ class Documents:
 
     current: Document
     broken: bool = False
+    revoked: set[str] = field(default_factory=set)
 
     def version(self) -> int:
         if self.broken:
@@ -51,6 +52,9 @@ class Documents:
 
     def document(self) -> Mapping[str, object]:
         return self.current
+
+    def tokens(self) -> Sequence[Token]:
+        return [token for token in TOKENS.values() if token.name not in self.revoked]
 
 
 def everything() -> Document:
@@ -107,11 +111,12 @@ class Served:
         self.clock.now = self.now
         metrics = Metrics()
         rate = self.settings.requests_per_second
+        configuration = Configuration(self.documents)
         service = Service(
             settings=self.settings,
-            configuration=Configuration(self.documents),
+            configuration=configuration,
             journal=Journal(self.log, metrics, waits=self.settings.fsync_always),
-            gate=Gate(TOKENS.values(), rate, rate * self.settings.burst_seconds, self.seconds),
+            gate=Gate(configuration.tokens, rate, rate * self.settings.burst_seconds, self.seconds),
             metrics=metrics,
             now=lambda: self.clock.now,
         )

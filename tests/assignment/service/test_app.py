@@ -179,6 +179,17 @@ def test_a_configuration_that_does_not_compile_is_not_taken_over() -> None:
         assert re.search(r"truelift_config_reload_failures [1-9]", client.get("/metrics").text)
 
 
+def test_a_revoked_token_is_refused_a_moment_later() -> None:
+    served = Served(settings=ServiceSettings(poll_seconds=0.02))
+    with listening(served.app()) as url, httpx.Client(base_url=url) as client:
+        assert client.post(FLAG, json=BODY, headers=SHOP).status_code == 200
+        served.documents.revoked.add("shop")
+        deadline = time.monotonic() + 5
+        while client.post(FLAG, json=BODY, headers=SHOP).status_code != 401:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 def test_steps_of_one_unit(client: httpx.Client) -> None:
     answer = client.get("/v1/assignments/u1", headers=BOSS).json()
     assert [flag["decision"]["flag_key"] for flag in answer["flags"]][:2] == ["rec.homepage", "rec.mail"]
