@@ -117,11 +117,7 @@ class Bundle:
 
 def compile_bundle(document: Mapping[str, object]) -> Bundle:
     """A bundle from its document. DefinitionError with every problem for one that is malformed."""
-    written, problems = _read(document)
-    if written is not None:
-        problems = problems_of(written)
-    if written is None or problems:
-        raise DefinitionError("bundle", problems)
+    written = _read(document)
     holdouts = {holdout.key: _holdout(holdout) for holdout in written.holdouts}
     layers = {layer.key: layer for layer in written.layers}
     unmeetable = _unmeetable(written.experiments)
@@ -149,12 +145,19 @@ def id_keys(unit_type: str) -> tuple[str, ...]:
     return (own, "targetingKey") if unit_type in ("user", "session", "device") else (own,)
 
 
-def _read(document: Mapping[str, object]) -> tuple[BundleDocument | None, list[Problem]]:
+def _read(document: Mapping[str, object]) -> BundleDocument:
     try:
         value = cast("Json", json.loads(json.dumps(document, allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:
-        return None, [Problem("not_json", "(file)", type(document).__name__, f"is not JSON: {error}")]
-    return build(BundleDocument, value, Document(value, {}), ())
+        problem = Problem("not_json", "(file)", type(document).__name__, f"is not JSON: {error}")
+        raise DefinitionError("bundle", [problem]) from error
+    given = Document(value, {})
+    written, problems = build(BundleDocument, value, given, ())
+    if written is not None:
+        problems = problems_of(written, given)
+    if written is None or problems:
+        raise DefinitionError("bundle", problems)
+    return written
 
 
 def _holdout(written: HoldoutDocument) -> Holdout:
@@ -175,7 +178,6 @@ def _plan(
     arms = tuple(Arm(each.key, each.strategy, each.params, each.disabled) for each in written.variants)
     by_key = {arm.key: arm for arm in arms}
     ranges = _ranges(written.layer.ranges)
-    targeting = None if written.targeting is None else compile_targeting(written.targeting, "targeting")[0]
     return Plan(
         key=written.key,
         phase=written.phase,
@@ -190,7 +192,7 @@ def _plan(
         whole_layer=sum(end - start for start, end in ranges) == BUCKETS,
         holdouts=tuple(holdouts[key] for key in written.holdouts),
         unit_type=written.unit_type,
-        targeting=targeting,
+        targeting=None if written.targeting is None else compile_targeting(written.targeting),
         prerequisites=tuple((each.experiment, frozenset(each.variants)) for each in written.prerequisites),
         unmeetable=unmeetable,
         layer_hash=_hash(layer.salt, "layer"),

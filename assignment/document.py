@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from assignment.decision import Trigger
+from experiments.placement import Targeting
 
 UnitType = Literal["user", "session", "device", "cluster_window", "request"]
 State = Literal["draft", "scheduled", "running", "paused", "stopped", "archived"]
@@ -114,7 +115,7 @@ class ExperimentDocument(_Value):
     variants: list[VariantDocument]
     traffic: list[TrafficDocument]
     schedule: ScheduleDocument
-    targeting: dict[str, JsonValue] | None
+    targeting: Targeting | None
     prerequisites: list[PrerequisiteDocument]
     overrides: list[OverrideDocument]
     trigger: Trigger

@@ -6,12 +6,13 @@ from itertools import pairwise
 
 from assignment.document import BundleDocument, ExperimentDocument, LayerDocument, Range
 from assignment.hashing import BUCKETS, check_salt, check_unit_id
-from assignment.targeting import compile_targeting
 from experiments.errors import Problem, UsageError, nearest
+from experiments.loading import Document
+from experiments.targeting import targeting_problems
 
 
-def problems_of(written: BundleDocument) -> list[Problem]:
-    """Every contradiction of the document."""
+def problems_of(written: BundleDocument, document: Document) -> list[Problem]:
+    """Every contradiction of a bundle, written as `document`."""
     return [
         *_unique("layers", "key", [layer.key for layer in written.layers]),
         *_unique("holdouts", "key", [holdout.key for holdout in written.holdouts]),
@@ -33,6 +34,11 @@ def problems_of(written: BundleDocument) -> list[Problem]:
             problem
             for index, experiment in enumerate(written.experiments)
             for problem in _experiment(written, experiment, f"experiments[{index}]")
+        ),
+        *(
+            problem
+            for index in range(len(written.experiments))
+            for problem in targeting_problems(document, ("experiments", index, "targeting"))
         ),
     ]
 
@@ -102,8 +108,6 @@ def _experiment(written: BundleDocument, one: ExperimentDocument, path: str) -> 
             check_unit_id(each.unit_id)
         except UsageError as error:
             yield Problem("unit_id", f"{path}.overrides[{index}].unit_id", each.unit_id, str(error))
-    if one.targeting is not None:
-        yield from compile_targeting(one.targeting, f"{path}.targeting")[1]
 
 
 def _place(written: BundleDocument, one: ExperimentDocument, path: str) -> Iterator[Problem]:

@@ -43,7 +43,7 @@ def test_every_problem_is_said_at_once() -> None:
             layer={"key": "homepge", "ranges": [[5, 5]]},
             holdouts=["globl"],
             variants=[arm("als", 0, 4_000), arm("tower", 4_500, 9_000)],
-            targeting={"all": [{"attribute": "a", "operator": "IS", "value": 1}]},
+            targeting={"all": [{"attribute": "a", "operator": "GT", "value": "1"}]},
             overrides=[{"unit_id": " qa", "variant": "alz"}],
         ),
         holdouts=[holdout(salt="No")],
@@ -96,6 +96,43 @@ def step(day: int, bp: int) -> Document:
 )  # fmt: skip
 def test_an_experiment_that_cannot_assign_is_refused(changed: Mapping[str, object], code: str) -> None:
     assert code in codes(bundle(experiment(**changed)))
+
+
+def test_every_condition_that_cannot_be_compared_is_named() -> None:
+    conditions: list[Document] = [
+        {"attribute": "a", "operator": "EQ", "value": ["x"]},
+        {"attribute": "a", "operator": "ONE_OF", "value": []},
+        {"attribute": "a", "operator": "GT", "value": "5"},
+        {"attribute": "a", "operator": "MATCHES", "value": "(a)\\1"},
+        {"attribute": "a", "operator": "IS_NULL", "value": 1},
+        {"any": [{"attribute": "a", "operator": "MATCHES", "value": "("}]},
+        {"attribute": "a", "operator": "EQ", "value": "fine"},
+    ]
+    found = problems(bundle(experiment(targeting={"all": conditions})))
+    assert {problem.code for problem in found} == {"targeting_type"}
+    assert [problem.path.removeprefix("experiments[0].targeting.all") for problem in found] == [
+        *(f"[{index}].value" for index in range(5)),
+        "[5].any[0].value",
+    ]
+
+
+@pytest.mark.parametrize(
+    "targeting",
+    [
+        {},
+        {"all": [], "any": []},
+        {"all": "x"},
+        {"none": []},
+        {"all": [{"operator": "EQ", "value": 1}]},
+        {"all": [{"attribute": "a", "operator": "IS", "value": 1}]},
+        {"all": [{"attribute": "a", "operator": "EQ", "value": 1, "negate": True}]},
+    ],
+)
+def test_targeting_of_another_shape_is_refused(targeting: Mapping[str, object]) -> None:
+    assert all(
+        problem.path.startswith("experiments[0].targeting")
+        for problem in problems(bundle(experiment(targeting=targeting)))
+    )
 
 
 def test_live_experiments_of_one_layer_may_not_share_buckets() -> None:
