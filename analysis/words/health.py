@@ -27,6 +27,10 @@ def portion(value: float, what: str) -> str:
     return f"{share(value).replace('< ', 'under ').replace('> ', 'over ')} of the {what}"
 
 
+def _only(value: float) -> str:
+    return f"only {share(value)}" if value > 0 else "none"
+
+
 def odds(e: float) -> str:
     """Evidence as a bet: what the data would have paid on a split that is off, `> 1,000,000 to 1`."""
     if e > MOST_ODDS:
@@ -110,8 +114,8 @@ def catalogue_gap(found: float, normalised: float) -> str:
     """A cause without a full stop."""
     if normalised - found >= 0.01:
         ignoring = f"{share(normalised)} if the id's spelling is ignored"
-        return f"only {share(found)} of the logged items are in the catalogue, {ignoring}"
-    return f"only {share(found)} of the logged items are in the catalogue of their time"
+        return f"{_only(found)} of the logged items are in the catalogue, {ignoring}"
+    return f"{_only(found)} of the logged items are in the catalogue of their time"
 
 
 CATALOGUE_FIX = "send the missing catalogue rows, or write item ids in one way"
@@ -205,7 +209,7 @@ def margin_known(rate: float) -> str:
 
 def margin_missing(rate: float) -> str:
     """A cause without a full stop."""
-    return f"only {share(rate)} of the order lines have a margin"
+    return f"{_only(rate)} of the order lines have a margin"
 
 
 MARGIN_FIX = "send the missing margins, on the rows or in the catalogue"

@@ -348,6 +348,11 @@ def test_missing_margins_hold_margin_metrics_only(known: int, state: str) -> Non
         assert _held(health, "SH-19") == frozenset({"margin_per_unit"})
 
 
+def test_nothing_at_all_is_none_and_not_only_0_percent() -> None:
+    bare = evaluate(_evidence(margin_coverage=[{"arm": "new", "lines": 1000, "lines_with_margin": 0}]))
+    assert _check(bare, "SH-19").sentence == "None of the order lines have a margin."
+
+
 def test_returns_without_an_order_are_counted_and_never_withhold() -> None:
     rows: list[Row] = [{"arm": "new", "returns": 200, "unlinked": 200}]
     health = evaluate(_evidence(returns_unlinked=rows))
