@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, get_args, get_origin
 
@@ -52,11 +53,13 @@ def dotted(path: Path_) -> str:
 
 def read_yaml(path: Path) -> tuple[Document | None, list[Problem]]:
     """Read one file. NotFoundError when there is none; anything else wrong with it is a problem."""
+    if path.is_dir():
+        raise NotFoundError(f"{path}: is a folder; name a file in it")
     if not path.is_file():
         there = sorted(other.name for other in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        near = nearest(path.name, there)
-        hint = f"; nearest there: {', '.join(near)}" if near else ""
-        raise NotFoundError(f"{path}: no such file{hint}; give the path of a YAML file")
+        near = get_close_matches(path.name, there, n=1, cutoff=0.8)
+        step = f"is {near[0]} meant?" if near else "give the path of a YAML file"
+        raise NotFoundError(f"{path}: no such file; {step}")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -254,6 +257,15 @@ def _problem(details: ErrorDetails, model: type[BaseModel], path: Path_, documen
     if kind.startswith("datetime"):
         step = "write 2026-12-01T09:00:00Z"
         return document.problem("bad_time", full, given, f"{given!r} is not a time", next_step=step)
+    if kind in ("list_type", "tuple_type"):
+        step = "write a list, as [a, b]" if given is None or isinstance(given, dict) else f"write [{given}]"
+        return document.problem("wrong_type", full, given, f"{given!r} is not a list", next_step=step)
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        step = "write its fields as key: value"
+        return document.problem("wrong_type", full, given, f"{given!r} is not a mapping", next_step=step)
+    if kind == "string_type":
+        step = f'quote it: "{json.dumps(given)}"' if isinstance(given, bool | int | float) else "write one text"
+        return document.problem("wrong_type", full, given, f"{given!r} is not a text", next_step=step)
     if kind.endswith(("_type", "_parsing", "int_from_float")):
         return document.problem("wrong_type", full, given, f"{_words(details['msg'])}, not {given!r}")
     return document.problem("out_of_range", full, given, f"{_words(details['msg'])}, not {given!r}")

@@ -179,8 +179,8 @@ def create(home: Path, *, modules: Sequence[str] = MODULES, **settings: object) 
     }
     there = [str(path.relative_to(folder)) for path in files if path.exists()]
     if there or (folder.exists() and not folder.is_dir()):
-        named = ", ".join(there) or "a file of that name"
-        raise UsageError(f"{folder}: {named} is there already and init overwrites nothing; choose another folder")
+        named, verb = ", ".join(there) or "a file of that name", "are" if len(there) > 1 else "is"
+        raise UsageError(f"{folder}: {named} {verb} there already and init overwrites nothing; choose another folder")
     for room in (shop.definitions, shop.layers, shop.holdouts, shop.spool, shop.published):
         room.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():

@@ -23,7 +23,10 @@ def refresh(
     key: Annotated[str | None, typer.Argument(help="An experiment (default: every running one).")] = None,
     phase: Annotated[int | None, typer.Option(min=1, help="A phase (default: the newest).")] = None,
     as_of: Annotated[
-        datetime | None, typer.Option(help="Read it as of this UTC instant instead of now: full days before it count.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Read it as of this instant (UTC) instead of now: full days before it count."
+        ),
     ] = None,
     wait: Wait = 0.0,
     home: Home = None,
@@ -37,7 +40,7 @@ def refresh(
 
     shop = open_shop(home)
     out, progress = _console(), _console(stderr=True)
-    moment = None if as_of is None else as_of.replace(tzinfo=as_of.tzinfo or UTC)
+    moment = None if as_of is None else _instant(as_of)
     with Store.open(shop.store_url) as store:
         keys = [key] if key is not None else [known.key for known in store.registered() if known.state == "running"]
         if not keys:
@@ -72,6 +75,15 @@ def refresh(
                 out.print(f"Next: {hint(f'readout {key}{named}')}")
     if failed:
         raise typer.Exit(max(error.exit_code for error in failed))
+
+
+def _instant(text: str) -> datetime:
+    """An ISO 8601 time, UTC where it does not say its zone; a date is its midnight."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--as-of {text}: not a time; write 2026-11-10, or 2026-11-10T06:00 (UTC)") from None
+    return found.replace(tzinfo=found.tzinfo or UTC)
 
 
 def readout(

@@ -69,9 +69,11 @@ def test_what_is_not_strict_yaml_is_a_problem_with_its_line(text: str, line: int
 
 def test_a_file_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "home_als.yml").write_text("a: 1")
-    with pytest.raises(NotFoundError, match=r"home_al\.yml: no such file; nearest there: home_als\.yml"):
+    with pytest.raises(NotFoundError, match=r"home_al\.yml: no such file; is home_als\.yml meant\?"):
         read_yaml(tmp_path / "home_al.yml")
-    with pytest.raises(NotFoundError, match="no such file"):
+    with pytest.raises(NotFoundError, match=r"other\.yml: no such file; give the path of a YAML file"):
+        read_yaml(tmp_path / "other.yml")
+    with pytest.raises(NotFoundError, match="is a folder; name a file in it"):
         read_yaml(tmp_path)
 
 
@@ -174,7 +176,7 @@ def test_a_value_of_a_closed_set_lists_the_set() -> None:
         ("from: slates\nmeasure: {summ: clicked}", "measure", "a measure is rows, any, {sum: column}"),
         ("from: slates\nmeasure: {sum: a, distinct: b}", "measure", "a measure is rows, any"),
         ("from: slates\nmeasure: row", "measure", "none of rows, any"),
-        ("from: slates\nmeasure: {sum: 3}", "measure.sum", "valid string"),
+        ("from: slates\nmeasure: {sum: 3}", "measure.sum", "3 is not a text"),
         ("from: slates\nmeasure: {sum: a, n: 3}", "measure.n", "not a known field"),
         ("from: slates\nmeasure: {at_least: {distinct: a}}", "measure.at_least.n", "is missing"),
         ("from: slates\nmeasure: rows\nwhere: {a: {gtt: 1}}", "where.a.gtt", "not a known field"),
@@ -191,3 +193,19 @@ def test_of_a_union_only_the_form_that_was_meant_is_spoken_of(text: str, path: s
     (problem,) = problems
     assert problem.path == path
     assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "step"),
+    [
+        ("modules: homepage", "'homepage' is not a list", "write [homepage]"),
+        ("owner: 7", "7 is not a text", 'quote it: "7"'),
+        ("owner: true", "True is not a text", 'quote it: "true"'),
+        ("schedule: now", "'now' is not a mapping", "write its fields as key: value"),
+    ],
+)
+def test_a_value_of_another_shape_shows_how_it_is_written(text: str, message: str, step: str) -> None:
+    document, _ = parse_yaml(text)
+    assert document is not None
+    (problem,) = [problem for problem in parse(Experiment, document)[1] if problem.code == "wrong_type"]
+    assert (problem.message, problem.next_step) == (message, step)

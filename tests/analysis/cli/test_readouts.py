@@ -133,6 +133,13 @@ def test_one_experiment_that_cannot_be_read_does_not_stop_the_others(tmp_path: P
     assert "under_way: no exposure of it is loaded" in said
 
 
+def test_an_as_of_that_is_no_time_shows_the_form(home: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"--as-of yesterday: not a time; write 2026-11-10, or 2026-11-10T06:00 \(UTC\)"
+    ):
+        _run(home, "refresh", "home_als_v2", "--as-of", "yesterday")
+
+
 def test_an_experiment_that_has_not_begun_is_no_failure(tmp_path: Path) -> None:
     made = create(tmp_path / "shop")
     begun(made.home, "far_ahead", "2126-01-01T01:00:00+01:00")

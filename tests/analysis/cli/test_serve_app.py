@@ -1,6 +1,7 @@
 """`truelift app` starts the pages on the right shop; that they answer is shown in tests/test_browser.py."""
 
 import os
+import socket
 import sys
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from analysis.cli import serve_app
-from experiments.errors import NotFoundError
+from experiments.errors import NotFoundError, UsageError
 from tests.helpers import published
 
 ROOT = Path(__file__).parents[3]
@@ -52,6 +53,18 @@ def test_missing_shop_is_an_error_before_anything_starts(cli: typer.Typer, tmp_p
     done = CliRunner().invoke(cli, ["app", "--home", str(tmp_path / "nowhere")])
     assert isinstance(done.exception, NotFoundError)
     assert "truelift init" in str(done.exception)
+
+
+def test_a_port_that_is_taken_is_refused_before_its_address_is_printed(cli: typer.Typer, tmp_path: Path) -> None:
+    home = published.shop(tmp_path / "shop")
+    with socket.create_server(("localhost", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(cli, ["app", "--home", str(home), "--port", str(port)])
+    assert isinstance(done.exception, UsageError)
+    assert f"localhost:{port} cannot be listened on (Address already in use); choose another --port" in str(
+        done.exception
+    )
+    assert done.stderr == ""
 
 
 def test_port_out_of_range_is_usage(cli: typer.Typer, tmp_path: Path) -> None:
