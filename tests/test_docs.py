@@ -34,7 +34,7 @@ from experiments.spec import SOURCES
 from experiments.validate import validate
 
 ROOT = Path(__file__).parents[1]
-ELSEWHERE = ("demo", "test", "app")  # too long for here, or without an end; tests of their own
+ELSEWHERE = ("demo", "test", "app", "serve")  # too long for here, or without an end; tests of their own
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

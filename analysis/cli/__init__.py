@@ -43,6 +43,15 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         ),
         "readout": "Print the published verdict with its reasons and numbers, or hand it on as JSON, CSV or HTML.",
     },
+    "serve": {
+        "serve": (
+            "Serve flags by OFREP, recommendations and the exposure log over HTTP. "
+            "Ctrl+C finishes what is being answered."
+        ),
+    },
+    "tokens": {
+        "token": "Make, list or revoke the tokens of the HTTP service; a secret is shown once and never kept.",
+    },
     "serve_app": {
         "app": "Open the app: what waits for a decision, every readout, and where it helps and hurts. Ctrl+C ends it.",
     },

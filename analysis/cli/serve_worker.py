@@ -1,0 +1,41 @@
+"""One worker of `truelift serve`: the parts of a service put together from the shop that TRUELIFT_HOME names."""
+
+import time
+from datetime import UTC, datetime
+
+from starlette.applications import Starlette
+
+from assignment.event_log import Spool
+from assignment.service import app
+from assignment.service.auth import Gate
+from assignment.service.configuration import Configuration
+from assignment.service.core import Service
+from assignment.service.journal import Journal
+from assignment.service.metrics import Metrics
+from assignment.service.recommend import Lists
+from assignment.service.settings import ServiceSettings
+from assignment.service.shop_source import ShopSource
+from experiments.shop import open_shop
+from experiments.store import Store
+
+
+def application() -> Starlette:
+    """The application of this process: its own store connection, its own spool segment."""
+    shop, settings = open_shop(), ServiceSettings.read()
+    store = Store.open(shop.store_url)
+    configuration = Configuration(ShopSource(store, shop, _now))
+    metrics = Metrics()
+    rate = settings.requests_per_second / settings.workers
+    service = Service(
+        settings=settings,
+        configuration=configuration,
+        journal=Journal(Spool(shop.spool, always=settings.fsync_always), metrics, waits=settings.fsync_always),
+        gate=Gate(configuration.tokens, rate, max(1.0, rate * settings.burst_seconds), time.monotonic),
+        metrics=metrics,
+        now=_now,
+    )
+    return app.application(service, Lists(shop.published / "lists.json"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
