@@ -42,25 +42,29 @@ with
         from audited as a
         inner join audit_holdouts as h on h.phase = a.phase
     ),
+    -- every id is hashed once a stage, however often it was exposed
     wanted as (
-        select s.salt, a.unit_id
-        from audited as a
-        inner join audit_salts as s on s.phase = a.phase
-        union
-        select salt, held_id
-        from met_holdouts
+        select s.stage, s.phase, s.salt, u.unit_id
+        from (select distinct phase, unit_id from audited) as u
+        inner join audit_salts as s on s.phase = u.phase
+        union all
+        select 'holdout' as stage, phase, salt, held_id
+        from (select distinct phase, salt, held_id from met_holdouts) as h
     ),
     digests as (
         select
+            stage,
+            phase,
             salt,
             unit_id,
             md5(salt || '-' || unit_id) as digest,
         from wanted
-        where unit_id is not null
     ),
     -- the first four bytes of the digest, big-endian, modulo 10,000
     buckets as (
         select
+            stage,
+            phase,
             salt,
             unit_id,
             (
@@ -74,6 +78,32 @@ with
                 + (strpos('0123456789abcdef', substr(digest, 8, 1)) - 1)
             ) % 10000 as bucket,
         from digests
+    ),
+    unit_buckets as (
+        select
+            phase,
+            unit_id,
+            max(case when stage = 'split' then bucket end) as split_expected,
+            max(case when stage = 'traffic' then bucket end) as traffic_expected,
+            max(case when stage = 'layer' then bucket end) as layer_expected,
+        from buckets
+        where stage <> 'holdout'
+        group by phase, unit_id
+    ),
+    units_expected as (
+        select
+            u.phase,
+            u.unit_id,
+            u.split_expected,
+            u.traffic_expected,
+            u.layer_expected,
+            arm.variant as variant_expected,
+            own.first_bucket is not null as is_in_layer,
+        from unit_buckets as u
+        left join audit_arms as arm
+            on arm.phase = u.phase and u.split_expected >= arm.first_bucket and u.split_expected < arm.end_bucket
+        left join audit_layer_ranges as own
+            on own.phase = u.phase and u.layer_expected >= own.first_bucket and u.layer_expected < own.end_bucket
     ),
     -- a decision may be an hour old when its slot is rendered, so near a holdout's edges both answers are right
     held as (
@@ -95,7 +125,8 @@ with
                 end
             ) as may_be_held,
         from met_holdouts as m
-        left join buckets as b on b.salt = m.salt and b.unit_id = m.held_id
+        left join buckets as b
+            on b.stage = 'holdout' and b.phase = m.phase and b.salt = m.salt and b.unit_id = m.held_id
         left join audit_holdout_ranges as r
             on r.phase = m.phase
             and r.holdout_key = m.holdout_key
@@ -121,24 +152,18 @@ with
             coalesce(a.unit_id, '') = '' as has_no_id,
             a.unit_type <> p.unit_type as is_another_type,
             p.most_bp,
-            split.bucket as split_expected,
-            traffic.bucket as traffic_expected,
-            layer.bucket as layer_expected,
-            arm.variant as variant_expected,
+            u.split_expected,
+            u.traffic_expected,
+            u.layer_expected,
+            u.variant_expected,
             known.variant is not null as is_an_arm,
-            own.first_bucket is not null as is_in_layer,
+            coalesce(u.is_in_layer, false) as is_in_layer,
             coalesce(h.must_be_held, 0) = 1 as must_be_held,
             coalesce(h.may_be_held, 0) = 1 as may_be_held,
         from audited as a
         left join audit_phases as p on p.phase = a.phase
-        left join buckets as split on split.salt = p.split_salt and split.unit_id = a.unit_id
-        left join buckets as traffic on traffic.salt = p.traffic_salt and traffic.unit_id = a.unit_id
-        left join buckets as layer on layer.salt = p.layer_salt and layer.unit_id = a.unit_id
-        left join audit_arms as arm
-            on arm.phase = a.phase and split.bucket >= arm.first_bucket and split.bucket < arm.end_bucket
+        left join units_expected as u on u.phase = a.phase and u.unit_id = a.unit_id
         left join audit_arms as known on known.phase = a.phase and known.variant = a.variant
-        left join audit_layer_ranges as own
-            on own.phase = a.phase and layer.bucket >= own.first_bucket and layer.bucket < own.end_bucket
         left join held as h on h.event_id = a.event_id
     )
 select

@@ -27,7 +27,7 @@ from analysis.warehouse.connection import first_line
 from analysis.warehouse.sql_files import SQL_FOLDER
 from assignment.bundle import compile_bundle
 from assignment.document import BundleDocument, ExperimentDocument
-from assignment.hashing import stage_salt
+from assignment.hashing import Stage, stage_salt
 from experiments.errors import WarehouseError
 
 CLASSES = (
@@ -114,14 +114,14 @@ def _tables(phases: Sequence[tuple[ExperimentDocument, BundleDocument]]) -> dict
     for experiment, document in phases:
         phase = experiment.phase
         layer = next(layer for layer in document.layers if layer.key == experiment.layer.key)
-        used = (
-            stage_salt(experiment.salt, "switchback" if experiment.unit_type == "cluster_window" else "split"),
-            stage_salt(experiment.salt, "traffic"),
-            stage_salt(layer.salt, "layer"),
-        )
+        drawn: Stage = "switchback" if experiment.unit_type == "cluster_window" else "split"
+        salts += [
+            ("split", phase, stage_salt(experiment.salt, drawn)),
+            ("traffic", phase, stage_salt(experiment.salt, "traffic")),
+            ("layer", phase, stage_salt(layer.salt, "layer")),
+        ]
         most_bp = max((step.bp for step in experiment.traffic), default=0)
-        whole.append((phase, experiment.unit_type, experiment.hash_version, *used, most_bp))
-        salts += [(phase, salt) for salt in used]
+        whole.append((phase, experiment.unit_type, experiment.hash_version, most_bp))
         arms += [(phase, arm.key, arm.start, arm.end) for arm in experiment.variants]
         ranges += [(phase, start, end) for start, end in experiment.layer.ranges]
         for holdout in document.holdouts:
@@ -135,10 +135,9 @@ def _tables(phases: Sequence[tuple[ExperimentDocument, BundleDocument]]) -> dict
     edges = (("first_bucket", whole_number), ("end_bucket", whole_number))
     return {
         "audit_phases": _table(
-            whole, phase_column, ("unit_type", text), ("hash_version", text), ("split_salt", text),
-            ("traffic_salt", text), ("layer_salt", text), ("most_bp", whole_number),
+            whole, phase_column, ("unit_type", text), ("hash_version", text), ("most_bp", whole_number)
         ),
-        "audit_salts": _table(salts, phase_column, ("salt", text)),
+        "audit_salts": _table(salts, ("stage", text), phase_column, ("salt", text)),
         "audit_arms": _table(arms, phase_column, ("variant", text), *edges),
         "audit_layer_ranges": _table(ranges, phase_column, *edges),
         "audit_holdouts": _table(

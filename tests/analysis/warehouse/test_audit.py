@@ -1,7 +1,7 @@
 """The hash audit: what truelift itself assigned and logged is all right, and every way to be wrong has its class."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from assignment.exposures import exposure_row
 from assignment.hashing import bucket
 from experiments.errors import DefinitionError
 from tests.helpers import loads
-from tests.helpers.bundles import BEGAN, NOW, Document, arm, bundle, experiment, holdout
+from tests.helpers.bundles import BEGAN, NOW, Document, arm, bundle, experiment, holdout, layer
 
 UNITS = 1500
 ARMS = [arm("control", 0, 5000), arm("als", 5000, 8000), arm("slow", 8000, 10_000, disabled=True)]
@@ -37,18 +37,21 @@ def home(**changed: object) -> Document:
 BUNDLE = bundle(home(), holdouts=[holdout()])
 
 
+def log(connection: Connection, folder: Path, document: Document, contexts: Sequence[Mapping[str, object]]) -> None:
+    """Decide what each context gets, spool its exposure and load the spool."""
+    compiled = compile_bundle(document)
+    with Spool(folder) as spool:
+        for number, context in enumerate(contexts):
+            decision = evaluate(compiled, "rec.homepage", context, NOW)
+            spool.append("exposure", exposure_row(compiled, decision, context, event_id=f"e{number}", at=NOW))
+    assert load_spool(connection, folder, loads.EUROS, now=loads.NOW).accepted == len(contexts)
+
+
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A warehouse with one exposure of each unit, decided, spooled and loaded; `kept` is a copy of them."""
-    folder: Path = tmp_path_factory.mktemp("spool")
-    compiled = compile_bundle(BUNDLE)
-    with Spool(folder) as spool:
-        for number in range(UNITS):
-            context = {"targetingKey": f"ü{number}"}
-            decision = evaluate(compiled, "rec.homepage", context, NOW)
-            spool.append("exposure", exposure_row(compiled, decision, context, event_id=f"e{number}", at=NOW))
     opened = open_memory()
-    assert load_spool(opened, folder, loads.EUROS, now=loads.NOW).accepted == UNITS
+    log(opened, tmp_path_factory.mktemp("spool"), BUNDLE, [{"targetingKey": f"ü{number}"} for number in range(UNITS)])
     opened.execute("create temp table kept as select * from exposures")
     yield opened
     opened.close()
@@ -212,6 +215,19 @@ def test_a_holdout_of_another_unit_type_is_recomputed_from_the_id_that_was_logge
     change(connection, held, session_id=outside)
     change(connection, split, session_id=inside)
     assert wrong(audit(connection, document)) == {"holdout_mismatch": 2}
+
+
+def test_windows_of_a_switchback_are_recomputed_by_their_own_stage(tmp_path: Path) -> None:
+    switchback = experiment(unit_type="cluster_window")
+    document = bundle(switchback, layers=[layer("homepage", "cluster_window")])
+    connection = open_memory()
+    log(connection, tmp_path, document, [
+        {"cluster_window_id": f"berlin|2026-12-{day:02}T{hour:02}:00:00Z"} for day in (8, 9) for hour in range(24)
+    ])  # fmt: skip
+    report = audit(connection, document)
+    assert report.counts["ok"] == 48
+    assert report.is_ok
+    connection.close()
 
 
 def test_older_phases_are_recomputed_from_older_documents(connection: Connection) -> None:
