@@ -19,6 +19,7 @@ from assignment.hashing import bucket
 from assignment.provider import FileSource, InProcessProvider, ServiceSource, Tracked
 from experiments.errors import UsageError
 from tests.helpers.bundles import NOW, Document, arm, bundle, experiment, layer
+from tests.helpers.serving import SHOP, Served, listening
 
 CONTROL, TREATED = (
     next(f"user_{number}" for number in range(100) if (bucket("home.1:split", f"user_{number}") < 5_000) is wanted)
@@ -290,6 +291,40 @@ def test_a_service_that_is_away_leaves_the_bundle_that_was() -> None:
     assert made.resolve_string_details("rec.homepage", "none", user(TREATED)).value == "als"
     assert (made.refresh(), made.failures) == (False, 1)
     made.shutdown()
+
+
+def test_a_running_service_gives_its_bundle_and_the_same_answers() -> None:
+    """Beside the service's own protocol: value, variant, reason and metadata are the same for every unit."""
+    served = Served()
+    typed = {
+        "rec.homepage": "",
+        "rec.held": "",
+        "rec.gone": "",
+        "boolean": True,
+        "integer": 0,
+        "float": 0.0,
+        "object": {},
+    }
+    getters = {str: "string", bool: "boolean", int: "integer", float: "float", dict: "object"}
+    with listening(served.app()) as url, httpx.Client(base_url=url, headers=SHOP) as http:
+        made = InProcessProvider(ServiceSource(url, "all-secret"), clock=lambda: NOW, poll_seconds=3_600)
+        api.set_provider_and_wait(made)
+        client = api.get_client()
+        for unit_id in (f"user_{number}" for number in range(10)):
+            for flag, default in typed.items():
+                found = getattr(client, f"get_{getters[type(default)]}_details")(flag, default, user(unit_id))
+                body = {"context": {"targetingKey": unit_id}}
+                remote = http.post(f"/ofrep/v1/evaluate/flags/{flag}", json=body).json()
+                assert (found.value, found.variant, found.reason) == (
+                    remote["value"],
+                    remote["variant"],
+                    remote["reason"],
+                )
+                remote["metadata"].pop("exposureId", None)
+                assert found.flag_metadata == remote["metadata"]
+        assert not made.refresh()
+        assert made.failures == 0
+        api.clear_providers()
 
 
 # --- tracking --------------------------------------------------------------------------------------------------
