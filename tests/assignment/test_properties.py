@@ -200,3 +200,47 @@ def without_prerequisites(document: Document) -> Document:
 def drawn(made: Bundle, flag: str, unit_id: str, now: datetime) -> str | None:
     found = evaluate(made, flag, {"targetingKey": unit_id}, now)
     return found.variant if found.assignment_reason in ("split", "arm_disabled") else None
+
+
+LEGAL = st.sampled_from(
+    ["traffic_up", "more_ranges", "disable", "enable", "pause", "resume", "kill", "revive", "override", "stop"]
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.lists(LEGAL, min_size=1, max_size=12), st.integers(1, BUCKETS - 1), st.integers(0, 2_000))
+def test_no_legal_sequence_of_changes_moves_a_unit_to_another_arm(changes: list[str], cut: int, number: int) -> None:
+    """Inside one phase, whatever is done to it: a unit is in its arm or in none, and its arm is always the same."""
+    arms = [arm("control", 0, cut), arm("als", cut, BUCKETS)]
+    one = experiment(variants=arms, layer={"key": "homepage", "ranges": [[0, 1_000]]}, traffic=[])
+    found: list[str | None] = []
+    for change in ["", *changes]:
+        one = changed_by(one, change)
+        found.append(drawn(compile_bundle(bundle(one)), "rec.homepage", f"user_{number}", NOW))
+    assert len({variant for variant in found if variant is not None}) <= 1
+    quiet = [each for each in changes if each in ("traffic_up", "more_ranges", "disable", "enable", "override")]
+    if quiet == changes:  # nothing stopped it: who was let in stays in
+        first = next((index for index, variant in enumerate(found) if variant is not None), len(found))
+        assert None not in found[first:]
+
+
+def changed_by(one: Document, change: str) -> Document:
+    traffic, ranges = cast("list[Document]", one["traffic"]), cast("Document", one["layer"])["ranges"]
+    arms = cast("list[Document]", one["variants"])
+    bp = cast("int", traffic[-1]["bp"]) if traffic else 0
+    at = f"2026-12-{len(traffic) + 1:02d}T00:00:00Z"
+    match change:
+        case "traffic_up" if len(traffic) < 9:
+            return {**one, "traffic": [*traffic, {"at": at, "bp": min(BUCKETS, bp + 2_500)}]}
+        case "more_ranges":
+            [[start, end]] = cast("list[list[int]]", ranges)
+            return {**one, "layer": {"key": "homepage", "ranges": [[start, min(BUCKETS, end + 3_000)]]}}
+        case "disable" | "enable":
+            return {**one, "variants": [arms[0], {**arms[1], "disabled": change == "disable"}]}
+        case "pause" | "resume" | "stop":
+            return {**one, "state": {"pause": "paused", "resume": "running", "stop": "stopped"}[change]}
+        case "kill" | "revive":
+            return {**one, "killed": change == "kill"}
+        case "override":
+            return {**one, "overrides": [{"unit_id": "user_none", "variant": "als"}]}
+    return one
