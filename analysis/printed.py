@@ -2,7 +2,7 @@
 
 from analysis import words
 from analysis.drawing import LOOKS
-from analysis.readout import ArmValue, Comparison, Estimate, Interval, MetricReadout, Verdict
+from analysis.readout import ArmValue, Comparison, Estimate, Interval, MetricReadout, Readout, Verdict
 
 NOT_DETERMINED = "not determined"
 
@@ -40,6 +40,11 @@ def reading(metric: MetricReadout, comparison: Comparison, currency: str) -> str
         return NOT_DETERMINED
     look, limit = LOOKS[comparison.status], _limit(metric, comparison, currency)
     return f"{look.glyph} {look.word} ({limit})" if limit else f"{look.glyph} {look.word}"
+
+
+def judges_limits(readout: Readout) -> bool:
+    """Whether a guardrail's bound is printed somewhere, so that it has to be told from its range."""
+    return any(isinstance(c.guardrail, Interval) for metric in readout.metrics or () for c in metric.comparisons)
 
 
 def _limit(metric: MetricReadout, comparison: Comparison, currency: str) -> str:

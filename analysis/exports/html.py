@@ -94,7 +94,7 @@ def _warnings(readout: Readout) -> list[str]:
 def _numbers(readout: Readout) -> list[str]:
     arms = [arm.key for arm in readout.arms if not arm.is_control]
     parts = ["<h2>Metrics</h2>", _metrics(readout)]
-    if any(metric.role == "guardrail" for metric in readout.metrics or ()):
+    if printed.judges_limits(readout):
         parts.append(f'<p class="small">{escape(said.LIMIT_KEY)}</p>')
     for arm in arms:
         of = f" of {escape(arm)}" if len(arms) > 1 else ""

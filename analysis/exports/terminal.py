@@ -55,7 +55,7 @@ def _head(readout: Readout) -> Iterator[RenderableType]:
 
 def _numbers(readout: Readout) -> Iterator[RenderableType]:
     yield _metrics(readout)
-    if any(metric.role == "guardrail" for metric in readout.metrics or ()):
+    if printed.judges_limits(readout):
         yield Text(f"  {said.LIMIT_KEY}", style="dim")
     for line in _adjustments(readout):
         yield Text(f"  {line}", style="dim")

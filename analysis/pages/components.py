@@ -348,7 +348,7 @@ def numbers(reading: Readout, arm: str) -> None:
     """The metrics of one arm as a table."""
     rows = [astuple(row) for row in result.numbers(reading, arm)]
     table(result.NumberRow.HEADINGS, rows, caption=f"{arm} against control")
-    if any(metric.role == "guardrail" for metric in reading.metrics or ()):
+    if printed.judges_limits(reading):
         st.caption(say.LIMIT_KEY)
 
 

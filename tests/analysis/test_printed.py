@@ -33,6 +33,13 @@ def test_the_reading_of_a_guardrail_names_its_bound_and_its_limit() -> None:
     assert printed.reading(*row("TOO_EARLY", "return_rate"), "EUR") == "not determined"
 
 
+def test_bounds_are_explained_only_where_one_is_printed() -> None:
+    assert printed.judges_limits(example("SHIP"))
+    without = [metric for metric in example("SHIP").metrics or () if metric.role != "guardrail"]
+    assert not printed.judges_limits(example("SHIP", metrics=tuple(without)))
+    assert not printed.judges_limits(example("WITHHELD"))
+
+
 @pytest.mark.parametrize(
     ("currency", "told"), [("EUR", "at most +€0.050, limit €0.10"), ("GBP", "at most +£0.050, limit £0.10")]
 )
