@@ -21,7 +21,8 @@ from analysis.warehouse.load import Intake, LoadReport, RejectedRow, ShopTerms, 
 from analysis.warehouse.mapping import parse_mapping
 from analysis.warehouse.sources import Progress, SourceFile
 from analysis.warehouse.sql_files import SQL_FOLDER, first_row, run_file
-from assignment.event_log import READY, VERSIONS, adopt
+from assignment.event_log import VERSIONS
+from assignment.segments import READY, adopt
 from experiments.errors import SpoolError
 from experiments.spec import digest
 

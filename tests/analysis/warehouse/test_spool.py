@@ -13,7 +13,8 @@ from analysis.cli import logs
 from analysis.warehouse import spool
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.spool import LOADED, SpoolReport, load_spool
-from assignment.event_log import OPEN, READY, Kind, Spool, encoded
+from assignment.event_log import Kind, Spool, encoded
+from assignment.segments import OPEN, READY
 from experiments.errors import SpoolError, TrueliftError, WarehouseError
 from experiments.reasons import explained
 from experiments.shop import create

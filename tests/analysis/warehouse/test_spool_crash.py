@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.spool import load_spool
-from assignment.event_log import OPEN, READY
+from assignment.segments import OPEN, READY
 from tests.helpers.effort import scaled
 from tests.helpers.loads import EUROS, NOW
 
