@@ -41,7 +41,10 @@ def evaluate(bundle: Bundle, flag_key: str, context: Context, now: datetime) -> 
             and unit_id[0] != " " != unit_id[-1]
         ):
             error = unit_id_error(unit_id)
-            if error is not None and (slot.fallback is not None or error == "INVALID_CONTEXT"):
+            plan = slot.fallback
+            if error is not None and plan is not None and plan.state == "archived":
+                return _decided(bundle, slot, plan, None, "not_running", None, plan.control)
+            if error is not None and (plan is not None or error == "INVALID_CONTEXT"):
                 return _failed(bundle, slot, error)
         if not isinstance(unit_id, str):
             return _default(bundle, slot, None)
@@ -188,7 +191,7 @@ def _decided(
     bundle: Bundle,
     slot: Slot,
     plan: Plan,
-    unit_id: str,
+    unit_id: str | None,
     reason: AssignmentReason,
     variant: Arm | None,
     served: Arm,

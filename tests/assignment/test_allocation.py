@@ -39,6 +39,13 @@ def test_2_an_archived_experiment_serves_control_even_to_the_overridden() -> Non
     assert (found.assignment_reason, found.served_variant, found.variant) == ("not_running", "control", None)
 
 
+@pytest.mark.parametrize("context", [{}, {"targetingKey": 7}])
+def test_2_an_archived_experiment_asks_for_no_id(context: Mapping[str, object]) -> None:
+    found = decide(bundle(experiment(state="archived")), context)
+    assert (found.error, found.assignment_reason, found.served_variant) == (None, "not_running", "control")
+    assert found.unit_id is None
+
+
 @pytest.mark.parametrize(
     ("context", "error"),
     [
