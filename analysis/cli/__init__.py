@@ -14,15 +14,34 @@ from experiments.errors import TrueliftError
 
 WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, the first line of its docstring
     "shop": {
-        "init": "Make a shop: settings, an empty metric file with an example, slices, and a place for definitions.",
+        "init": "Make a shop: settings, an empty metric file with an example, slices, layers, a place for definitions.",
     },
     "definitions": {
         "validate": (
-            "Check the shop's metrics, its slices and definitions; print every problem at once. Changes nothing."
+            "Check the shop's metrics, slices, layers and definitions; print every problem at once. Changes nothing."
         ),
         "register": "Make a definition known to the store, as its next version; the same content changes nothing.",
         "start": "Freeze a draft with its metrics and slices, and let it run from its schedule's start_at.",
         "close-stop": "Close the stop of an arm after looking into it; its next refresh is read anew.",
+    },
+    "lifecycle": {
+        "schedule": "Let a draft start by itself at its schedule's start_at; `ramp` brings the time.",
+        "pause": "Let everybody meet the control until it is resumed; nobody's arm changes.",
+        "resume": "Let what was paused or killed go on, every unit in the arm it had.",
+        "kill": "Give everybody the control at once, whatever else is going on; `resume` lifts it.",
+        "stop": "End an experiment with what was decided and why; also decides what its schedule ended.",
+        "archive": "Put a stopped and decided experiment away.",
+        "new-phase": "End the phase that runs and begin the next with another definition; units are drawn anew.",
+        "disable": "Serve the control's recommender to an arm's units, which stay in their arm.",
+        "enable": "Serve an arm's own recommender to its units again.",
+        "traffic": "Let more units take part from now on; who takes part already goes on.",
+        "add-ranges": "Give an experiment more buckets of its layer, where they are free.",
+        "override": "Force a unit into an arm, or let it go; it is never analysed while forced.",
+        "ramp": (
+            "Do what is due: scheduled starts, ramp steps whose checks are green, ends; say what is held and why."
+        ),
+        "diff": "Print every field in which two versions of a definition differ, or the newest and a file.",
+        "verify-audit": "Walk the whole audit chain; exit 1 and name every row that is not what was written.",
     },
     "assign": {
         "assign": "Say which arm a unit gets now, in a slot or in every slot of an experiment. It logs nothing.",

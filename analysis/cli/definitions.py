@@ -9,9 +9,11 @@ import typer
 from analysis.cli.context import Home, actor, hint
 from analysis.words.schedule import beside_midnight
 from experiments import lifecycle
-from experiments.shop import open_shop
+from experiments.layers import Ground
+from experiments.shop import Shop, open_shop
+from experiments.spec import Assigned
 from experiments.store import Store
-from experiments.validate import Checked
+from experiments.validate import Around, Checked
 from experiments.validate import validate as check_all
 
 Reason = Annotated[str, typer.Option(help="Why: written into the audit.")]
@@ -23,10 +25,10 @@ def validate(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Check the shop's metrics, its slices and definitions; print every problem at once. Changes nothing."""
+    """Check the shop's metrics, slices, layers and definitions; print every problem at once. Changes nothing."""
     shop = open_shop(home)
     paths = files or sorted(shop.definitions.glob("*.yml")) + sorted(shop.definitions.glob("*.yaml"))
-    checked = check_all(shop, paths)
+    checked = check_all(shop, paths, _around(shop))
     for one in checked:
         typer.echo(_said(one))
         beside = one.schedule and beside_midnight(one.schedule.start_at, one.schedule.end_at, shop.settings.zone)
@@ -37,20 +39,29 @@ def validate(
 
 
 def register_file(
-    file: Annotated[Path, typer.Argument(help="A definition.")],
+    file: Annotated[Path, typer.Argument(help="A definition; a layer or holdout registers all of them.")],
     reason: Reason = "",
+    revision: Annotated[
+        int | None, typer.Option(help="The revision you looked at; refused when it changed since.")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Make a definition known to the store, as its next version; the same content changes nothing."""
-    shop = open_shop(home)
+    shop, by, now = open_shop(home), actor(), datetime.now(UTC)
     with Store.open(shop.store_url) as store:
-        known = lifecycle.register(store, shop, file, actor=actor(), reason=reason, now=datetime.now(UTC))
+        if file.absolute().parent in (shop.layers, shop.holdouts):
+            done = lifecycle.register_ground(store, shop, actor=by, reason=reason, now=now)
+            typer.echo(f"registered: {', '.join(done)}" if done else "layers and holdouts: unchanged")
+            return
+        known = lifecycle.register(store, shop, file, actor=by, reason=reason, now=now, expected=revision)
     if not known.changed:
         typer.echo(f"{known.key}: unchanged, still version {known.version} ({known.state})")
         return
     typer.echo(f"{known.key}: version {known.version} registered ({known.state})")
     if known.state == "draft":
-        typer.echo(f"Next: {hint(f'start {known.key}')}")
+        later = isinstance(known.experiment, Assigned) and known.experiment.schedule.start_at > now
+        word = "schedule" if later else "start"
+        typer.echo(f"Next: {hint(f'{word} {known.key}')}")
 
 
 def start(
@@ -90,6 +101,14 @@ def register(app: typer.Typer) -> None:
     app.command("register")(register_file)
     app.command()(start)
     app.command("close-stop")(close_stop)
+
+
+def _around(shop: Shop) -> Around | None:
+    """What is registered; None where no store was made yet, which looking at files does not change."""
+    if shop.settings.store_url is None and not (shop.home / "registry.sqlite").exists():
+        return None
+    with Store.open(shop.store_url) as store:
+        return lifecycle.surroundings(store, Ground())
 
 
 def _said(one: Checked) -> str:

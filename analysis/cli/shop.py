@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from analysis.hints import typed
-from experiments.shop import create
+from experiments.shop import MODULES, create
 
 
 def init(
@@ -16,9 +16,14 @@ def init(
     money_digits: Annotated[
         int | None, typer.Option(help="Digits kept of an amount, 0 to 4 (default: the currency's own).")
     ] = None,
+    module: Annotated[
+        list[str] | None,
+        typer.Option(help=f"A module that gets a layer; once for each (default: {', '.join(MODULES)})."),
+    ] = None,
 ) -> None:
-    """Make a shop: settings, an empty metric file with an example, slices, and a place for definitions."""
-    made = create(shop, currency=currency, time_zone=time_zone, money_digits=money_digits)
+    """Make a shop: settings, an empty metric file with an example, slices, layers, a place for definitions."""
+    modules = module or MODULES
+    made = create(shop, modules=modules, currency=currency, time_zone=time_zone, money_digits=money_digits)
     typer.echo(
         f"{made.home} is a shop: {made.settings.currency} with {made.settings.digits} digits, {made.settings.time_zone}"
     )
