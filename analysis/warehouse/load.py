@@ -36,7 +36,7 @@ from experiments.spec import digest
 _SQL = SQL_FOLDER / "load"
 _EXAMPLES = 5
 _STEPS = (
-    "stage", "stage_malformed", "copies", "inconsistent_lines", "said_before", "refused", "refused_rows", "unit_keys",
+    "stage", "stage_malformed", "inconsistent_lines", "said_before", "refused", "refused_rows", "unit_keys",
     "added", "emitting", "repeats", "new_load", "new_rejected",
 )  # fmt: skip
 

@@ -35,18 +35,6 @@ create or replace temp table new_outcomes as
 select *
 from load_accepted('emitted_outcomes', 'outcomes', $zone);
 
--- one row that repeats the event_id of an earlier one of the same file
-create or replace temp table copies as
-select line,
-from emitted_exposures
-where len(reasons) = 0
-qualify row_number() over (partition by event_id order by line, emit, element) > 1
-union all
-select line,
-from emitted_outcomes
-where len(reasons) = 0
-qualify row_number() over (partition by event_id order by line, emit, element) > 1;
-
 -- lines of an order share unit and business day; the order is what its first line says, a loaded line before a new one
 create or replace temp table inconsistent_lines as
 with lines as (

@@ -36,7 +36,8 @@ select
     (select count(*) from emitting) as emitted,
     (select count(*) from added) as accepted,
     (select count(*) from emitting) - (select count(*) from added) - (select count(*) from refused) as duplicates,
-    (select count(*) from copies) as copies,
+    (select count(*) - count(distinct event_id) from emitted_exposures where len(reasons) = 0)
+    + (select count(*) - count(distinct event_id) from emitted_outcomes where len(reasons) = 0) as copies,
     (select count(*) from said_before) as said_before,
     (select count(*) from refused) + (select count(*) from stage_malformed) as rejected;
 

@@ -90,6 +90,7 @@ def test_every_source_row_and_every_emitted_row_is_accounted_for(connection: Con
     assert (report.emitted, report.accepted, report.duplicates, report.rejected) == (8, 3, 1, 5)
     assert report.emitted == report.accepted + report.duplicates + report.rejected - report.rows_malformed
     assert (report.rows_repeated, report.rows_repeated_kept) == (1, 0)  # its event_id says it is the same event
+    assert connection.execute("select copies, said_before from loads").fetchall() == [(1, 0)]
     assert dict(report.reasons) == {
         "unit_missing": 3, "event_ts_not_time": 1, "malformed": 1, "value_negative": 1, "value_not_number": 1,
     }  # fmt: skip
