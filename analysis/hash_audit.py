@@ -33,16 +33,20 @@ def audit_experiment(
 
 
 def phase_documents(store: Store, shop: Shop, key: str) -> Iterator[Mapping[str, object]]:
-    """The bundle as it stands, then one for each earlier phase with what that froze; a layer that is gone has none."""
+    """The bundle as it stands, then one for each earlier phase with what that froze, where its layer is still there.
+
+    UsageError when the experiment is over and its layer or slot is gone.
+    """
     current = bundle_document(store, shop)
-    yield current
     experiments, layers = current["experiments"], current["layers"]
     assert isinstance(experiments, list)
     assert isinstance(layers, list)
     now = next((entry for entry in experiments if entry["key"] == key), None)
     known = {layer["key"] for layer in layers}
     if now is None:
-        return
+        raise UsageError(f"{key}: it is over, and its layer or slot is gone: without the layer's salt nothing can be "
+                         "recomputed; put its file in layers/ back and register it")  # fmt: skip
+    yield current
     for number in range(1, now["phase"]):
         entry = {**now, **_frozen(store, key, number)}
         if entry["layer"]["key"] in known:

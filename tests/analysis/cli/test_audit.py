@@ -1,6 +1,7 @@
 """`truelift audit`: from a registered definition over what was served and logged to what the command says."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,8 +20,8 @@ from assignment.event_log import Spool
 from assignment.exposures import exposure_row
 from experiments import lifecycle
 from experiments.bundle import bundle_document
-from experiments.errors import NotFoundError, TrueliftError
-from experiments.shop import Shop, create
+from experiments.errors import NotFoundError, TrueliftError, UsageError
+from experiments.shop import Shop, create, open_shop
 from experiments.store import Store
 from tests.helpers.definitions import GOOD, HOLDOUT, assigned, written
 
@@ -61,9 +62,15 @@ def serve(shop: Shop, store: Store, now: datetime, units: int = 300) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(served: Path, tmp_path: Path) -> Shop:
+    """A copy of it, to be changed."""
+    return open_shop(shutil.copytree(served, tmp_path / "shop"))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop with an experiment that ran in two phases and logged in both."""
-    made = create(tmp_path / "shop", currency="EUR")
+    made = create(tmp_path_factory.mktemp("served") / "shop", currency="EUR")
     (made.holdouts / "global_h2.yml").write_text(HOLDOUT, encoding="utf-8")
     with Store.open(made.store_url) as store:
         lifecycle.register_ground(store, made, actor="test", reason="", now=BEGAN)
@@ -79,7 +86,7 @@ def shop(tmp_path: Path) -> Shop:
         )
         lifecycle.new_phase(store, made, written(made, text, "v3.yml"), actor="test", reason="", now=second)
         serve(made, store, second + timedelta(hours=3))
-    return made
+    return made.home
 
 
 def test_every_phase_of_what_truelift_served_is_as_defined(shop: Shop) -> None:
@@ -117,6 +124,18 @@ def test_an_experiment_assigned_elsewhere_is_not_applicable(shop: Shop) -> None:
     assert run(shop.home, "home_als_v2") == (0, "home_als_v2: not applicable: assigned by the e-mail tool\n")
     code, said = run(shop.home, "home_als_v2", "--json")
     assert (code, json.loads(said)["assigned_by"]) == (0, "the e-mail tool")
+
+
+def test_without_its_layer_nothing_can_be_recomputed(shop: Shop) -> None:
+    later = BEGAN + timedelta(days=9)
+    with Store.open(shop.store_url) as store:
+        lifecycle.stop(store, "home_als_v3", "ship", actor="test", reason="done", now=later)
+        assert run(shop.home, "home_als_v3")[0] == 0
+        (shop.layers / "homepage.yml").unlink()
+        (shop.holdouts / "global_h2.yml").unlink()
+        lifecycle.register_ground(store, shop, actor="test", reason="", now=later)
+    with pytest.raises(UsageError, match="put its file in layers/ back and register it"):
+        run(shop.home, "home_als_v3")
 
 
 def test_an_unknown_experiment_is_named(shop: Shop) -> None:
