@@ -42,7 +42,7 @@ def refresh(
     out, progress = _console(), _console(stderr=True)
     moment = None if as_of is None else _instant(as_of)
     with Store.open(shop.store_url) as store:
-        keys = [key] if key is not None else [known.key for known in store.registered() if known.state == "running"]
+        keys = [key] if key is not None else [known.key for known in store.registered() if known.is_read]
         if not keys:
             raise UsageError("no experiment is running; `truelift start KEY` starts a registered one")
         failed: list[TrueliftError] = []

@@ -38,6 +38,11 @@ class Registered:
     killed: bool = False  # everybody gets the control, whatever the state
     decision: Decision | None = None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody still waits for its readout: it runs, is paused, or ended and nothing is decided."""
+        return self.state in ("running", "paused") or (self.state == "stopped" and self.decision is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Running:

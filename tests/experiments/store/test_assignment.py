@@ -15,7 +15,7 @@ from experiments.layers import Ground
 from experiments.loading import parse, parse_yaml
 from experiments.placement import Holdout, Layer, Slot, TrafficStep
 from experiments.spec import Assigned, Experiment, Live, Phase
-from experiments.store import Decision, Store, Token, engine
+from experiments.store import Decision, Registered, State, Store, Token, engine
 from tests.helpers.definitions import ASSIGNED, GOOD, assigned
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -80,6 +80,16 @@ def test_a_change_is_made_once_from_the_revision_that_was_seen(store: Store) -> 
     last = store.audit()[-1]
     assert (last.action, last.before, last.after) == ("kill", '{"killed":false}', '{"killed":true}')
     assert store.verify_audit() == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "decided", "read"),
+    [("draft", False, False), ("scheduled", False, False), ("running", False, True), ("paused", False, True),
+     ("stopped", False, True), ("stopped", True, False), ("archived", True, False)],
+)  # fmt: skip
+def test_who_still_waits_for_a_readout(state: State, decided: bool, read: bool) -> None:
+    decision = Decision("ship", "it pays", NOW) if decided else None
+    assert Registered("k", 1, state, own(), NOW, "d", {}, decision=decision).is_read is read
 
 
 def test_a_decision_is_kept(store: Store) -> None:
