@@ -226,6 +226,10 @@ def _ramp(document: Document) -> Iterator[Problem]:
             continue
         last = ranges.basis_points(step.traffic)
         when = (*at, "at")
+        if "guardrails" in step.require and not entries(document.value, ("metrics", "guardrails")):
+            said = "add metrics.guardrails, or leave it out"
+            message = "requires guardrails, and the definition has none"
+            yield document.problem("ramp_require", (*at, "require"), "guardrails", message, next_step=said)
         if before is not None and step.at <= before.at:
             message = f"{_utc(step.at)} is not after the step before it, {_utc(before.at)}"
             yield document.problem("schedule_order", when, str(step.at), message, next_step="put the steps in order")

@@ -96,6 +96,7 @@ SECOND = '{key: als_v2, weight: "0.5", strategy: als, params: {factors: 64}}'
         ("{at: 2026-12-02", "{at: 2026-11-30", "schedule_order", "ramp[1].at"),
         ("{at: 2026-12-02", "{at: 2027-12-02", "schedule_order", "ramp[1].at"),
         ("[srm, guardrails]", "[srm, guardrail]", "unknown_value", "ramp[1].require[1]"),
+        ('guardrails: [{metric: return_rate, margin: "0.20"}]', "guardrails: []", "ramp_require", "ramp[1].require"),
         ("end_at: 2026-12-29", "end_at: 2026-11-29", "schedule_order", "schedule.end_at"),
         ("ONE_OF", "IN", "targeting_type", "targeting.all[0].operator"),
         ("[web, ios]", "web", "targeting_type", "targeting.all[0].value"),
