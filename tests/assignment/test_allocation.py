@@ -145,6 +145,15 @@ def test_5_it_runs_from_its_start_until_just_before_its_end(now: datetime, reaso
     assert of_user(bundle(experiment()), now=now).assignment_reason == reason
 
 
+@pytest.mark.parametrize(
+    ("started_at", "reason"),
+    [("2026-12-10T12:00:01Z", "not_running"), ("2026-12-10T12:00:00Z", "split"), (None, "not_running")],
+)
+def test_5_it_runs_from_when_it_was_started_whatever_was_planned(started_at: str | None, reason: str) -> None:
+    late = {"start_at": "2026-12-20T00:00:00Z", "end_at": None}
+    assert of_user(bundle(experiment(started_at=started_at, schedule=late))).assignment_reason == reason
+
+
 def test_6_who_is_not_targeted_gets_control() -> None:
     targeting = {"all": [{"attribute": "country", "operator": "EQ", "value": "DE"}]}
     document = bundle(experiment(targeting=targeting, holdouts=["global"]), holdouts=[holdout(buckets=[[0, 10_000]])])
@@ -273,6 +282,14 @@ def test_9_traffic_is_the_newest_step_that_has_come() -> None:
     ]  # fmt: skip
     just_before = of_user(document, now=ninth + timedelta(days=3, microseconds=-1))
     assert just_before.traffic_bp == 2_500
+
+
+def test_9_traffic_lets_in_the_buckets_below_it() -> None:
+    document = bundle(experiment(traffic=[{"at": BEGAN, "bp": 2_500}]))
+    reasons = [
+        of_user(document, user_where("home.1:traffic", at, at + 1)).assignment_reason for at in (0, 2_499, 2_500, 9_999)
+    ]
+    assert reasons == ["split", "split", "not_in_traffic", "not_in_traffic"]
 
 
 def test_10_the_split_follows_the_ranges() -> None:

@@ -9,6 +9,7 @@ import pytest
 from assignment.allocation import evaluate
 from assignment.batch import assign_units
 from assignment.bundle import compile_bundle
+from assignment.hashing import bucket
 from experiments.errors import UsageError
 from tests.helpers.bundles import BEGAN, NOW, Document, arm, bundle, experiment, holdout, layer
 from tests.helpers.effort import scaled
@@ -24,6 +25,10 @@ IDS = [
     "x" * 256,
     "$arm_0",
     "qa",
+]
+IDS += [  # at the edges of what is compared below
+    next(name for number in range(200_000) if bucket(salt, name := f"edge_{number}") == at)
+    for salt, at in (("home.1:traffic", 2_500), ("layer.homepage:layer", 6_000), ("holdout.global:holdout", 500))
 ]
 Row = tuple[str, str, str | None, int | None, int | None, int | None]
 

@@ -28,6 +28,10 @@ def test_a_whole_document_compiles() -> None:
     assert made.plans["home"].split_ends == (5_000, 10_000)
 
 
+def test_traffic_may_stay_where_it_is() -> None:
+    assert compile_bundle(bundle(experiment(traffic=[step(2, 10), step(3, 10)]))).plans["home"].traffic[0][1] == 10
+
+
 def test_the_document_is_not_changed_and_not_kept() -> None:
     document = bundle(experiment(variants=[arm("control", 0, 5_000, days=14), arm("als", 5_000, 10_000)]))
     before = copy.deepcopy(document)
