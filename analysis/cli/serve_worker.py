@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 
 from assignment.event_log import Spool
-from assignment.service import app
+from assignment.service import app, manage
 from assignment.service.auth import Gate
 from assignment.service.configuration import Configuration
 from assignment.service.core import Service
@@ -34,7 +34,7 @@ def application() -> Starlette:
         metrics=metrics,
         now=_now,
     )
-    return app.application(service, Lists(shop.published / "lists.json"))
+    return app.application(service, Lists(shop.published / "lists.json"), manage.paths(store, shop))
 
 
 def _now() -> datetime:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -111,8 +110,10 @@ async def _no_such_path(request: Request, _: Exception) -> Response:
     return refusal(RequestError(404, "GENERAL", f"no such path: {request.url.path}"))
 
 
-async def _wrong_method(request: Request, error: Exception) -> Response:
-    response = refusal(RequestError(405, "GENERAL", f"{request.url.path} does not take {request.method}"))
-    if isinstance(error, HTTPException) and error.headers:
-        response.headers.update(error.headers)
+async def _wrong_method(request: Request, _: Exception) -> Response:
+    path = request.scope["path"]
+    own = [route for route in request.app.routes if isinstance(route, Route) and route.path_regex.match(path)]
+    allowed = ", ".join(sorted({method for route in own for method in route.methods or ()}))
+    response = refusal(RequestError(405, "GENERAL", f"{path} takes {allowed}, not {request.method}"))
+    response.headers["allow"] = allowed
     return response

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from assignment.event_log import EventLog, MemorySpool
-from assignment.service.app import application
+from assignment.service.app import Path_, application
 from assignment.service.auth import Gate, Token, digest_of
 from assignment.service.configuration import Configuration
 from assignment.service.core import Service
@@ -34,6 +34,7 @@ TOKENS = {
 }
 SHOP = {"authorization": "Bearer shop-secret"}
 OTHER = {"authorization": "Bearer other-secret"}
+ALL = {"authorization": "Bearer all-secret"}
 BOSS = {"authorization": "Bearer boss-secret"}
 
 
@@ -105,6 +106,7 @@ class Served:
     now: datetime = NOW
     recommender: Recommender | None = None
     seconds: Callable[[], float] = time.monotonic
+    more: Sequence[Path_] = ()
     clock: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     def app(self) -> Starlette:
@@ -120,7 +122,7 @@ class Served:
             metrics=metrics,
             now=lambda: self.clock.now,
         )
-        return application(service, self.recommender or Lists(Path("/nowhere/lists.json")))
+        return application(service, self.recommender or Lists(Path("/nowhere/lists.json")), self.more)
 
     @property
     def rows(self) -> list[tuple[str, Mapping[str, object]]]:

@@ -5,15 +5,21 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from assignment.service.manage import paths
 from assignment.service.settings import ServiceSettings
+from experiments.shop import create
+from experiments.store import Store
 from tests.helpers.serving import Served, listening
 
 
 @pytest.fixture(scope="package")
-def address() -> Iterator[str]:
-    """A server over every kind of flag."""
-    with listening(Served(settings=ServiceSettings(requests_per_second=1e6)).app()) as url:
-        yield url
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server over every kind of flag, and over an empty shop."""
+    shop = create(tmp_path_factory.mktemp("shop") / "shop")
+    with Store.open(shop.store_url) as store:
+        served = Served(settings=ServiceSettings(requests_per_second=1e6), more=paths(store, shop))
+        with listening(served.app()) as url:
+            yield url
 
 
 @pytest.fixture

@@ -16,24 +16,29 @@ from starlette.routing import Route
 
 import assignment.service.app as application
 from assignment.event_log import MemorySpool, Spool
+from assignment.service.manage import paths
 from assignment.service.settings import ServiceSettings
+from experiments.shop import create
+from experiments.store import Store
 from tests.helpers.bundles import arm, bundle, experiment
 from tests.helpers.effort import scaled
-from tests.helpers.serving import BOSS, SHOP, Documents, Served, listening
+from tests.helpers.serving import ALL, BOSS, SHOP, Documents, Served, listening
 
 FLAG = "/ofrep/v1/evaluate/flags/rec.homepage"
 BODY = {"context": {"targetingKey": "u1"}}
 OPENAPI = Path(application.__file__).with_name("openapi.yml")
 PROTECTED = [
     ("POST", FLAG), ("POST", "/ofrep/v1/evaluate/flags"), ("POST", "/v1/recommendations"), ("POST", "/v1/exposures"),
-    ("POST", "/v1/outcomes"), ("GET", "/v1/assignments/u1"), ("GET", "/v1/config"),
+    ("POST", "/v1/outcomes"), ("GET", "/v1/assignments/u1"), ("GET", "/v1/config"), ("GET", "/v1/experiments"),
+    ("GET", "/v1/experiments/home"), ("POST", "/v1/experiments"), ("POST", "/v1/validate"),
+    ("POST", "/v1/experiments/home/kill"),
 ]  # fmt: skip
 
 
-def test_the_openapi_file_has_the_paths_of_the_service() -> None:
+def test_the_openapi_file_has_the_paths_of_the_service(tmp_path: Path) -> None:
     served = {
         (re.sub(r":path", "", route.path), method)
-        for route in Served().app().routes
+        for route in Served(more=paths(Store.open("sqlite://"), create(tmp_path / "shop"))).app().routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
@@ -46,7 +51,7 @@ def test_every_path_wants_a_token_with_its_scope(client: httpx.Client, method: s
     without = client.request(method, path)
     assert (without.status_code, without.headers["www-authenticate"]) == (401, "Bearer")
     assert client.request(method, path, headers={"authorization": "Bearer wrong"}).status_code == 401
-    wrong_scope = SHOP if method == "GET" else BOSS
+    wrong_scope = SHOP if method == "GET" or "experiments" in path or "validate" in path else BOSS
     assert client.request(method, path, headers=wrong_scope).status_code == 403
     assert set(without.json()) >= {"errorCode", "errorDetails"}
 
@@ -81,7 +86,7 @@ json_values = st.recursive(
     ).map(lambda value: json.dumps(value).encode()),
 )  # fmt: skip
 def test_no_body_breaks_it(client: httpx.Client, path: str, body: bytes) -> None:
-    response = client.post(path, content=body, headers=SHOP)
+    response = client.post(path, content=body, headers=ALL)
     assert response.status_code < 500, response.text
     assert response.headers["content-type"] == "application/json"
     response.json()
