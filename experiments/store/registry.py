@@ -7,15 +7,13 @@ from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Engine, Select, delete, insert, select
 
-from experiments.errors import ConflictError, NotFoundError, TransitionError, nearest
+from experiments.errors import NotFoundError, TransitionError, nearest
 from experiments.layers import Ground
-from experiments.ranges import overlap, shown
-from experiments.spec import DEFINITION, Assigned, Experiment, Live, Metric, Phase, canonical, digest
-from experiments.store import ground, tables, tokens
-from experiments.store.chain import breaks, linked
+from experiments.spec import DEFINITION, Experiment, Live, Metric, Phase, canonical
+from experiments.store import ground, statements, tables, tokens
+from experiments.store.chain import breaks
 from experiments.store.engine import connect, reading, writing
 from experiments.store.values import (
     AuditRow,
@@ -31,8 +29,6 @@ from experiments.store.values import (
 )
 
 KEPT_DAYS = 7  # how long a snapshot is kept that is not its business day's last
-_METRICS = TypeAdapter(dict[str, Metric])
-_DECISION = TypeAdapter(Decision)
 _BY_PUBLICATION = (tables.snapshots.c.published_at.desc(), tables.snapshots.c.snapshot_id)
 _HEAD = [tables.snapshots.c[name] for name in SnapshotHead.__dataclass_fields__]
 
@@ -65,24 +61,24 @@ class Store:
     def registered(self) -> list[Registered]:
         """Every experiment at its newest version, by key."""
         with reading(self._engine) as connection:
-            rows = connection.execute(_definitions().order_by(tables.experiments.c.key)).all()
-        return [_registered(row) for row in rows]
+            rows = connection.execute(statements.definitions().order_by(tables.experiments.c.key)).all()
+        return [statements.registered(row) for row in rows]
 
     def definition(self, key: str) -> Registered:
         """An experiment's newest version. NotFoundError names the nearest keys."""
         with reading(self._engine) as connection:
-            return _definition(connection, key)
+            return statements.definition(connection, key)
 
     def find(self, key: str) -> Registered | None:
         """An experiment's newest version, None when the key was never registered."""
         with reading(self._engine) as connection:
-            return _find(connection, key)
+            return statements.find(connection, key)
 
     def version(self, key: str, version: int) -> Experiment:
         """The definition as it stood at a version. NotFoundError when there is none."""
         c = tables.definitions.c
         with reading(self._engine) as connection:
-            current = _definition(connection, key)
+            current = statements.definition(connection, key)
             query = select(c.body).where(c.experiment_key == key, c.version == version)
             body = connection.execute(query).scalar()
         if body is None:
@@ -109,19 +105,19 @@ class Store:
         """
         key = experiment.key
         with writing(self._engine) as connection:
-            current = _find(connection, key)
-            if current is not None and current.digest == _content(experiment, metrics)[0]:
+            current = statements.find(connection, key)
+            if current is not None and current.digest == statements.content(experiment, metrics)[0]:
                 return current
-            _refuse_stale(key, 0 if current is None else current.version, expected_version)
+            statements.refuse_stale(key, 0 if current is None else current.version, expected_version)
             if current is not None:
-                _refuse_changed(current, expected_revision)
-            _write_definition(connection, current, experiment, metrics, now)
+                statements.refuse_changed(current, expected_revision)
+            statements.write_definition(connection, current, experiment, metrics, now)
             if live is not None:
-                _write_live(connection, key, *live)
+                statements.write_live(connection, key, *live)
             before = None if current is None else current.experiment.model_dump(mode="json", by_alias=True)
             after = experiment.model_dump(mode="json", by_alias=True)
-            _append(connection, now, actor, action, key, reason, before, after)
-            return replace(_definition(connection, key), changed=True)
+            statements.append(connection, now, actor, action, key, reason, before, after)
+            return replace(statements.definition(connection, key), changed=True)
 
     def save_phase(
         self,
@@ -139,13 +135,13 @@ class Store:
         TransitionError when it is neither, ConflictError when its definition is no longer `expected_version`.
         """
         with writing(self._engine) as connection:
-            current = _definition(connection, key)
+            current = statements.definition(connection, key)
             if current.state not in ("draft", "scheduled"):
                 raise TransitionError(f"{key} is {current.state}: only a draft can be started")
-            _refuse_stale(key, current.version, expected_version)
-            _move(connection, key, state="running")
-            after = _write_phase(connection, phase, current.version, live or Live(), now)
-            _append(connection, now, actor, "start", key, reason, {"state": current.state}, after)
+            statements.refuse_stale(key, current.version, expected_version)
+            statements.move(connection, key, state="running")
+            after = statements.write_phase(connection, phase, current.version, live or Live(), now)
+            statements.append(connection, now, actor, "start", key, reason, {"state": current.state}, after)
 
     def open_phase(
         self,
@@ -162,17 +158,17 @@ class Store:
         """End a phase and begin the next with another definition, all at once. ConflictError as for a definition."""
         experiment, key = phase.experiment, phase.experiment.key
         with writing(self._engine) as connection:
-            current = _definition(connection, key)
-            _refuse_changed(current, expected_revision)
-            if current.digest != _content(experiment, metrics)[0]:
-                _write_definition(connection, current, experiment, metrics, now)
-            version = _definition(connection, key).version
-            _move(connection, key, state="running", killed=False)
-            _write_live(connection, key, *ended)
-            after = _write_phase(connection, phase, version, live, now)
+            current = statements.definition(connection, key)
+            statements.refuse_changed(current, expected_revision)
+            if current.digest != statements.content(experiment, metrics)[0]:
+                statements.write_definition(connection, current, experiment, metrics, now)
+            version = statements.definition(connection, key).version
+            statements.move(connection, key, state="running", killed=False)
+            statements.write_live(connection, key, *ended)
+            after = statements.write_phase(connection, phase, version, live, now)
             before = {"state": current.state, "definition_version": current.version, "phase": ended[0]}
-            _append(connection, now, actor, "new_phase", key, reason, before, after)
-            return replace(_definition(connection, key), changed=True)
+            statements.append(connection, now, actor, "new_phase", key, reason, before, after)
+            return replace(statements.definition(connection, key), changed=True)
 
     def change(
         self,
@@ -193,8 +189,8 @@ class Store:
         ConflictError when its revision is no longer the expected one; None changes it whatever happened meanwhile.
         """
         with writing(self._engine) as connection:
-            current = _definition(connection, key)
-            _refuse_changed(current, expected_revision)
+            current = statements.definition(connection, key)
+            statements.refuse_changed(current, expected_revision)
             to: dict[str, str | bool] = {}
             was: dict[str, object] = {}
             if state is not None:
@@ -206,30 +202,32 @@ class Store:
                 was["decision"] = None if current.decision is None else current.decision.decision
             becomes: dict[str, object] = {**to, **({"decision": decision.decision} if decision else {})}
             if live is not None:
-                was["live"] = _live(connection, key, live[0]).model_dump(mode="json")
+                was["live"] = statements.live(connection, key, live[0]).model_dump(mode="json")
                 becomes["live"] = live[1].model_dump(mode="json")
                 was["phase"] = becomes["phase"] = live[0]
-                _write_live(connection, key, *live)
-            _move(connection, key, **to)
-            _append(connection, now, actor, action, key, reason, was, becomes)
-            return replace(_definition(connection, key), changed=True)
+                statements.write_live(connection, key, *live)
+            statements.move(connection, key, **to)
+            statements.append(connection, now, actor, action, key, reason, was, becomes)
+            return replace(statements.definition(connection, key), changed=True)
 
     def live(self, key: str, number: int) -> Live:
         """What is live beside a phase. NotFoundError when there is no such phase."""
         with reading(self._engine) as connection:
-            return _live(connection, key, number)
+            return statements.live(connection, key, number)
 
     def standing(self) -> Standing:
         """Everything that decides an assignment, at one moment."""
         phases = tables.phases
         with reading(self._engine) as connection:
-            rows = connection.execute(_definitions().order_by(tables.experiments.c.ordinal, tables.experiments.c.key))
-            known = [_registered(row) for row in rows]
+            rows = connection.execute(
+                statements.definitions().order_by(tables.experiments.c.ordinal, tables.experiments.c.key)
+            )
+            known = [statements.registered(row) for row in rows]
             newest: dict[str, tuple[Phase, Live]] = {}
             for row in connection.execute(select(phases).order_by(phases.c.experiment_key, phases.c.number)):
                 found = (Phase.model_validate_json(row.body), Live.model_validate_json(row.live))
                 newest[str(row.experiment_key)] = found
-            number = _config_version(connection)
+            number = statements.config_version(connection)
             found_ground = ground.read(connection)
         running = (Running(each, *newest.get(each.key, (None, Live()))) for each in known)
         return Standing(number, found_ground, tuple(running))
@@ -237,7 +235,7 @@ class Store:
     def config_version(self) -> int:
         """The number of the newest audit row, 0 before any: whoever asks often reads everything when it has grown."""
         with reading(self._engine) as connection:
-            return _config_version(connection)
+            return statements.config_version(connection)
 
     # --- layers, holdouts, salts, tokens ------------------------------------------------------------------------
 
@@ -255,7 +253,7 @@ class Store:
             changes = ground.write(connection, wanted, now)
             for change in changes:
                 action = f"{change.action}_{change.kind}"
-                _append(connection, now, actor, action, change.key, reason, change.before, change.after)
+                statements.append(connection, now, actor, action, change.key, reason, change.before, change.after)
         return tuple(f"{change.kind} {change.key}" for change in changes)
 
     def salts(self) -> dict[str, str]:
@@ -269,7 +267,7 @@ class Store:
         with writing(self._engine) as connection:
             tokens.add(connection, token)
             after = {"token_id": token.token_id, "scopes": list(token.scopes)}
-            _append(connection, token.created_at, actor, "create_token", token.name, reason, None, after)
+            statements.append(connection, token.created_at, actor, "create_token", token.name, reason, None, after)
 
     def tokens(self) -> list[Token]:
         """Every token ever made, by creation."""
@@ -289,7 +287,7 @@ class Store:
                 return before
             after = tokens.revoke(connection, token_id, now)
             was, becomes = {"revoked_at": None}, {"token_id": token_id, "revoked_at": now.isoformat()}
-            _append(connection, now, actor, "revoke_token", before.name, reason, was, becomes)
+            statements.append(connection, now, actor, "revoke_token", before.name, reason, was, becomes)
             return after
 
     def phase(self, key: str, number: int | None = None) -> Phase:
@@ -297,7 +295,7 @@ class Store:
         own = tables.phases.c.experiment_key == key
         query = select(tables.phases.c.body).where(own).order_by(tables.phases.c.number.desc())
         with reading(self._engine) as connection:
-            current = _definition(connection, key)
+            current = statements.definition(connection, key)
             body = connection.execute(
                 query if number is None else query.where(tables.phases.c.number == number)
             ).scalar()
@@ -413,7 +411,9 @@ class Store:
             connection.execute(insert(tables.events).values(**asdict(event)))
             if actor is not None:
                 after = {"phase": event.phase, "arm": event.arm, "metric": event.metric, "at": event.at.isoformat()}
-                _append(connection, event.recorded_at, actor, event.kind, event.experiment_key, reason, None, after)
+                statements.append(
+                    connection, event.recorded_at, actor, event.kind, event.experiment_key, reason, None, after
+                )
         return True
 
     def events(self, key: str, phase: int) -> list[Event]:
@@ -423,172 +423,6 @@ class Store:
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(c.at, c.recorded_at, c.kind, c.metric, c.arm)).all()
         return [Event(**row._mapping) for row in rows]
-
-
-def _config_version(connection: Connection) -> int:
-    return connection.execute(select(func.max(tables.audit.c.number))).scalar() or 0
-
-
-def _definitions() -> Select[tuple[object, ...]]:
-    newest = (tables.definitions.c.experiment_key == tables.experiments.c.key) & (
-        tables.definitions.c.version == tables.experiments.c.version
-    )
-    c = tables.experiments.c
-    return select(c.state, c.revision, c.ordinal, c.killed, c.decision, *tables.definitions.c).join_from(
-        tables.experiments, tables.definitions, newest
-    )
-
-
-def _registered(row: Row[tuple[object, ...]]) -> Registered:
-    given = row._mapping
-    return Registered(
-        key=given["experiment_key"],
-        version=given["version"],
-        state=given["state"],
-        experiment=DEFINITION.validate_json(given["body"]),
-        registered_at=given["registered_at"],
-        digest=given["digest"],
-        metrics=_METRICS.validate_json(given["metrics"]),
-        revision=given["revision"],
-        order=given["ordinal"],
-        killed=given["killed"],
-        decision=None if given["decision"] is None else _DECISION.validate_json(given["decision"]),
-    )
-
-
-def _content(experiment: Experiment, metrics: Mapping[str, Metric]) -> tuple[str, str, str]:
-    """The digest of a definition with its metrics, and both as they are stored."""
-    body = canonical(experiment.model_dump(mode="json", by_alias=True))
-    used = canonical({name: metric.model_dump(mode="json", by_alias=True) for name, metric in metrics.items()})
-    return digest([body, used]), body, used
-
-
-def _write_definition(
-    connection: Connection,
-    current: Registered | None,
-    experiment: Experiment,
-    metrics: Mapping[str, Metric],
-    now: datetime,
-) -> None:
-    key, (content, body, used) = experiment.key, _content(experiment, metrics)
-    if isinstance(experiment, Assigned):
-        _refuse_overlap(connection, experiment)
-        if experiment.salt is not None:
-            ground.claim(connection, experiment.salt, f"experiment {key}", now)
-    version = 1 if current is None else current.version + 1
-    if current is None:
-        ordinal = (connection.execute(select(func.max(tables.experiments.c.ordinal))).scalar() or 0) + 1
-        connection.execute(insert(tables.experiments).values(key=key, version=1, state="draft", ordinal=ordinal))
-    else:
-        _move(connection, key, version=version)
-    connection.execute(
-        insert(tables.definitions).values(
-            experiment_key=key, version=version, digest=content, body=body, metrics=used, registered_at=now
-        )
-    )
-
-
-def _refuse_overlap(connection: Connection, experiment: Assigned) -> None:
-    """Checked again where no other write can come between."""
-    c = tables.experiments.c
-    others = _definitions().where(c.state.not_in(("stopped", "archived")), c.key != experiment.key)
-    for row in connection.execute(others):
-        other = _registered(row).experiment
-        if not isinstance(other, Assigned) or other.layer.key != experiment.layer.key:
-            continue
-        common = overlap(experiment.layer.ranges, other.layer.ranges)
-        if common:
-            raise ConflictError(
-                f"{experiment.key}: {shown(common)} of layer {other.layer.key} belongs to {other.key} since a moment "
-                "ago; `truelift validate` shows what is free"
-            )
-
-
-def _write_phase(connection: Connection, phase: Phase, version: int, live: Live, now: datetime) -> Mapping[str, object]:
-    """Insert a phase; what the audit says of it."""
-    body = phase.model_dump(mode="json", by_alias=True)
-    connection.execute(
-        insert(tables.phases).values(
-            experiment_key=phase.experiment.key,
-            number=phase.number,
-            definition_version=version,
-            started_at=phase.started_at,
-            frozen_at=now,
-            body=canonical(body),
-            live=canonical(live.model_dump(mode="json")),
-        )
-    )
-    return {"state": "running", "definition_version": version, "phase": body}
-
-
-def _live(connection: Connection, key: str, number: int) -> Live:
-    c = tables.phases.c
-    body = connection.execute(select(c.live).where(c.experiment_key == key, c.number == number)).scalar()
-    if body is None:
-        raise NotFoundError(f"{key} has no phase {number}; `truelift start {key}` begins its first")
-    return Live.model_validate_json(body)
-
-
-def _write_live(connection: Connection, key: str, number: int, live: Live) -> None:
-    c = tables.phases.c
-    own = (c.experiment_key == key) & (c.number == number)
-    connection.execute(update(tables.phases).where(own).values(live=canonical(live.model_dump(mode="json"))))
-
-
-def _find(connection: Connection, key: str) -> Registered | None:
-    row = connection.execute(_definitions().where(tables.experiments.c.key == key)).first()
-    return None if row is None else _registered(row)
-
-
-def _definition(connection: Connection, key: str) -> Registered:
-    found = _find(connection, key)
-    if found is not None:
-        return found
-    known = connection.execute(select(tables.experiments.c.key)).scalars().all()
-    near = nearest(key, known)
-    hint = f" (nearest: {', '.join(near)})" if near else ""
-    raise NotFoundError(f"no experiment {key} is registered{hint}; `truelift register FILE` makes one known")
-
-
-def _refuse_stale(key: str, version: int, expected: int) -> None:
-    if version != expected:
-        raise ConflictError(
-            f"{key}: version {version} was registered meanwhile, this change was made from version {expected}; "
-            "look at what changed and try again"
-        )
-
-
-def _refuse_changed(current: Registered, expected_revision: int | None) -> None:
-    if expected_revision is not None and current.revision != expected_revision:
-        raise ConflictError(
-            f"{current.key}: somebody changed it meanwhile: it is {current.state} at version {current.version} "
-            f"(revision {current.revision}, this change was made from {expected_revision}); look at what changed and "
-            "try again"
-        )
-
-
-def _move(connection: Connection, key: str, **to: str | int | bool) -> None:
-    """Every change of an experiment goes through here, and counts."""
-    own = tables.experiments.c.key == key
-    revision = tables.experiments.c.revision + 1
-    connection.execute(update(tables.experiments).where(own).values(**to, revision=revision))
-
-
-def _append(
-    connection: Connection, now: datetime, actor: str, action: str, key: str, reason: str, before: object, after: object
-) -> None:
-    newest = connection.execute(select(tables.audit).order_by(tables.audit.c.number.desc()).limit(1)).first()
-    row = linked(
-        None if newest is None else AuditRow(**newest._mapping),
-        at=now,
-        actor=actor,
-        action=action,
-        experiment_key=key,
-        reason=reason,
-        before=None if before is None else canonical(before),
-        after=None if after is None else canonical(after),
-    )
-    connection.execute(insert(tables.audit).values(**asdict(row)))
 
 
 def _bodies() -> Select[tuple[object, ...]]:
