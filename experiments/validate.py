@@ -195,11 +195,11 @@ def _spoken_for(document: Document) -> Iterator[Problem]:
 
 def _elsewhere(document: Document) -> Iterator[tuple[Path_, str]]:
     for name, reason in REFUSED_FOR_EXTERNAL.items():
-        if (name,) in document.lines:
+        if isinstance(document.value, dict) and name in document.value:
             yield (name,), reason
-    for at, _ in entries(document.value, ("variants",)):
+    for at, variant in entries(document.value, ("variants",)):
         for name, reason in REFUSED_VARIANT_FIELDS.items():
-            if (*at, name) in document.lines:
+            if isinstance(variant, dict) and name in variant:
                 yield (*at, name), reason
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from experiments.catalogue import shipped_metrics
 from experiments.errors import DefinitionError, NotFoundError, Problem
+from experiments.loading import Document, parse_yaml
 from experiments.shop import Shop
-from experiments.validate import REFUSED_FOR_EXTERNAL, check_experiment, load_experiment, validate
+from experiments.validate import REFUSED_FOR_EXTERNAL, check_document, check_experiment, load_experiment, validate
 from tests.helpers.definitions import GOOD, changed, written
 
 
@@ -94,6 +95,17 @@ def test_whole_number_ratios_are_weights(shop: Shop, weights: tuple[str, str]) -
     text = GOOD.replace('control, weight: "1"', f'control, weight: "{weights[0]}"')
     text = text.replace('als_v2, weight: "1"', f'als_v2, weight: "{weights[1]}"')
     assert check(shop, text) == []
+
+
+def test_what_came_as_json_without_lines_is_refused_alike() -> None:
+    document, _ = parse_yaml(f"{GOOD}salt: abc.1\n".replace("strategy: als}", "strategy: als, params: {}}"))
+    assert document is not None
+    _, problems = check_document(Document(document.value, {}), shipped_metrics())
+    assert [(problem.code, problem.path) for problem in problems] == [
+        ("refused_for_external", "salt"),
+        ("refused_for_external", "variants[1].params"),
+    ]
+    assert problems[0].line is None
 
 
 def test_a_definition_of_the_handbook_that_truelift_would_assign_is_not_silently_read_as_another(shop: Shop) -> None:
