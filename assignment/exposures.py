@@ -11,9 +11,9 @@ from experiments.contracts import NAME_PATTERN, NULL_TEXTS, TEXT_LIMIT, Exposure
 
 _NAME = re.compile(NAME_PATTERN)
 _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no UTF-8
-_IDS = ("user_id", "session_id", "device_id")
-_NAMES = ("page_category", "platform", "country", "app_version")
-_FLAGS = ("is_bot", "is_internal")
+_IDS = frozenset({"user_id", "session_id", "device_id"})
+_NAMES = frozenset({"page_category", "platform", "country", "app_version"})
+_FLAGS = frozenset({"is_bot", "is_internal"})
 _BROWSERS = next(frozenset(column.kind.values) for column in columns(Exposure) if column.name == "browser")  # type: ignore[union-attr]
 
 
@@ -62,26 +62,22 @@ def exposure_row(
             row["traffic_bucket"] = plan.traffic_hash.bucket(encoded)
         if decision.layer_bucket is None:
             row["layer_bucket"] = plan.layer_hash.bucket(encoded)
-    row = {name: value for name, value in row.items() if value is not None}
-    row |= _of_context(context)
+    for name in [name for name, value in row.items() if value is None]:
+        del row[name]
+    _add_context(row, context)
     return row
 
 
-def _of_context(context: Mapping[str, object]) -> dict[str, object]:
-    kept: dict[str, object] = {}
-    for name in _IDS:
-        value = context.get(name)
-        if value is not None and _is_name(value) and value not in NULL_TEXTS:
-            kept[name] = value
-    for name in _NAMES:
-        value = context.get(name)
-        if _is_name(value):
-            kept[name] = value
-    browser = context.get("browser")
-    if isinstance(browser, str) and browser in _BROWSERS:
-        kept["browser"] = browser
-    kept |= {name: context[name] for name in _FLAGS if isinstance(context.get(name), bool)}
-    return kept
+def _add_context(row: dict[str, object], context: Mapping[str, object]) -> None:
+    for name, value in context.items():
+        if isinstance(value, bool):
+            kept = name in _FLAGS
+        elif name == "browser":
+            kept = isinstance(value, str) and value in _BROWSERS
+        else:
+            kept = (name in _NAMES or (name in _IDS and value not in NULL_TEXTS)) and _is_name(value)
+        if kept:
+            row[name] = value
 
 
 def _is_name(value: object) -> bool:
