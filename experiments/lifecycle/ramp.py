@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from experiments import ranges
@@ -89,9 +90,16 @@ def _steps(store: Store, shop: Shop, current: Registered, now: datetime, actor: 
         if held:
             yield Outcome(key, "step", False, f"{to} held: {held}")
             return
-        reason = f"ramp step of {step.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        raise_traffic(store, key, step.traffic, actor=actor, reason=reason, now=now)
-        yield Outcome(key, "step", True, f"traffic {to}")
+        taken = _tried(key, "step", partial(_raise, store, key, step, to, now, actor))
+        yield taken
+        if not taken.done:
+            return
+
+
+def _raise(store: Store, key: str, step: RampStep, to: str, now: datetime, actor: str) -> str:
+    reason = f"ramp step of {step.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    raise_traffic(store, key, step.traffic, actor=actor, reason=reason, now=now)
+    return f"traffic {to}"
 
 
 def _held(

@@ -121,10 +121,14 @@ def propose_phase(
     if not isinstance(experiment, Assigned) or not isinstance(frozen, Assigned) or ground is None:
         raise TransitionError(f"{experiment.key}: another system assigns it; register the change under another key")
     salt = frozen.salt if keep_salt else experiment.salt or f"{experiment.key}.{number}"
-    if (salt == frozen.salt) != keep_salt or (keep_salt and experiment.salt not in (None, salt)):
-        message = f"{experiment.salt} is {'not ' if keep_salt else ''}the salt of phase {before.number}"
-        step = "leave it out: a new phase draws its units anew, or keeps the salt when asked to"
-        problem = document.problem("salt_collision", ("salt",), experiment.salt, message, next_step=step)
+    if keep_salt and experiment.salt not in (None, salt):
+        message = f"{experiment.salt} is not the salt of phase {before.number}, which is to be kept"
+        problem = document.problem("salt_collision", ("salt",), experiment.salt, message, next_step="leave it out")
+        raise DefinitionError(where, [problem])
+    if not keep_salt and salt in store.salts():
+        whose = f"the salt of phase {before.number}" if salt == frozen.salt else "taken, and a salt is for one phase"
+        step = "leave it out, or write one that was never used: a new phase draws its units anew"
+        problem = document.problem("salt_collision", ("salt",), salt, f"{salt} is {whose}", next_step=step)
         raise DefinitionError(where, [problem])
     at = experiment.schedule.start_at
     if not before.started_at < at <= now:

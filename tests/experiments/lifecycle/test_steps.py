@@ -175,6 +175,18 @@ def test_a_new_phase_keeps_its_salt_only_when_asked(desk: Desk) -> None:
     assert phase.experiment.salt == f"{KEY}.1"
 
 
+def test_no_phase_takes_the_salt_of_an_earlier_one(desk: Desk) -> None:
+    desk.begin()
+    step(desk, "new-phase", 48)
+    third = SECOND.replace("12-03T00", "12-04T00").replace("unit_type: user", f"unit_type: user\nsalt: {KEY}.1")
+    path = written(desk.shop, third)
+    with pytest.raises(DefinitionError, match=r"home_als_v3\.1 is taken, and a salt is for one phase"):
+        lifecycle.new_phase(desk.store, desk.shop, path, actor="ann", reason="", now=desk.now(96))
+    with pytest.raises(DefinitionError, match=r"home_als_v3\.1 is not the salt of phase 2"):
+        lifecycle.new_phase(desk.store, desk.shop, path, actor="ann", reason="", now=desk.now(96), keep_salt=True)
+    assert desk.store.phase(KEY).number == 2
+
+
 @pytest.mark.parametrize("start", ["2026-12-01T09", "2026-12-04T09"])
 def test_a_new_phases_schedule_begins_with_it(desk: Desk, start: str) -> None:
     desk.begin()
