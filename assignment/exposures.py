@@ -19,10 +19,8 @@ _BROWSERS = next(frozenset(column.kind.values) for column in columns(Exposure) i
 
 def new_event_id(at: datetime) -> str:
     """A UUID of version 7: 48 bits of `at` in milliseconds, the rest random: ids sort by time. RFC 9562, 5.7."""
-    head = (int(at.timestamp() * 1000) & 0xFFFF_FFFF_FFFF) << 80
-    rest = int.from_bytes(os.urandom(10), "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
-    digits = f"{head | rest | 0x7000_8000_0000_0000_0000:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    when, rest = f"{int(at.timestamp() * 1000):012x}", os.urandom(10).hex()
+    return f"{when[:8]}-{when[8:]}-7{rest[:3]}-{'89ab'[int(rest[3], 16) % 4]}{rest[4:7]}-{rest[7:19]}"
 
 
 def exposure_row(

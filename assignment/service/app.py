@@ -85,9 +85,12 @@ class _Front:
         """Pass on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif any(name == b"origin" for name, _ in scope["headers"]):
-            await self._rules(scope, receive, send)
-        elif scope["method"] == "POST" and scope["path"].startswith(SINGLE) and not scope.get("root_path"):
+            return
+        for name, _ in scope["headers"]:
+            if name == b"origin":
+                await self._rules(scope, receive, send)
+                return
+        if scope["method"] == "POST" and scope["path"].startswith(SINGLE) and not scope.get("root_path"):
             scope["path_params"] = {"key": scope["path"][len(SINGLE) :]}
             await self._single(scope, receive, send)
         else:
