@@ -1,8 +1,9 @@
 """A whole table assigned at once, in DuckDB, to the arms that one unit at a time gets in Python.
 
 The query reads a table or view `units` with a text column `unit_id` and answers one row for each of its rows:
-unit_id, assignment_reason, variant (the arm assigned), layer_bucket, traffic_bucket, split_bucket, each as in a
-decision. Ids are hashed as they are: what `check_unit_id` refuses has no place in the table.
+unit_id, assignment_reason, variant (the arm assigned), and of layer_bucket, traffic_bucket and split_bucket those whose
+step has something to decide, each as in a decision. Ids are hashed as they are: what `check_unit_id` refuses has no
+place in the table.
 """
 
 from collections.abc import Iterable
@@ -56,6 +57,11 @@ def assign_units(plan: Plan, now: datetime) -> Query:
     disabled = _any(f"variant = $arm_{index}" for index, arm in enumerate(plan.arms) if arm.disabled)
     reason = "killed" if plan.killed and plan.state in ("running", "paused") else "not_running"
     split = _NO_BUCKET if halted == "true" else _bucket("split")
+    buckets = [
+        *([", case when forced is null then layer_bucket end as layer_bucket"] if layer != _NO_BUCKET else []),
+        *([", traffic_bucket"] if traffic != _NO_BUCKET else []),
+        *([", split_bucket"] if split != _NO_BUCKET else []),
+    ]
     arm = " ".join(f"when split_bucket < {end} then $arm_{index}" for index, end in enumerate(plan.split_ends))
     sql = f"""
 with placed as (
@@ -91,10 +97,7 @@ assigned as (
 select
     unit_id,
     case when stop is not null then stop when {disabled} then 'arm_disabled' else 'split' end as assignment_reason,
-    variant,
-    case when forced is null then layer_bucket end as layer_bucket,
-    traffic_bucket,
-    split_bucket
+    variant{"".join(buckets)}
 from assigned
 """
     return Query(sql, {name: value for name, value in parameters.items() if f"${name}" in sql})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import cast
 
 import duckdb
 import pytest
@@ -41,8 +42,12 @@ def in_sql(document: Document, now: datetime = NOW) -> list[Row]:
     with duckdb.connect() as connection:
         connection.execute("create table units (unit_id varchar)")
         connection.execute("insert into units select unnest($ids)", {"ids": IDS})
-        rows: list[Row] = connection.execute(f"select * from ({query.sql})", query.parameters).fetchall()
-    return sorted(rows)
+        connection.execute(query.sql, query.parameters)
+        columns = [column[0] for column in connection.description or ()]
+        found = [dict(zip(columns, row, strict=True)) for row in connection.fetchall()]
+    names = ("unit_id", "assignment_reason", "variant", "layer_bucket", "traffic_bucket", "split_bucket")
+    assert set(columns) <= {*names}
+    return sorted(cast("Row", tuple(row.get(name) for name in names)) for row in found)
 
 
 def in_python(document: Document, now: datetime = NOW) -> list[Row]:
