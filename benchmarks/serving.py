@@ -11,6 +11,7 @@ one's, 99th percentile at most 3 times. `--soak` goes on for so many seconds and
 import argparse
 import asyncio
 import multiprocessing
+import os
 import socket
 import statistics
 import tempfile
@@ -239,6 +240,12 @@ def _resident_mib(pid: int) -> float:
     return int(text.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Print both, their ratios and the limits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -251,9 +258,14 @@ def main() -> None:
             asyncio.run(throughput(name, port, 1.0))
         rates: dict[str, list[float]] = {name: [] for name in servers}
         late: dict[str, list[float]] = {name: [] for name in servers}
+        cpu: dict[str, list[float]] = {name: [] for name in servers}
         for _ in range(ROUNDS):
-            for name, (_, port) in servers.items():
+            for name, (process, port) in servers.items():
+                before = _cpu_seconds(process.pid or 0)
                 rates[name].append(asyncio.run(throughput(name, port, given.seconds)))
+                used = _cpu_seconds(process.pid or 0) - before
+                cpu[name].append(used / (rates[name][-1] * given.seconds) * 1e6)
+        spent = {name: statistics.median(each) for name, each in cpu.items()}
         rate = {name: statistics.median(each) for name, each in rates.items()}
         for _ in range(ROUNDS):
             for name, (_, port) in servers.items():
@@ -262,10 +274,11 @@ def main() -> None:
         p99 = {name: statistics.median(each) for name, each in late.items()}
         for name in servers:
             print(
-                f"{name:9} {rate[name]:8,.0f} requests/s",
+                f"{name:9} {rate[name]:8,.0f} requests/s, {spent[name]:5.1f} µs of CPU each,",
                 f"p99 {p99[name] * 1000:6.2f} ms at {rate['truelift'] / 2:,.0f}/s",
             )
         print(f"throughput ratio {rate['truelift'] / rate['trivial']:.2f} (limit: at least 0.50)")
+        print(f"in CPU time      {spent['trivial'] / spent['truelift']:.2f} (what a busy machine cannot blur)")
         print(f"p99 ratio        {p99['truelift'] / p99['trivial']:.2f} (limit: at most 3.00)")
         if given.soak:
             process, port = servers["truelift"]
