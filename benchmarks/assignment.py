@@ -281,7 +281,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=30)
     given = parser.parse_args()
     in_process(given.repeats)
-    in_duckdb(given.ids, max(3, given.repeats // 10))
+    in_duckdb(given.ids, max(5, given.repeats // 5))
 
 
 if __name__ == "__main__":
