@@ -10,15 +10,16 @@ from zoneinfo import ZoneInfo
 from analysis import assembly
 from analysis.assembly import Inputs, assemble
 from analysis.calendar import data_cut, day_start, seen_cut
+from analysis.hash_audit import phase_documents
 from analysis.health.checks import CHECKS
 from analysis.readout import Readout
 from analysis.warehouse import DEFAULT, WAREHOUSES
-from analysis.warehouse.base import CountRequest, DataCut
+from analysis.warehouse.base import CheckRows, CountRequest, DataCut, Warehouse
 from analysis.warehouse.terms import ShopTerms, refuse_others
 from experiments.errors import UsageError
 from experiments.lifecycle import amended
 from experiments.shop import Shop
-from experiments.spec import Metric, Phase
+from experiments.spec import Assigned, Metric, Phase
 from experiments.store import Event, Snapshot, Store
 
 Say = Callable[[str], None]
@@ -82,6 +83,8 @@ def refresh(
             )
         say(f"{key}: checking the signals")
         rows = {name: warehouse.check(name, request) for name in CHECKS}
+        if isinstance(experiment, Assigned):
+            rows |= _audited(warehouse, store, shop, key)
         engine = warehouse.engine
     say(f"{key}: estimating")
     made = assemble(
@@ -134,6 +137,14 @@ def nothing_yet(phase: Phase, zone: ZoneInfo, at: datetime) -> str | None:
     if _naive(start) < cut.outcome_end:
         return None
     return f"as of {cut.as_of_day} no day of it is over (it starts {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
+
+
+def _audited(warehouse: Warehouse, store: Store, shop: Shop, key: str) -> dict[str, CheckRows]:
+    """The audit of what truelift assigned; none, so unknown, where its layer is gone."""
+    try:
+        return {"hash_audit": warehouse.audit(key, tuple(phase_documents(store, shop, key)))}
+    except UsageError:
+        return {}
 
 
 def count_request(phase: Phase, cut: DataCut) -> CountRequest:

@@ -27,6 +27,7 @@ from analysis.health.thresholds import MIN_GROUP_UNITS, MIN_ROWS, MIN_SHARE_OFF,
 from analysis.inference.result import Undetermined
 from analysis.readout import CheckState, Figure
 from analysis.words import health as said
+from experiments.spec import Assigned
 
 SAMPLE_RATIO = Sheet("SH-01", "Sample ratio", blocking=True, sql="sample_ratio", owner=DATA_TEAM)
 DUPLICATES = Sheet("SH-04", "Duplicates", blocking=False, sql="duplicates", owner=WEB_TEAM)
@@ -221,8 +222,25 @@ def _shown(rows: Sequence[Mapping[str, Figure]]) -> list[dict[str, Figure]]:
 
 
 def audit(given: Evidence) -> Finding:
-    """SH-09: the hash can only be recomputed where truelift made the split."""
-    return AUDIT.not_applicable(f"assigned by {given.experiment.assigned_by}")
+    """SH-09: every exposure recomputed from salt, ranges and traffic, where truelift made the split."""
+    if not isinstance(given.experiment, Assigned):
+        return AUDIT.not_applicable(f"assigned by {given.experiment.assigned_by}")
+    rows = given.of("hash_audit")
+    if rows is None:
+        return AUDIT.unknown(NOT_RUN)
+    counts = {text(row, "class"): whole(row, "exposures") for row in rows}
+    total = sum(counts.values())
+    if total == 0:
+        return AUDIT.unknown(said.too_few(0, 1, "exposures"))
+    wrong = {name: count for name, count in counts.items() if count and name != "ok"}
+    found = rate(sum(wrong.values()), total)
+    state, sentence = THRESHOLDS["audit"].state(found), said.recomputed(total, wrong)
+    hold = AUDIT.holding(said.recomputed_cause(found), said.RECOMPUTED_FIX) if state == "fail" else None
+    figures: dict[str, Figure] = {"rate": found, "exposures": total}
+    groups: list[dict[str, Figure]] = [
+        {"what is wrong": said.MISMATCH[name], "exposures": n} for name, n in wrong.items()
+    ]
+    return AUDIT.finding(state, sentence, figures=figures, groups=groups, hold=hold)
 
 
 def pre_period(given: Evidence) -> Finding:

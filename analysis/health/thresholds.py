@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import float_info
 from typing import Literal
 
 from analysis.readout import CheckState
@@ -32,6 +33,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "duplicates": Threshold("share of rows that repeat another", 0.005, 0.02),
     "two_arms": Threshold("share of units seen in more than one arm", 0.003, 0.01),
     "unequal_by_arm": Threshold("e-value that a fault hits the arms unequally", 1_000, 1_000),
+    "audit": Threshold("share of exposures that are not as recomputed; any warns", float_info.min, 0.001),
     "clicks_before_exposure": Threshold("share of module clicks before the unit's first exposure", 0.005, 0.005),
     "purchases_unexposed": Threshold("share of purchases by units never exposed: ids that do not match", 0.98, 0.995),
     "unexposed_growth": Threshold(

@@ -4,7 +4,7 @@ A warehouse is one file beside this one and one line in `WAREHOUSES`. Everything
 whole numbers; no estimate is ever made in a database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -89,6 +89,9 @@ class Warehouse(Protocol):
 
     def check(self, name: str, request: CountRequest) -> CheckRows:
         """Run sql/checks/<name>.sql for the request (after `count`)."""
+
+    def audit(self, experiment_key: str, bundles: Iterable[Mapping[str, object]]) -> CheckRows:
+        """`hash_audit`: exposures by class, recomputed from bundle.v1 documents, the current one first."""
 
     def close(self) -> None:
         """Give the warehouse back."""

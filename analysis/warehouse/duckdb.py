@@ -1,6 +1,6 @@
 """The warehouse on DuckDB: runs the files of sql/ and names what they counted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ import duckdb
 
 from analysis.inference.moments import ArmMoments, CellKey, Moments, Pair, pair
 from analysis.warehouse import facts_sql
+from analysis.warehouse.audit import audit_exposures
 from analysis.warehouse.base import CellValue, CheckRows, CountRequest, Counts
 from analysis.warehouse.connection import first_line, kept_terms, open_connection
 from analysis.warehouse.counting import RANGE_UNITS, Counter, Recount, request_parameters, wanted
@@ -80,6 +81,11 @@ class DuckDBWarehouse:
             columns = [column[0] for column in found.description or []]
             rows: list[tuple[CellValue, ...]] = found.fetchall()
         return CheckRows(name, tuple(dict(zip(columns, row, strict=True)) for row in rows))
+
+    def audit(self, experiment_key: str, bundles: Iterable[Mapping[str, object]]) -> CheckRows:
+        """Exposures of the experiment by what the definition says of them, over all phases of the bundles."""
+        report = audit_exposures(self._connection, bundles, experiment_key)
+        return CheckRows("hash_audit", tuple({"class": name, "exposures": n} for name, n in report.counts.items()))
 
     def _counts(self, request: CountRequest, recount: Recount) -> Counts:
         exposed = self._ask(

@@ -1,6 +1,6 @@
 """The sentences of the signal checks: what was found, and what has to be done about it. SIGNALS."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from analysis import words
@@ -180,6 +180,35 @@ def returns_linked(count: int, unlinked: int) -> str:
 def alike_before(covariates: int) -> str:
     """Pre-period A/A without a difference."""
     return f"Before their first exposure the arms were alike in {covariates} measure{'' if covariates == 1 else 's'}."
+
+
+MISMATCH = {
+    "null_unit": "no unit id, or one of another kind",
+    "unknown_phase": "a phase nobody started",
+    "bucket_mismatch": "logged buckets that do not follow from the unit",
+    "holdout_mismatch": "held out, or not, against the definition",
+    "outside_layer": "a unit outside the experiment's share of its layer",
+    "outside_traffic": "let in, or kept out, against the traffic",
+    "variant_mismatch": "another arm than the unit belongs to",
+}
+
+
+def recomputed(total: int, wrong: Mapping[str, int]) -> str:
+    """How many exposures are what the definition gives."""
+    if not wrong:
+        return f"All {words.whole(total)} exposures are in the arm that the definition gives."
+    count = sum(wrong.values())
+    most = max(wrong, key=lambda name: wrong[name])
+    said = "1 exposure is" if count == 1 else f"{words.whole(count)} exposures are"
+    return f"{said} not what the definition gives ({share(count / total)}), most of them: {MISMATCH[most]}."
+
+
+def recomputed_cause(rate: float) -> str:
+    """A cause without a full stop."""
+    return f"{share(rate)} of the exposures are not in the arm that the definition gives"
+
+
+RECOMPUTED_FIX = "find out who served them, with `truelift audit`, and start a new phase"
 
 
 def measure(name: str) -> str:

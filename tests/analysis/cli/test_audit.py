@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from analysis.cli import audit
+from analysis.pipeline import refresh
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.load import ShopTerms
 from analysis.warehouse.spool import load_spool
@@ -116,6 +117,21 @@ def test_what_is_not_is_counted_and_shown_with_exit_1(shop: Shop) -> None:
     told = json.loads(said)
     assert (code, told["ok"], told["counts"]["bucket_mismatch"]) == (1, False, 2)
     assert [row["event_id"] for row in told["rows"]] == ["01-1"]
+
+
+def test_a_readout_is_withheld_when_the_log_is_not_what_the_definition_gives(shop: Shop) -> None:
+    now = BEGAN + timedelta(days=6)
+    with Store.open(shop.store_url) as store:
+        clean = refresh(shop, store, "home_als_v3", now=now).readout
+        assert next(check for check in clean.checks if check.id == "SH-09").state == "pass"
+        with open_connection(shop.warehouse_path) as connection:
+            connection.execute(
+                "update exposures set split_bucket = (split_bucket + 1) % 10000 where event_id like '04-1%'"
+            )
+        withheld = refresh(shop, store, "home_als_v3", now=now).readout
+    check = next(check for check in withheld.checks if check.id == "SH-09")
+    assert (check.state, withheld.verdict.code) == ("fail", "WITHHELD")
+    assert "do not follow from the unit" in check.sentence
 
 
 def test_an_experiment_assigned_elsewhere_is_not_applicable(shop: Shop) -> None:

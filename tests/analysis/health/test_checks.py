@@ -9,13 +9,16 @@ import pytest
 from analysis import words
 from analysis.health.checks import RULES, Evidence, Health, evaluate
 from analysis.health.pre_period import PrePeriod
+from analysis.health.split import audit
 from analysis.health.thresholds import THRESHOLDS
 from analysis.inference.moments import CellKey, Moments
 from analysis.inference.result import Undetermined
 from analysis.readout import Check
 from analysis.warehouse.base import CellValue, CheckRows, Counts
-from experiments.spec import Fact, Metric
+from experiments.loading import parse, parse_yaml
+from experiments.spec import Assigned, Fact, Metric
 from tests.helpers.counting import METRICS, Truth, clean_checks, definition
+from tests.helpers.definitions import ASSIGNED
 
 Row = dict[str, CellValue]
 ALIKE = PrePeriod(0.4, 1.0, 1.0, 2, ("x_1",), (), {"control": {"x_1": 0.0}, "new": {"x_1": 0.01}})
@@ -42,6 +45,15 @@ def _evidence(units: Mapping[str, int] | None = None, **queries: list[Row]) -> E
         definition(), {**METRICS, CART.key: CART, CLICKS.key: CLICKS}, counts, rows, ALIKE,
         finished_import=False, covariate_names={},
     )  # fmt: skip
+
+
+def assigned() -> Assigned:
+    """A definition that truelift assigns."""
+    document, _ = parse_yaml(ASSIGNED)
+    assert document is not None
+    experiment, problems = parse(Assigned, document)
+    assert experiment is not None, problems
+    return experiment
 
 
 def _check(health: Health, key: str) -> Check:
@@ -302,6 +314,27 @@ def test_a_growing_share_of_orders_without_exposure_warns() -> None:
 def test_the_audit_names_who_assigned() -> None:
     check = _check(evaluate(_evidence()), "SH-09")
     assert (check.state, check.sentence) == ("not_applicable", "Not applicable: assigned by the shop.")
+
+
+@pytest.mark.parametrize(
+    ("ok", "wrong", "state", "said"),
+    [
+        (5_000, 0, "pass", "All 5,000 exposures are in the arm that the definition gives."),
+        (5_000, 1, "warn", "1 exposure is not what the definition gives (0.02%)"),
+        (5_000, 60, "fail", "60 exposures are not what the definition gives (1.2%)"),
+        (0, 0, "unknown", "exposures"),
+    ],
+)
+def test_an_assignment_of_our_own_is_recomputed(ok: int, wrong: int, state: str, said: str) -> None:
+    rows: list[Row] = [{"class": "ok", "exposures": ok}, {"class": "variant_mismatch", "exposures": wrong}]
+    found = audit(replace(_evidence(hash_audit=rows), experiment=assigned()))
+    assert found.check.state == state
+    assert said in found.check.sentence
+    assert (found.hold is not None) is (state == "fail")
+
+
+def test_an_assignment_of_our_own_that_nobody_recomputed_is_unknown() -> None:
+    assert audit(replace(_evidence(), experiment=assigned())).check.state == "unknown"
 
 
 @pytest.mark.parametrize(("p", "state"), [(0.2, "pass"), (0.005, "warn"), (0.0002, "fail")])
