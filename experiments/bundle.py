@@ -109,7 +109,7 @@ def _experiment(each: Running, ground: Ground, keys: Collection[str], shop: Shop
         "salt": experiment.salt,
         "hash_version": experiment.hash_version,
         "variants": variants,
-        "traffic": [{"at": _utc(step.at), "bp": step.bp} for step in live.traffic],
+        "traffic": [{"at": at, "bp": bp} for at, bp in {_utc(step.at): step.bp for step in live.traffic}.items()],
         "schedule": {"start_at": _utc(experiment.schedule.start_at), "end_at": _utc(experiment.schedule.end_at)},
         "targeting": None if targeting is None else targeting.model_dump(mode="json", exclude_none=True),
         "prerequisites": [needs.model_dump(mode="json") for needs in needed],

@@ -15,7 +15,9 @@ HASH_VERSION: Literal["md5-32/1"] = "md5-32/1"
 Salt = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.:]{2,94}$")]
 FlagKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{1,94}$")]
 Traffic = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,4})?|1(\.0{1,4})?)$")]
-UnitId = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,254}[^\s\x00-\x1f\x7f])?$")]
+UnitId = Annotated[
+    str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,254}[^\s\x00-\x1f\x7f-\x9f])?$")
+]
 Edge = Annotated[int, Field(ge=0, le=ranges.BUCKETS)]
 BucketRange = tuple[Edge, Edge]
 BucketRanges = Annotated[tuple[BucketRange, ...], Field(min_length=1)]

@@ -151,3 +151,14 @@ def test_two_stopped_ones_on_the_same_buckets_compile(desk: Desk) -> None:
     contexts = [{**CONTEXT, "targetingKey": f"u{number}"} for number in range(50)]
     asked = {evaluate(bundle, "rec.homepage", each, desk.now(5)).experiment_key for each in contexts}
     assert asked == {"second"}
+
+
+def test_of_two_changes_at_one_instant_the_last_counts(desk: Desk) -> None:
+    desk.begin()
+    for share in ("0.5", "0.75"):
+        lifecycle.raise_traffic(desk.store, KEY, share, actor="ann", reason="more", now=desk.now(5))
+    assert only(desk)["traffic"] == [
+        {"at": "2026-12-01T09:00:00Z", "bp": 2500},
+        {"at": "2026-12-01T14:00:00Z", "bp": 7500},
+    ]
+    compile_bundle(bundle_document(desk.store, desk.shop))
