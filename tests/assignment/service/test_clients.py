@@ -119,7 +119,10 @@ def web_provider() -> Path | str:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = ["@openfeature/ofrep-web-provider@0.4", "@openfeature/web-sdk@1", "@openfeature/core@1"]
     words: Sequence[str] = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *wanted)
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=90)
+    except subprocess.TimeoutExpired:
+        return "npm could not install the web provider within 90 seconds"
     return folder if done.returncode == 0 else f"npm could not install the web provider: {done.stderr[-200:]}"
 
 
