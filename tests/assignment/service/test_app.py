@@ -36,12 +36,13 @@ PROTECTED = [
 
 
 def test_the_openapi_file_has_the_paths_of_the_service(tmp_path: Path) -> None:
-    served = {
-        (re.sub(r":path", "", route.path), method)
-        for route in Served(more=paths(Store.open("sqlite://"), create(tmp_path / "shop"))).app().routes
-        if isinstance(route, Route)
-        for method in (route.methods or set()) - {"HEAD"}
-    }
+    with Store.open("sqlite://") as store:
+        served = {
+            (re.sub(r":path", "", route.path), method)
+            for route in Served(more=paths(store, create(tmp_path / "shop"))).app().routes
+            if isinstance(route, Route)
+            for method in (route.methods or set()) - {"HEAD"}
+        }
     said = yaml.safe_load(OPENAPI.read_text("utf-8"))["paths"]
     assert served == {(path, method.upper()) for path, methods in said.items() for method in methods}
 
