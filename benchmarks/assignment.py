@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ import duckdb
 from assignment.allocation import evaluate
 from assignment.batch import assign_units
 from assignment.bundle import Bundle, compile_bundle
+from benchmarks.timing import cpu
 
 NOW = datetime(2026, 12, 10, 12, tzinfo=UTC)
 BEGAN = "2026-12-01T00:00:00Z"
@@ -79,17 +79,6 @@ def bucket(salt: str, unit_id: str) -> int:
     """The expression of docs/assignment.md."""
     text = f"{salt}-{unit_id}".encode()
     return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:4], "big") % 10_000
-
-
-def cpu(work: Callable[[], object], repeats: int) -> float:
-    """The least CPU seconds of `repeats` runs, after one that warms caches."""
-    work()
-    spent = []
-    for _ in range(repeats):
-        began = time.process_time()
-        work()
-        spent.append(time.process_time() - began)
-    return min(spent)
 
 
 def buckets(users: Sequence[str], salts: Sequence[str]) -> Callable[[], None]:

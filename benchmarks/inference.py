@@ -7,8 +7,7 @@ moments, beside one numpy einsum of those moments.
 """
 
 import argparse
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -22,6 +21,7 @@ from analysis.inference.estimators import ESTIMATORS
 from analysis.inference.metrics import MetricPlan
 from analysis.inference.moments import Moments, pair
 from analysis.inference.result import Contrast, Undetermined
+from benchmarks.timing import cpu
 
 METRICS, SLICES = 10, 65
 SEEN = "seen"
@@ -94,17 +94,6 @@ def interacted_regressions(z: Floats, treated: Floats) -> list[float]:
         design = np.column_stack([np.ones(len(z)), treated, x, x * treated[:, None]])
         found.append(float(sm.OLS(z[:, i], design).fit(cov_type="HC1").params[1]))
     return found
-
-
-def cpu(work: Callable[[], object], repeats: int) -> float:
-    """The least CPU seconds of `repeats` runs, after one that warms caches."""
-    work()
-    spent = []
-    for _ in range(repeats):
-        began = time.process_time()
-        work()
-        spent.append(time.process_time() - began)
-    return min(spent)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A metric as a linear functional of unit totals. STATISTICS 2."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.inference.moments import Moments
 from analysis.inference.result import Undetermined
-from experiments.spec import SEEN_BEFORE, FactColumn, Metric
+from experiments.spec import SEEN_BEFORE, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,6 @@ def plan(metric: Metric, catalogue: Mapping[str, Metric], outcome_days: int | No
         tuple(dict.fromkeys(covariates)),
         facts[0].window_days,
     )
-
-
-def fact_columns(metrics: Iterable[Metric], outcome_days: int | None) -> tuple[FactColumn, ...]:
-    """Every fact the metrics use, once, in the order of first use."""
-    columns = {fact.key: fact for metric in metrics for fact in metric.facts(outcome_days)}
-    return tuple(columns.values())
 
 
 @dataclass(frozen=True, slots=True)

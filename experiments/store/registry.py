@@ -274,11 +274,6 @@ class Store:
         with reading(self._engine) as connection:
             return tokens.every(connection)
 
-    def token_by_digest(self, digest: str) -> Token | None:
-        """The token with this sha256 of its secret (64 hex digits), also when it is revoked or expired."""
-        with reading(self._engine) as connection:
-            return tokens.by_digest(connection, digest)
-
     def revoke_token(self, token_id: str, *, actor: str, reason: str, now: datetime) -> Token:
         """Make a token invalid from now on; harmless twice. NotFoundError when there is none."""
         with writing(self._engine) as connection:

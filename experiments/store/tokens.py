@@ -25,12 +25,6 @@ def every(connection: Connection) -> list[Token]:
     return [_token(row) for row in rows]
 
 
-def by_digest(connection: Connection, digest: str) -> Token | None:
-    """The token of a secret's digest."""
-    row = connection.execute(select(tables.tokens).where(tables.tokens.c.digest == digest)).first()
-    return None if row is None else _token(row)
-
-
 def one(connection: Connection, token_id: str) -> Token:
     """A token by its id. NotFoundError."""
     row = connection.execute(select(tables.tokens).where(tables.tokens.c.token_id == token_id)).first()

@@ -87,35 +87,11 @@ with recursive
             case when took then taken end as amount,
         from (
             select
-                unit,
-                order_id,
-                event_id,
-                event_day,
-                item_id,
-                value,
-                place,
-                step,
-                remaining,
-                touched,
-                event_name,
-                return_day,
-                taken,
+                *,
                 taken > 0 or (matches and value = 0 and not touched and takes_free) as took,
             from (
                 select
-                    unit,
-                    order_id,
-                    event_id,
-                    event_day,
-                    item_id,
-                    value,
-                    place,
-                    step,
-                    remaining,
-                    touched,
-                    event_name,
-                    return_day,
-                    matches,
+                    *,
                     asked_item is not null or asked is null as takes_free,
                     case
                         when not matches then 0
