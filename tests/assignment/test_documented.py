@@ -54,6 +54,42 @@ def test_postgresql() -> None:
     assert [bucket for (bucket,) in found] == BUCKETS
 
 
+@pytest.fixture
+def inputs_file(tmp_path: Path) -> Path:
+    """What is hashed as JSON lines, numbered: both engines below read them from here, and may change their order."""
+    path = tmp_path / "inputs.jsonl"
+    lines = (json.dumps({"n": number, "x": text}, ensure_ascii=False) for number, text in enumerate(INPUTS))
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_spark(inputs_file: Path) -> None:
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed: pip install -e '.[spark]'")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17 or newer, and there is no java")
+    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    spark = (
+        builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1").getOrCreate()
+    )
+    try:
+        read = spark.read.schema("n int, x string").json(str(inputs_file))
+        found = read.selectExpr("n", "x", f"{documented()['Spark']} as bucket").orderBy("n").collect()
+    finally:
+        spark.stop()
+    assert [row["x"] for row in found] == INPUTS
+    assert [row["bucket"] for row in found] == BUCKETS
+
+
+def test_clickhouse(inputs_file: Path) -> None:
+    chdb = pytest.importorskip("chdb", reason="chdb is not installed: pip install -e '.[clickhouse]'")
+    query = (
+        f"select x, {documented()['ClickHouse']} as bucket from file('{inputs_file}', JSONEachRow, 'n Int32, x String')"
+    )
+    found = [json.loads(line) for line in str(chdb.query(f"{query} order by n", "JSONEachRow")).splitlines()]
+    assert [row["x"] for row in found] == INPUTS
+    assert [row["bucket"] for row in found] == BUCKETS
+
+
 def test_javascript(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
