@@ -31,6 +31,7 @@ from experiments.base import canonical as canonical
 from experiments.base import digest as digest
 from experiments.placement import (
     HASH_VERSION,
+    BucketRanges,
     Exposure,
     FlagKey,
     LayerUse,
@@ -372,6 +373,14 @@ class ExperimentMetrics(Value):
             return "success"
         return "guardrail" if any(g.metric == key for g in self.guardrails) else "secondary"
 
+    def margins(self, metric: Metric) -> tuple[Decimal | None, Decimal | None]:
+        """A guardrail's margin, relative or absolute (in its value unit): the one asked for, else the metric's own."""
+        asked = next((g for g in self.guardrails if g.metric == metric.key), None)
+        if asked is not None and (asked.margin_abs is not None or asked.margin is not None):
+            return (None, asked.margin_abs) if asked.margin_abs is not None else (asked.margin, None)
+        absolute = metric.guardrail_margin_abs
+        return (metric.guardrail_margin, None) if absolute is None else (None, absolute)
+
 
 class RelativeMateriality(Value):
     relative: Share
@@ -394,6 +403,11 @@ class Analysis(Value):
     attribution_days: Annotated[int, Field(ge=1, le=90)] = 7
     comparator: Literal["none", "non_personalised", "champion"] = "champion"
     materiality: dict[str, RelativeMateriality | SliceMateriality] = {}
+
+    def material(self, metric: Metric) -> Decimal | None:
+        """From which relative change on the metric matters: the definition's, else the metric's own."""
+        given = self.materiality.get(metric.key)
+        return given.relative if isinstance(given, RelativeMateriality) else metric.materiality
 
 
 class Experiment(Value):
@@ -486,6 +500,19 @@ class Assigned(Experiment):
         return 0 if self.ramp else ranges.basis_points(self.traffic or "1")
 
 
+class HeldOut(Experiment):
+    """A holdout as it is read: who is held out is the control, everybody else the treatment. ASSIGNMENT 2.
+
+    Nobody writes one: `analysis.holdouts` makes it of a registered holdout. Weights are the shares of the buckets.
+    """
+
+    key: Annotated[str, Field(pattern=r"^holdout\.[a-z0-9][a-z0-9_]{1,62}$")]
+    assignment: Literal["holdout"]  # type: ignore[assignment]  # nobody's definition says it
+    assigned_by: Literal["truelift"] = "truelift"
+    salt: Salt
+    buckets: BucketRanges
+
+
 def _assigner(value: object) -> str | None:
     given = value.get("assignment") if isinstance(value, dict) else getattr(value, "assignment", None)
     return given if isinstance(given, str) else None
@@ -495,13 +522,17 @@ Definition = Annotated[
     Annotated[Experiment, Tag("external")] | Annotated[Assigned, Tag("truelift")], Discriminator(_assigner)
 ]
 DEFINITION: TypeAdapter[Experiment] = TypeAdapter(Definition)
+Frozen = Annotated[
+    Annotated[Experiment, Tag("external")] | Annotated[Assigned, Tag("truelift")] | Annotated[HeldOut, Tag("holdout")],
+    Discriminator(_assigner),
+]
 
 
 class Phase(Value):
     """What start freezes: the definition, the metrics and slices it is read with, and n*."""
 
     number: Annotated[int, Field(ge=1)]
-    experiment: Definition
+    experiment: Frozen
     metrics: dict[str, Metric]  # the experiment's own, as they stood
     slices: tuple[Slice, ...]
     started_at: AwareDatetime

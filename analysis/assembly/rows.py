@@ -27,7 +27,7 @@ from analysis.readout import (
 from analysis.verdict import Hold
 from analysis.words import freshness, notes
 from experiments.errors import ReadoutError
-from experiments.spec import SEEN_BEFORE, Guardrail, Metric, RelativeMateriality
+from experiments.spec import SEEN_BEFORE, Metric
 
 ESTIMATOR = "lin"
 HIDDEN = ("held_by_check", "unripe")  # reasons for which not even the counted mean is shown
@@ -153,24 +153,17 @@ def _ripe_on(frame: Frame, first: datetime) -> Reason:
 
 def margins(frame: Frame, metric: Metric) -> tuple[Decimal | None, Decimal | None]:
     """A guardrail's margin, relative or absolute: the definition's, else the metric's own; never both."""
-    asked = next(
-        (g for g in frame.experiment.metrics.guardrails if g.metric == metric.key), Guardrail(metric=metric.key)
-    )
-    if asked.margin_abs is not None or asked.margin is not None:
-        return (None, asked.margin_abs) if asked.margin_abs is not None else (asked.margin, None)
-    if metric.guardrail_margin_abs is not None:
-        return None, metric.guardrail_margin_abs
-    if metric.guardrail_margin is None:
+    relative, absolute = frame.experiment.metrics.margins(metric)
+    if relative is None and absolute is None:
         raise ReadoutError(
             f"{frame.experiment.key}: guardrail {metric.key} has no margin; give margin or margin_abs in the definition"
         )
-    return metric.guardrail_margin, None
+    return relative, absolute
 
 
 def materiality(frame: Frame, metric: Metric) -> Decimal | None:
     """From which relative change on the metric matters: the definition's, else the metric's own."""
-    given = frame.experiment.analysis.materiality.get(metric.key)
-    return given.relative if isinstance(given, RelativeMateriality) else metric.materiality
+    return frame.experiment.analysis.material(metric)
 
 
 # --- rows ------------------------------------------------------------------------------------------------

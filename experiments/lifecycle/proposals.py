@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from experiments import ranges
+from experiments.differences import Difference, differing
 from experiments.errors import DefinitionError, Problem
 from experiments.layers import Ground, load_ground
 from experiments.lifecycle.ground import refuse_pulled_away
@@ -22,7 +23,6 @@ from experiments.validate import check_document, load_metrics, load_slices
 
 TEXTS = ("name", "owner", "hypothesis")  # may change while running, as may the secondary metrics
 GROWING = ("traffic", "ramp", "overrides")  # may change too where truelift assigns; traffic upwards only
-Difference = tuple[Path_, Json, Json]  # where, before, after
 
 
 def register(
@@ -146,7 +146,7 @@ def amended(phase: Phase, registered: Registered) -> Phase:
 
 def differences(before: Experiment, after: Experiment) -> tuple[Difference, ...]:
     """Every field in which two definitions differ, with its path: before, after; None where it is not there."""
-    return tuple(_differences(_json(before), _json(after), ()))
+    return tuple(differing(_json(before), _json(after)))
 
 
 def _salt(store: Store, current: Registered | None, key: str) -> str:
@@ -216,7 +216,7 @@ def _immutable(phase: Phase, current: Registered, experiment: Experiment, docume
             given = [list(one) for one in experiment.layer.ranges]
             yield document.problem("immutable_field", ("layer", "ranges"), given, message, next_step=step)
     allowed = phase.experiment.model_copy(update={**free, "metrics": metrics})
-    for path, old, new in _differences(_json(allowed), _json(experiment), ()):
+    for path, old, new in differing(_json(allowed), _json(experiment)):
         message = f"{path[0]} cannot change in phase {phase.number} ({current.state}): it was {old!r}, now {new!r}"
         other = f"start phase {phase.number + 1} with `truelift new-phase FILE`"
         step = f"write {old!r} again, or {other if own else 'register the change under another key'}"
@@ -226,14 +226,3 @@ def _immutable(phase: Phase, current: Registered, experiment: Experiment, docume
 def _json(experiment: Experiment) -> Json:
     given: Json = experiment.model_dump(mode="json", by_alias=True)
     return given
-
-
-def _differences(before: Json, after: Json, path: Path_) -> Iterator[Difference]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in dict.fromkeys((*before, *after)):
-            yield from _differences(before.get(key), after.get(key), (*path, key))
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            yield from _differences(old, new, (*path, index))
-    elif before != after:
-        yield path, before, after

@@ -300,6 +300,16 @@ class Store:
             raise NotFoundError(f"{key} ({current.state}) has {which}; {step}")
         return Phase.model_validate_json(body)
 
+    def phases(self) -> dict[str, tuple[tuple[Phase, Live], ...]]:
+        """Every phase that ever began, by experiment and in order, with what is live beside it."""
+        query = select(tables.phases).order_by(tables.phases.c.experiment_key, tables.phases.c.number)
+        found: dict[str, tuple[tuple[Phase, Live], ...]] = {}
+        with reading(self._engine) as connection:
+            for row in connection.execute(query):
+                own = (Phase.model_validate_json(row.body), Live.model_validate_json(row.live))
+                found[row.experiment_key] = (*found.get(row.experiment_key, ()), own)
+        return found
+
     # --- audit --------------------------------------------------------------------------------------------------
 
     def audit(self, key: str | None = None) -> list[AuditRow]:

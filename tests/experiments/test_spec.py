@@ -13,10 +13,13 @@ from experiments.catalogue import shipped_metrics
 from experiments.loading import parse, parse_yaml
 from experiments.spec import (
     DEFINITION,
+    Analysis,
     Assigned,
     Bound,
     Experiment,
+    ExperimentMetrics,
     Fact,
+    Guardrail,
     Metric,
     Phase,
     RelativeMateriality,
@@ -167,6 +170,23 @@ def own(text: str) -> Assigned:
     experiment, problems = parse(Assigned, document)
     assert experiment is not None, problems
     return experiment
+
+
+def test_a_margin_or_a_materiality_of_the_definition_goes_before_the_metrics_own() -> None:
+    metric = shipped_metrics()["return_rate"].model_copy(update={"materiality": Decimal("0.01")})
+    assert metric.guardrail_margin is not None
+    plain, relative, absolute = (
+        ExperimentMetrics(success=("aov",), guardrails=(Guardrail.model_validate({"metric": metric.key, **given}),))
+        for given in ({}, {"margin": "0.2"}, {"margin_abs": "3"})
+    )
+    assert plain.margins(metric) == (metric.guardrail_margin, None)
+    assert relative.margins(metric) == (Decimal("0.2"), None)
+    assert absolute.margins(metric) == (None, Decimal(3))
+    assert plain.margins(metric.model_copy(update={"guardrail_margin": None})) == (None, None)
+    asked = RelativeMateriality(relative=Decimal("0.3"))
+    assert (Analysis().material(metric), Analysis(materiality={metric.key: asked}).material(metric)) == (
+        Decimal("0.01"), Decimal("0.3"),
+    )  # fmt: skip
 
 
 def test_a_definition_comes_back_as_what_it_was() -> None:

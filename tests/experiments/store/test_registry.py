@@ -12,7 +12,7 @@ from experiments.catalogue import shipped_metrics
 from experiments.errors import ConflictError, NotFoundError, TransitionError
 from experiments.lifecycle import used
 from experiments.loading import parse, parse_yaml
-from experiments.spec import Experiment, Phase
+from experiments.spec import Experiment, Live, Phase
 from experiments.store import Event, Snapshot, Store
 from experiments.store.engine import connect
 from tests.helpers.definitions import GOOD, changed
@@ -150,6 +150,7 @@ def test_a_phase_comes_back_as_it_was_frozen(store: Store) -> None:
     store.save_phase("home_als_v2", phase(), expected_version=1, actor="ann", reason="go", now=NOW)
     assert store.phase("home_als_v2") == phase()
     assert store.phase("home_als_v2", 1) == phase()
+    assert store.phases() == {"home_als_v2": ((phase(), Live()),)}
     assert store.definition("home_als_v2").state == "running"
     last = store.audit()[-1]
     assert (last.action, last.reason, last.before) == ("start", "go", '{"state":"draft"}')
