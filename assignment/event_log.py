@@ -1,8 +1,8 @@
-"""The exposure log: exposures and outcomes on disk, as JSON lines, before the answer leaves. ASSIGNMENT 7.
+"""The exposure log: exposures, outcomes and live catalogue rows on disk, before the answer leaves. ASSIGNMENT 7.
 
     append ─▶ 1795262400000-5f0c3a9b.open ─ 8 MiB or 10 s ─▶ ….ready ─ loader ─▶ loaded/….ready
 
-A line is a contract row with its schema_version, written by the time `append` returns, so a killed process loses
+A line is a contract row with its schema_version as JSON, written by the time `append` returns, so a killed process loses
 nothing; fsync follows in groups, so a power cut loses at most the last group. What a dead process left is adopted as it
 is. A last line without its end was never acknowledged; the loader rejects it.
 """
@@ -23,10 +23,10 @@ from typing import Literal, Protocol, Self, TypeAlias
 from assignment.segments import OPEN, adopt, folder_stats, locked, seal, sync_folder
 from experiments.errors import SpoolError, SpoolFullError, UsageError
 
-Kind = Literal["exposure", "outcome"]
+Kind = Literal["exposure", "outcome", "catalogue"]
 Clock: TypeAlias = Callable[[], float]  # seconds since 1970
 
-VERSIONS: Mapping[str, str] = {"exposure": "exposure.v1", "outcome": "outcome.v1"}
+VERSIONS: Mapping[str, str] = {"exposure": "exposure.v1", "outcome": "outcome.v1", "catalogue": "catalogue.v1"}
 ROTATE_BYTES = 8 << 20
 ROTATE_SECONDS = 10.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -380,21 +380,21 @@ class MemorySpool:
 
 
 def encoded(kind: Kind, row: Mapping[str, object]) -> bytes:
-    """The row as one JSON line with its schema_version. UsageError when it has no event_id or is no JSON."""
+    """The row as one JSON line with its schema_version. UsageError when it has no id of its own or is no JSON."""
     version = VERSIONS.get(kind)
     if version is None:
         raise UsageError(f"kind {kind!r}: an event is one of {', '.join(VERSIONS)}")
     if row.get("schema_version", version) != version:
         raise UsageError(f"schema_version {row['schema_version']!r}: an {kind} is {version}; leave it out")
-    if not isinstance(row.get("event_id"), str) or not row["event_id"]:
-        raise UsageError(
-            f"event_id {row.get('event_id')!r}: give a text, unique for ever, so that no replay counts twice"
-        )
+    name = "item_id" if kind == "catalogue" else "event_id"
+    if not isinstance(row.get(name), str) or not row[name]:
+        which = "the item's" if kind == "catalogue" else "unique for ever, so that no replay counts twice"
+        raise UsageError(f"{name} {row.get(name)!r}: give a text, {which}")
     try:
         return _JSON.encode({**row, "schema_version": version}).encode() + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"event {row['event_id']}: cannot be written as JSON ({error}); give JSON values only"
+            f"{kind} {row[name]}: cannot be written as JSON ({error}); give JSON values only"
         ) from error
 
 

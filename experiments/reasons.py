@@ -9,7 +9,7 @@ REASONS: Mapping[str, str] = {
     # whole codes
     "malformed": "the record is not of the file's format; mend it, or correct file: in the mapping",
     "torn": "the line has no end: its process died before the event was acknowledged; nothing to do",
-    "no_event": "its schema_version is neither exposure.v1 nor outcome.v1; write events through Spool.append",
+    "no_event": "its schema_version is none that the log writes; write events through Spool.append",
     "unknown_field": "the row has a field the contract does not; leave it out, or name the columns one by one",
     "when_not_number": "gt or lt met a text that is no number; mend it, or choose the rows by eq, in or prefix",
     "each_not_list": "what each: reads is no list; correct the path, or choose the rows that have one by when:",

@@ -102,6 +102,8 @@ def test_both_kinds_share_a_segment_and_say_which_they_are(spool: Spool, tmp_pat
         ("click", {"event_id": "e"}, "one of exposure, outcome"),
         ("outcome", {"unit_id": "u"}, "event_id None"),
         ("outcome", {"event_id": 7}, "event_id 7"),
+        ("catalogue", {"event_id": "e"}, "item_id None: give a text, the item's"),
+        ("catalogue", {"item_id": "i", "schema_version": "outcome.v1"}, r"catalogue is catalogue\.v1"),
         ("outcome", {"event_id": "e", "schema_version": "exposure.v1"}, r"an outcome is outcome\.v1"),
         ("outcome", {"event_id": "e", "value": float("nan")}, "cannot be written as JSON"),
         ("outcome", {"event_id": "e", "value": b"x"}, "cannot be written as JSON"),
