@@ -2,7 +2,7 @@
 
     append ─▶ 1795262400000-5f0c3a9b.open ─ 8 MiB or 10 s ─▶ ….ready ─ loader ─▶ loaded/….ready
 
-A line is a contract row with its schema_version as JSON, written by the time `append` returns, so a killed process loses
+A line is a contract row as JSON with its schema_version, written when `append` returns, so a killed process loses
 nothing; fsync follows in groups, so a power cut loses at most the last group. What a dead process left is adopted as it
 is. A last line without its end was never acknowledged; the loader rejects it.
 """
@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
+import msgspec
+
 from assignment.segments import OPEN, adopt, folder_stats, locked, seal, sync_folder
 from experiments.errors import SpoolError, SpoolFullError, UsageError
 
@@ -32,6 +34,8 @@ ROTATE_SECONDS = 10.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BACK_PRESSURE = 4  # times fsync_events written and not yet safe: the caller waits for the disk
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_PLAIN = frozenset({str, int, bool})  # what msgspec writes as json does, in a tenth of the time
+_QUICK = msgspec.json.Encoder()
 _PROBE = b" " * 65_535 + b"\n"
 
 
@@ -390,12 +394,12 @@ def encoded(kind: Kind, row: Mapping[str, object]) -> bytes:
     if not isinstance(row.get(name), str) or not row[name]:
         which = "the item's" if kind == "catalogue" else "unique for ever, so that no replay counts twice"
         raise UsageError(f"{name} {row.get(name)!r}: give a text, {which}")
+    whole = row if "schema_version" in row else {**row, "schema_version": version}
     try:
-        return _JSON.encode({**row, "schema_version": version}).encode() + b"\n"
+        plain = _PLAIN.issuperset(map(type, row.values()))
+        return (_QUICK.encode(whole) if plain else _JSON.encode(whole).encode()) + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{kind} {row[name]}: cannot be written as JSON ({error}); give JSON values only"
-        ) from error
+        raise UsageError(f"{kind} {row[name]}: cannot be written as JSON ({error}); give JSON values only") from error
 
 
 def _refused(folder: Path, error: OSError) -> SpoolError:

@@ -17,9 +17,19 @@ _FLAGS = frozenset({"is_bot", "is_internal"})
 _BROWSERS = next(frozenset(column.kind.values) for column in columns(Exposure) if column.name == "browser")  # type: ignore[union-attr]
 
 
+_RANDOM: list[str] = []  # drawn ahead: asking the system costs more than all the rest of an id
+os.register_at_fork(after_in_child=_RANDOM.clear)
+
+
 def new_event_id(at: datetime) -> str:
     """A UUID of version 7: 48 bits of `at` in milliseconds, the rest random: ids sort by time. RFC 9562, 5.7."""
-    when, rest = f"{int(at.timestamp() * 1000):012x}", os.urandom(10).hex()
+    when = f"{int(at.timestamp() * 1000):012x}"
+    try:
+        rest = _RANDOM.pop()
+    except IndexError:
+        drawn = os.urandom(2_560).hex()
+        rest, *more = (drawn[start : start + 20] for start in range(0, len(drawn), 20))
+        _RANDOM.extend(more)
     return f"{when[:8]}-{when[8:]}-7{rest[:3]}-{'89ab'[int(rest[3], 16) % 4]}{rest[4:7]}-{rest[7:19]}"
 
 
@@ -32,36 +42,41 @@ def exposure_row(
     also of those with nothing to decide, so that the row can be recomputed. Of the context's ids and attributes those
     are kept that the contract takes: a strange one must not cost the exposure.
     """
+    reason = decision.assignment_reason
     row: dict[str, object] = {
+        "schema_version": "exposure.v1",
         "event_id": event_id,
         "event_ts": at.isoformat(),
-        "experiment_key": decision.experiment_key,
-        "phase": decision.phase,
         "flag_key": decision.flag_key,
         "module": decision.module,
         "layer_key": decision.layer_key,
         "unit_type": decision.unit_type,
         "unit_id": decision.unit_id,
-        "variant": decision.variant,
-        "served_variant": decision.served_variant,
-        "assignment_reason": decision.assignment_reason,
-        "split_bucket": decision.split_bucket,
-        "traffic_bucket": decision.traffic_bucket,
-        "layer_bucket": decision.layer_bucket,
-        "traffic_bp": decision.traffic_bp,
-        "hash_version": decision.hash_version,
+        "assignment_reason": reason,
         "config_version": str(decision.config_version),
         "strategy": decision.strategy,
         "trigger": decision.trigger,
     }
-    if decision.assignment_reason in ANALYSED:
-        plan, encoded = bundle.plans[str(decision.experiment_key)], str(decision.unit_id).encode()
-        if decision.traffic_bucket is None:
-            row["traffic_bucket"] = plan.traffic_hash.bucket(encoded)
-        if decision.layer_bucket is None:
-            row["layer_bucket"] = plan.layer_hash.bucket(encoded)
-    for name in [name for name, value in row.items() if value is None]:
-        del row[name]
+    traffic_bucket, layer_bucket = decision.traffic_bucket, decision.layer_bucket
+    if decision.experiment_key is not None:
+        row["experiment_key"], row["phase"] = decision.experiment_key, decision.phase
+        row["hash_version"] = decision.hash_version
+        if reason in ANALYSED:
+            plan, encoded = bundle.plans[decision.experiment_key], str(decision.unit_id).encode()
+            if traffic_bucket is None:
+                traffic_bucket = plan.traffic_hash.bucket(encoded)
+            if layer_bucket is None:
+                layer_bucket = plan.layer_hash.bucket(encoded)
+    for name, value in (
+        ("variant", decision.variant),
+        ("served_variant", decision.served_variant),
+        ("split_bucket", decision.split_bucket),
+        ("traffic_bucket", traffic_bucket),
+        ("layer_bucket", layer_bucket),
+        ("traffic_bp", decision.traffic_bp),
+    ):
+        if value is not None:
+            row[name] = value
     _add_context(row, context)
     return row
 

@@ -29,9 +29,18 @@ STATUSES: Mapping[type[TrueliftError], int] = {  # the first that fits
 RETRY_SECONDS = 5  # until a full disk is tried again
 
 
+class Json(Response):
+    """A body that is JSON already; its headers are put down as they go out, lower case and encoded."""
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        self.raw_headers += ((b"content-length", b"%d" % len(body)), (b"content-type", b"application/json"))
+
+
 def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON; whole floats keep their point."""
-    return Response(_encoder.encode(content), status, headers, "application/json")
+    """JSON; whole floats keep their point. `headers` in lower case."""
+    return Json(_encoder.encode(content), status, headers or {})
 
 
 def refusal(error: RequestError, key: str | None = None) -> Response:

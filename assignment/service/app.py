@@ -26,7 +26,28 @@ _log = logging.getLogger("truelift.service")
 Path_ = tuple[str, str, TokenScope | None, Handle]  # method, path, scope, handle
 
 
-def application(service: Service, recommender: Recommender, more: Sequence[Path_] = ()) -> Starlette:
+class Front:
+    """One flag for a server takes the short way; who sends an origin is a browser and needs the rules for those."""
+
+    def __init__(self, whole: ASGIApp, single: ASGIApp) -> None:
+        self.whole, self._single = whole, single
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        if (
+            scope["type"] == "http"
+            and scope["path"].startswith(SINGLE)
+            and scope["method"] == "POST"
+            and not scope.get("root_path")
+            and b"origin" not in dict(scope["headers"])
+        ):
+            scope["path_params"] = {"key": scope["path"][len(SINGLE) :]}
+            await self._single(scope, receive, send)
+        else:
+            await self.whole(scope, receive, send)
+
+
+def application(service: Service, recommender: Recommender, more: Sequence[Path_] = ()) -> Front:
     """The application of one worker; `more` are paths beside the ones every service has."""
     recommend = Recommend(recommender)
     paths: list[Path_] = [
@@ -59,42 +80,21 @@ def application(service: Service, recommender: Recommender, more: Sequence[Path_
         Route(path, Endpoint(service, f"{method} {path}", scope, handle), methods=[method])
         for method, path, scope, handle in paths
     ]
-    return Starlette(
+    rules = Middleware(
+        CORSMiddleware,
+        allow_origins=service.settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["content-type", "if-none-match", "authorization", "x-api-key"],
+        expose_headers=["ETag", "Retry-After"],
+        max_age=3600,
+    )
+    whole = Starlette(
         routes=routes,
-        middleware=[Middleware(_Front, single=routes[0].app, origins=service.settings.cors_origins)],
+        middleware=[rules],
         exception_handlers={404: _no_such_path, 405: _wrong_method},
         lifespan=lifespan,
     )
-
-
-class _Front:
-    """The cross-origin rules where there is an origin. Servers ask without one: their flags take the short way."""
-
-    def __init__(self, app: ASGIApp, single: ASGIApp, origins: Sequence[str]) -> None:
-        self._app, self._single = app, single
-        self._rules = CORSMiddleware(
-            app,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["content-type", "if-none-match", "authorization", "x-api-key"],
-            expose_headers=["ETag", "Retry-After"],
-            max_age=3600,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        for name, _ in scope["headers"]:
-            if name == b"origin":
-                await self._rules(scope, receive, send)
-                return
-        if scope["method"] == "POST" and scope["path"].startswith(SINGLE) and not scope.get("root_path"):
-            scope["path_params"] = {"key": scope["path"][len(SINGLE) :]}
-            await self._single(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+    return Front(whole, single=routes[0].app)
 
 
 async def _poll(service: Service) -> None:

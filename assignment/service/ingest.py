@@ -99,7 +99,7 @@ def _rendered(service: Service, item: Mapping[str, object], now: datetime) -> di
         raise RequestError(400, "rendered_malformed", "give exposure_id and flag_key as text and context as an object")
     check_targeting_key(context)
     bundle = service.configuration.bundle
-    decision = decide(service, bundle, flag_key, context)
+    decision = decide(service, bundle, flag_key, context, now)
     if decision.error is not None or decision.unit_id is None:
         raise RequestError(400, "unit_missing", "nothing was assigned: the context names no unit")
     told = item.get("served_variant")

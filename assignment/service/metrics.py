@@ -40,32 +40,41 @@ class Metrics:
         for kind in ("exposure", "outcome"):
             for fate in ("written", "rejected", "not_kept"):
                 self._events.labels(kind, fate)
-        self._children: dict[tuple[Counter | str, ...], Counter] = {}  # labels() takes longer than counting
-        self._timers: dict[str, Histogram] = {}
+        # labels() takes longer than counting, so what it found is kept
+        self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._decided: dict[str, Counter] = {}
+        self._kept: dict[tuple[str, str], Counter] = {}
 
     def request(self, endpoint: str, status: int, seconds: float) -> None:
         """One answer."""
-        self._count(self._requests, endpoint, str(status))
-        timer = self._timers.get(endpoint)
-        if timer is None:
-            timer = self._timers[endpoint] = self._seconds.labels(endpoint)
-        timer.observe(seconds)
+        found = self._answered.get((endpoint, status))
+        if found is None:
+            found = self._requests.labels(endpoint, str(status)), self._seconds.labels(endpoint)
+            self._answered[endpoint, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def decision(self, reason: str) -> None:
         """One evaluation."""
-        self._count(self._decisions, reason)
+        found = self._decided.get(reason)
+        if found is None:
+            found = self._decided[reason] = self._decisions.labels(reason)
+        found.inc()
 
     def control_served(self, cause: Cause) -> None:
         """Control in an arm's place: nothing was logged."""
-        self._count(self._control, cause)
+        self._control.labels(cause).inc()
 
     def events(self, kind: Kind, fate: Fate, count: int) -> None:
         """What became of events."""
-        self._count(self._events, kind, fate, by=count)
+        found = self._kept.get((kind, fate))
+        if found is None:
+            found = self._kept[kind, fate] = self._events.labels(kind, fate)
+        found.inc(count)
 
     def fallback(self, cause: str) -> None:
         """An arm's recommender failed."""
-        self._count(self._fallbacks, cause)
+        self._fallbacks.labels(cause).inc()
 
     def page(self, stats: SpoolStats, config_version: int, reload_failures: int) -> bytes:
         """The text that Prometheus reads: the counts of every worker, and how things stand now."""
@@ -82,13 +91,6 @@ class Metrics:
         ):
             Gauge(f"truelift_{name}", told, registry=now).set(value)
         return generate_latest(self._counts()) + generate_latest(now)
-
-    def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
-        key: tuple[Counter | str, ...] = (counter, *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = counter.labels(*labels)
-        child.inc(by)
 
     def _counts(self) -> CollectorRegistry:
         if not os.environ.get(FOLDER):

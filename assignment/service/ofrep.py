@@ -8,6 +8,7 @@ With `trigger: render` the single answer carries an exposureId: the page posts i
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 
 import msgspec
@@ -49,7 +50,7 @@ async def single(service: Service, request: Request, _: Token | None) -> Respons
     key: str = request.path_params["key"]
     context = await read_context(service, request)
     bundle, now = service.configuration.bundle, service.now()
-    decision = decide(service, bundle, key, context)
+    decision = decide(service, bundle, key, context, now)
     exposure_id: str | None = None
     if decision.error is None and decision.unit_id is not None:
         exposure_id = new_event_id(now)
@@ -68,11 +69,11 @@ async def single(service: Service, request: Request, _: Token | None) -> Respons
 async def bulk(service: Service, request: Request, token: Token | None) -> Response:
     """Every flag. The ETag covers configuration, context, caller and what time made of them."""
     context = await read_context(service, request)
-    bundle = service.configuration.bundle
+    bundle, now = service.configuration.bundle, service.now()
     flags = []
     for key in bundle.slots:
         try:
-            decision = decide(service, bundle, key, context)
+            decision = decide(service, bundle, key, context, now)
             if decision.error is None and not service.journal.healthy:
                 decision = control_instead(service, bundle, decision)
             flags.append(flag_of(decision))
@@ -113,9 +114,9 @@ def check_targeting_key(context: Context) -> None:
         raise RequestError(400, "INVALID_CONTEXT", _TOLD["INVALID_CONTEXT"])
 
 
-def decide(service: Service, bundle: Bundle, key: str, context: Context) -> Decision:
+def decide(service: Service, bundle: Bundle, key: str, context: Context, now: datetime) -> Decision:
     """An evaluation, counted. RequestError 404 for an unknown flag, 400 where the unit's id is missing or wrong."""
-    decision = evaluate(bundle, key, context, service.now())
+    decision = evaluate(bundle, key, context, now)
     match decision.error:
         case None:
             if decision.unit_id in NULL_TEXTS:

@@ -90,7 +90,7 @@ class Recommend:
             raise RequestError(400, "PARSE_ERROR", f"limit {asked.limit}: ask for 1 to {MOST_ITEMS} items")
         check_targeting_key(asked.context)
         bundle, now = service.configuration.bundle, service.now()
-        decision = decide(service, bundle, asked.flag_key, asked.context)
+        decision = decide(service, bundle, asked.flag_key, asked.context, now)
         if not service.journal.healthy:
             decision = control_instead(service, bundle, decision)
         strategy, items, cause = await self._items(service, decision, asked.context)

@@ -12,10 +12,9 @@ from types import SimpleNamespace
 from typing import cast
 
 import uvicorn
-from starlette.applications import Starlette
 
 from assignment.event_log import EventLog, MemorySpool
-from assignment.service.app import Path_, application
+from assignment.service.app import Front, Path_, application
 from assignment.service.auth import Gate, Token, digest_of
 from assignment.service.configuration import Configuration
 from assignment.service.core import Service
@@ -109,7 +108,7 @@ class Served:
     more: Sequence[Path_] = ()
     clock: SimpleNamespace = field(default_factory=SimpleNamespace)
 
-    def app(self) -> Starlette:
+    def app(self) -> Front:
         self.clock.now = self.now
         metrics = Metrics()
         rate = self.settings.requests_per_second
@@ -131,7 +130,7 @@ class Served:
 
 
 @contextmanager
-def listening(app: Starlette) -> Iterator[str]:
+def listening(app: Front) -> Iterator[str]:
     """The application behind a real server on a free port; its address."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # asyncio sets TCP_NODELAY where the protocol is named
         listener.bind(("127.0.0.1", 0))

@@ -39,7 +39,7 @@ def test_the_openapi_file_has_the_paths_of_the_service(tmp_path: Path) -> None:
     with Store.open("sqlite://") as store:
         served = {
             (re.sub(r":path", "", route.path), method)
-            for route in Served(more=paths(store, create(tmp_path / "shop"))).app().routes
+            for route in Served(more=paths(store, create(tmp_path / "shop"))).app().whole.routes
             if isinstance(route, Route)
             for method in (route.methods or set()) - {"HEAD"}
         }
