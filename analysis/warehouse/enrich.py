@@ -15,10 +15,13 @@ STEPS = (
 ENRICHED = (*STEPS, "touched_items", "shown_items", "touched_days")
 
 
-def enrich(connection: duckdb.DuckDBPyConnection) -> None:
-    """Compute every step from the warehouse and the load's own new rows; writes nothing but temporary tables."""
+def enrich(connection: duckdb.DuckDBPyConnection, *, from_log: str) -> None:
+    """Compute every step from the warehouse and the load's own new rows; writes nothing but temporary tables.
+
+    `from_log` is yes for a load of the exposure log, whose catalogue rows say only what changed, else no.
+    """
     for step in STEPS:
-        run_file(connection, SQL_FOLDER / "enrich" / f"{step}.sql")
+        run_file(connection, SQL_FOLDER / "enrich" / f"{step}.sql", from_log=from_log)
 
 
 def link_returns(connection: duckdb.DuckDBPyConnection) -> None:

@@ -210,12 +210,14 @@ def _compute(
         connection.execute(statement)
     if intake is None:
         _refuse_times_without_zone(connection, source.path, mapping)
+    from_log = "no" if intake is None else "yes"
     run_file(
-        connection, _SQL / "accept.sql", zone=terms.time_zone, own_event_ids="yes" if mapping.own_event_ids else "no"
-    )
+        connection, _SQL / "accept.sql", zone=terms.time_zone, from_log=from_log,
+        own_event_ids="yes" if mapping.own_event_ids else "no",
+    )  # fmt: skip
     _find_repeats(connection, staged)
     _find_rejected(connection, staged)
-    enrich(connection)
+    enrich(connection, from_log=from_log)
 
 
 def prepare_tables(connection: duckdb.DuckDBPyConnection) -> None:

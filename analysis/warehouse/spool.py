@@ -2,8 +2,9 @@
 
 Small segments share a load and its transaction: a load takes a third of a second, however small. Running it again is
 harmless at every point: a segment whose rows are in the warehouse already is only moved, and an event that is in two
-segments is loaded once, by its event_id. Lines that are no events are kept in `rejected` with the reason, among them
-the last one of a process that died while writing it.
+segments is loaded once, by its event_id; a catalogue row by all it says. A catalogue row of the log says only what
+changed: what it leaves out stays (sql/enrich/catalogue_counting.sql). Lines that are no events are kept in `rejected`
+with the reason, among them the last one of a process that died while writing it.
 """
 
 import hashlib

@@ -1,4 +1,6 @@
 -- one item and valid_from: what the catalogue says, counting this load; of several rows the later load's, then the later line
+-- A row of a file says everything, also that something is unknown. A row of the exposure log says what changed: what it
+-- leaves out stays as the rows before it said.
 
 create or replace temp table touched_items as
 select item_id, min(valid_from) as since_ts,
@@ -41,6 +43,7 @@ said as (
     select
         catalogue.item_id, catalogue.valid_from, catalogue.valid_to, catalogue.category, catalogue.margin,
         catalogue.stock, loads.seq, catalogue.line,
+        catalogue.load_id in (select load_id from loaded_segments) as from_log,
     from catalogue
     inner join loads
         on loads.load_id = catalogue.load_id
@@ -48,16 +51,27 @@ said as (
     union all
     select
         item_id, valid_from, valid_to, category, margin, stock, (select coalesce(max(seq), 0) + 1 from loads) as seq, line,
+        $from_log = 'yes' as from_log,
     from new_catalogue
 ),
 
-ranked as (
+known as (
     select
-        *,
+        item_id, valid_from, valid_to,
+        last_value(
+            case when not from_log or category is not null then struct_pack(said := category) end ignore nulls
+        ) over so_far as category,
+        last_value(
+            case when not from_log or margin is not null then struct_pack(said := margin) end ignore nulls
+        ) over so_far as margin,
+        last_value(
+            case when not from_log or stock is not null then struct_pack(said := stock) end ignore nulls
+        ) over so_far as stock,
         row_number() over (partition by item_id, valid_from order by seq desc, line desc) as place,
     from said
+    window so_far as (partition by item_id order by valid_from, seq, line)
 )
 
-select item_id, valid_from, valid_to, category, margin, stock,
-from ranked
+select item_id, valid_from, valid_to, category.said as category, margin.said as margin, stock.said as stock,
+from known
 where place = 1;

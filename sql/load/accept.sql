@@ -159,14 +159,15 @@ delete from new_outcomes where event_id in (select event_id from said_before whe
 delete from new_exposures where event_id in (select event_id from said_before where to_table = 'exposures');
 delete from new_outcomes where event_id in (select event_id from inconsistent_lines);
 
--- a catalogue row is new unless it says, alone in its file, what already counts for its item and valid_from
+-- a catalogue row of a file is new unless it says, alone in its file, what already counts of files for its item and
+-- valid_from; a row of the exposure log is new unless the log has brought the same before
 create or replace temp table new_catalogue as
 with said as (
     select
         * exclude (reasons, element),
         count(*) over (partition by item_id, valid_from) as versions,
     from emitted_catalogue
-    where len(reasons) = 0
+    where len(reasons) = 0 and $from_log = 'no'
     qualify row_number() over (
         partition by item_id, valid_from, category, brand, variant_group, price, margin, stock, valid_to, ship_days
         order by line desc, emit desc, element desc
@@ -178,7 +179,18 @@ counting as (
     from catalogue
     inner join loads
         on loads.load_id = catalogue.load_id
+    where catalogue.load_id not in (select load_id from loaded_segments)
     qualify row_number() over (partition by item_id, valid_from order by loads.seq desc, catalogue.line desc) = 1
+),
+
+logged as (
+    select * exclude (reasons, element),
+    from emitted_catalogue
+    where len(reasons) = 0 and $from_log = 'yes'
+    qualify row_number() over (
+        partition by item_id, valid_from, category, brand, variant_group, price, margin, stock, valid_to, ship_days
+        order by line, emit, element
+    ) = 1
 )
 
 select said.* exclude (versions),
@@ -190,7 +202,25 @@ where counting.item_id is null
     or (said.category, said.brand, said.variant_group, said.price, said.margin, said.stock, said.valid_to, said.ship_days)
         is distinct from
         (counting.category, counting.brand, counting.variant_group, counting.price, counting.margin, counting.stock,
-        counting.valid_to, counting.ship_days);
+        counting.valid_to, counting.ship_days)
+union all by name
+select logged.*,
+from logged
+where not exists (
+    select 1
+    from catalogue as earlier
+    where earlier.item_id = logged.item_id
+        and earlier.valid_from = logged.valid_from
+        and earlier.load_id in (select load_id from loaded_segments)
+        and earlier.category is not distinct from logged.category
+        and earlier.brand is not distinct from logged.brand
+        and earlier.variant_group is not distinct from logged.variant_group
+        and earlier.price is not distinct from logged.price
+        and earlier.margin is not distinct from logged.margin
+        and earlier.stock is not distinct from logged.stock
+        and earlier.valid_to is not distinct from logged.valid_to
+        and earlier.ship_days is not distinct from logged.ship_days
+);
 
 create or replace temp table new_identity as
 select * exclude (reasons, element),
