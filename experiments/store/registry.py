@@ -1,6 +1,6 @@
 """The store's one class: what was registered, started, published and noticed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -12,13 +12,14 @@ from sqlalchemy import Engine, Select, delete, insert, select
 from experiments.errors import NotFoundError, TransitionError, nearest
 from experiments.layers import Ground
 from experiments.spec import DEFINITION, Experiment, Live, Metric, Phase, canonical
-from experiments.store import ground, statements, tables, tokens
+from experiments.store import ground, live_items, statements, tables, tokens
 from experiments.store.chain import breaks
 from experiments.store.engine import connect, reading, writing
 from experiments.store.values import (
     AuditRow,
     Decision,
     Event,
+    LiveItem,
     Registered,
     Running,
     Snapshot,
@@ -309,6 +310,23 @@ class Store:
                 own = (Phase.model_validate_json(row.body), Live.model_validate_json(row.live))
                 found[row.experiment_key] = (*found.get(row.experiment_key, ()), own)
         return found
+
+    # --- live catalogue -----------------------------------------------------------------------------------------
+
+    def live_items(self, after: int = 0) -> list[LiveItem]:
+        """What the catalogue says now of the items that changed after that number; of all for 0."""
+        with reading(self._engine) as connection:
+            return live_items.newer(connection, after)
+
+    def change_live_items(
+        self, item_ids: Collection[str], judge: Callable[[Mapping[str, LiveItem]], Iterable[LiveItem]]
+    ) -> None:
+        """Replace items by what `judge` makes of those that are known, while nobody else writes.
+
+        What `judge` raises leaves everything as it was.
+        """
+        with writing(self._engine) as connection:
+            live_items.write(connection, judge(live_items.read(connection, item_ids)))
 
     # --- audit --------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -163,3 +164,18 @@ events = Table(
     Column("recorded_at", Instant, nullable=False),
     Column("detail", Text, nullable=False),
 )
+
+live_items = Table(
+    "live_items",
+    metadata,
+    Column("item_id", String(256), primary_key=True),
+    Column("stock", Integer),  # pieces
+    Column("stock_since", Instant),
+    Column("price", BigInteger),  # minor units
+    Column("price_since", Instant),
+    Column("valid_from", Instant, nullable=False),  # of the newest row, whatever it said
+    Column(
+        "number", Integer, nullable=False
+    ),  # of the change that touched it last: who reads often reads what is newer
+)
+Index("live_items_by_number", live_items.c.number)

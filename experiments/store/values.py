@@ -80,6 +80,19 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveItem:
+    """What the catalogue says of an item now, each with the moment from which it holds; None while unknown."""
+
+    item_id: str
+    valid_from: datetime  # of the newest row, whatever it said
+    stock: int | None = None  # pieces
+    stock_since: datetime | None = None
+    price: int | None = None  # minor units
+    price_since: datetime | None = None
+    number: int = 0  # of the change that touched it last; the store fills it in
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotHead:
     """A published readout without its bodies."""
 
