@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from assignment.allocation import traffic_at
-from assignment.bundle import Plan, Ranges
+from assignment.bundle import Holdout, Plan, Ranges
 from assignment.hashing import BUCKETS
 from experiments.errors import UsageError
 
-_NO_BUCKET = "cast(null as bigint)"
+_NO_WORD = "cast(null as ubigint)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,9 @@ def assign_units(plan: Plan, now: datetime) -> Query:
     """
     _refuse_what_ids_do_not_say(plan)
     parameters: dict[str, str | list[str]] = {f"arm_{index}": arm.key for index, arm in enumerate(plan.arms)}
-    forced, halted, layer, traffic = "cast(null as varchar)", "false", _NO_BUCKET, _NO_BUCKET
-    held, outside, kept_out = "false", "false", "false"
+    forced, halted, layer, traffic = "cast(null as varchar)", "false", _NO_WORD, _NO_WORD
+    holdouts: list[Holdout] = []
+    outside, kept_out = "false", "false"
     if plan.overrides:
         forced = "$forced[list_position($overridden, unit_id)]"
         parameters["overridden"] = list(plan.overrides)
@@ -44,53 +45,59 @@ def assign_units(plan: Plan, now: datetime) -> Query:
         halted = "true"
     else:
         holdouts = [holdout for holdout in plan.holdouts if holdout.starts_at <= now < holdout.ends_at]
-        held = _any(_inside(_bucket(f"holdout_{index}"), each.ranges) for index, each in enumerate(holdouts))
         parameters |= {f"holdout_{index}": each.hash.salt for index, each in enumerate(holdouts)}
         parameters["split"] = plan.split_hash.salt
         if not plan.whole_layer:
-            layer, outside = _bucket("layer"), f"not ({_inside('layer_bucket', plan.layer_ranges)})"
+            layer, outside = word_of("layer"), f"not ({_inside('layer_bucket', plan.layer_ranges)})"
             parameters["layer"] = plan.layer_hash.salt
         bp = traffic_at(plan, now)
         if bp < BUCKETS:
-            traffic, kept_out = _bucket("traffic"), f"traffic_bucket >= {bp}"
+            traffic, kept_out = word_of("traffic"), f"traffic_bucket >= {bp}"
             parameters["traffic"] = plan.traffic_hash.salt
+    held_words = "".join(f", {word_of(f'holdout_{index}')} as held_word_{index}" for index in range(len(holdouts)))
+    held = _any(_inside(bucket_of(f"held_word_{index}"), each.ranges) for index, each in enumerate(holdouts))
     disabled = _any(f"variant = $arm_{index}" for index, arm in enumerate(plan.arms) if arm.disabled)
     reason = "killed" if plan.killed and plan.state in ("running", "paused") else "not_running"
-    split = _NO_BUCKET if halted == "true" else _bucket("split")
+    split = _NO_WORD if halted == "true" else word_of("split")
     buckets = [
-        *([", case when forced is null then layer_bucket end as layer_bucket"] if layer != _NO_BUCKET else []),
-        *([", traffic_bucket"] if traffic != _NO_BUCKET else []),
-        *([", split_bucket"] if split != _NO_BUCKET else []),
+        *([", case when forced is null then layer_bucket end as layer_bucket"] if layer != _NO_WORD else []),
+        *([", traffic_bucket"] if traffic != _NO_WORD else []),
+        *([", split_bucket"] if split != _NO_WORD else []),
     ]
     arm = " ".join(f"when split_bucket < {end} then $arm_{index}" for index, end in enumerate(plan.split_ends))
     sql = f"""
-with placed as (
-    select unit_id, {forced} as forced, {layer} as layer_bucket from units
+with hashed as (
+    select unit_id, {forced} as forced, {layer} as layer_word{held_words} from units
 ),
 stopped as (
     select
-        unit_id, forced, layer_bucket,
+        unit_id, forced, {bucket_of("layer_word")} as layer_bucket,
         case
             when forced is not null then 'override'
             when {halted} then '{reason}'
             when {held} then 'holdout'
             when {outside} then 'not_in_layer'
         end as stop
-    from placed
+    from hashed
 ),
 let_in as (
-    select unit_id, forced, layer_bucket, stop, case when stop is null then {traffic} end as traffic_bucket from stopped
+    select unit_id, forced, layer_bucket, stop, case when stop is null then {traffic} end as traffic_word from stopped
+),
+kept as (
+    select
+        unit_id, forced, layer_bucket, {bucket_of("traffic_word")} as traffic_bucket,
+        case when stop is null and {kept_out} then 'not_in_traffic' else stop end as stop
+    from let_in
 ),
 drawn as (
     select
-        unit_id, forced, layer_bucket, traffic_bucket,
-        case when stop is null and {kept_out} then 'not_in_traffic' else stop end as stop,
-        case when stop is null and not ({kept_out}) then {split} end as split_bucket
-    from let_in
+        unit_id, forced, layer_bucket, traffic_bucket, stop,
+        case when stop is null then {split} end as split_word
+    from kept
 ),
 assigned as (
     select
-        unit_id, forced, layer_bucket, traffic_bucket, split_bucket, stop,
+        unit_id, forced, layer_bucket, traffic_bucket, stop, {bucket_of("split_word")} as split_bucket,
         case {arm} else forced end as variant
     from drawn
 )
@@ -105,6 +112,7 @@ from assigned
 
 def _refuse_what_ids_do_not_say(plan: Plan) -> None:
     wants = [
+        *(["the draft of an interleaving"] if plan.design == "interleaving" else []),
         *(["targeting"] if plan.targeting is not None else []),
         *(["prerequisites"] if plan.prerequisites else []),
         *(f"holdout {each.key} of {each.unit_type}s" for each in plan.holdouts if each.unit_type != plan.unit_type),
@@ -116,9 +124,18 @@ def _refuse_what_ids_do_not_say(plan: Plan) -> None:
         )
 
 
-def _bucket(parameter: str) -> str:
-    """The bucket of `unit_id` under a salt: the first 32 bits of the md5, written as hex digits."""
-    return f"(('0x' || substr(md5(${parameter} || '-' || unit_id), 1, 8))::bigint % {BUCKETS})"
+def word_of(parameter: str) -> str:
+    """The first 4 bytes of the md5 of `unit_id` under a salt, as DuckDB reads a number: the lowest byte first.
+
+    It costs three quarters of what the same bits cost as hex digits, cut out and read again.
+    """
+    return f"(md5_number(${parameter} || '-' || unit_id) & 4294967295)::ubigint"
+
+
+def bucket_of(word: str) -> str:
+    """The bucket of a word: its bytes turned round, big-endian as the hash reads them."""
+    turned = f"(({word} & 255) << 24) + (({word} & 65280) << 8) + (({word} >> 8) & 65280) + ({word} >> 24)"
+    return f"(({turned}) % {BUCKETS})::bigint"
 
 
 def _inside(bucket: str, ranges: Ranges) -> str:

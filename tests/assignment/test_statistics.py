@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from assignment.allocation import evaluate
+from assignment.batch import bucket_of, word_of
 from assignment.bundle import compile_bundle
 from assignment.hashing import BUCKETS, Stage, bucketer
 from tests.helpers.bundles import BEGAN, NOW, arm, bundle, experiment
@@ -85,11 +86,13 @@ def test_the_buckets_of_sql_are_those_of_python(drawn: NDArray[np.int64], reques
         connection.execute("insert into units select unnest($n), unnest($ids)", {"n": list(range(UNITS)), "ids": ids})
         for (salt, stage), row in zip(SALTS, drawn, strict=True):
             found = connection.execute(
-                "select ('0x' || substr(md5($salt || '-' || unit_id), 1, 8))::bigint % 10000 as bucket "
-                "from units order by position",
+                "select ('0x' || substr(md5($salt || '-' || unit_id), 1, 8))::bigint % 10000 as documented, "
+                f"{bucket_of('word')} as in_batch "
+                f"from (select position, unit_id, {word_of('salt')} as word from units) order by position",
                 {"salt": f"{salt}:{stage}"},
-            ).fetchnumpy()["bucket"]
-            assert np.array_equal(found, row)
+            ).fetchnumpy()
+            assert np.array_equal(found["documented"], row)
+            assert np.array_equal(found["in_batch"], row)
 
 
 def test_a_ramp_from_0_to_100_per_cent_switches_and_removes_nobody() -> None:
