@@ -34,6 +34,7 @@ from assignment.service.auth import Gate, Token, digest_of
 from assignment.service.configuration import Configuration
 from assignment.service.core import Service
 from assignment.service.journal import Journal
+from assignment.service.live import LiveCatalogue, MemoryItems
 from assignment.service.metrics import Metrics
 from assignment.service.recommend import Lists
 from assignment.service.settings import ServiceSettings
@@ -98,6 +99,7 @@ def truelift(folder: Path) -> ASGIApp:
         settings=settings,
         configuration=configuration,
         journal=Journal(Spool(folder / "spool"), metrics, waits=False),
+        catalogue=LiveCatalogue(MemoryItems()),
         gate=Gate(configuration.tokens, 1e9, 1e9, time.monotonic),
         metrics=metrics,
         now=lambda: datetime.now(UTC),

@@ -11,6 +11,7 @@ from assignment.service.auth import Gate
 from assignment.service.configuration import Configuration
 from assignment.service.core import Service
 from assignment.service.journal import Journal
+from assignment.service.live import LiveCatalogue
 from assignment.service.metrics import Metrics
 from assignment.service.recommend import Lists
 from assignment.service.settings import ServiceSettings
@@ -30,6 +31,7 @@ def application() -> Starlette:
         settings=settings,
         configuration=configuration,
         journal=Journal(Spool(shop.spool, always=settings.fsync_always), metrics, waits=settings.fsync_always),
+        catalogue=LiveCatalogue(store),
         gate=Gate(configuration.tokens, rate, max(1.0, rate * settings.burst_seconds), time.monotonic),
         metrics=metrics,
         now=_now,

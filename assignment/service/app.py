@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assignment.service import ingest, inspect, ofrep
+from assignment.service import catalogue, ingest, inspect, ofrep
 from assignment.service.answers import refusal
 from assignment.service.auth import Scope as TokenScope
 from assignment.service.core import Endpoint, Handle, Service
@@ -56,6 +56,7 @@ def application(service: Service, recommender: Recommender, more: Sequence[Path_
         ("POST", "/v1/recommendations", "evaluate", recommend),
         ("POST", "/v1/exposures", "write_events", ingest.exposures),
         ("POST", "/v1/outcomes", "write_events", ingest.outcomes),
+        ("POST", "/v1/catalogue", "write_events", catalogue.catalogue),
         ("GET", "/v1/assignments/{unit:path}", "read", inspect.assignments),
         ("GET", "/v1/config", "read", inspect.config),
         *more,
@@ -98,13 +99,14 @@ def application(service: Service, recommender: Recommender, more: Sequence[Path_
 
 
 async def _poll(service: Service) -> None:
-    """Take over a newer configuration, and notice a disk that recovered. Requests are answered meanwhile."""
+    """Take over a newer configuration and catalogue, and notice a disk that recovered. Requests go on meanwhile."""
     while True:
         await asyncio.sleep(service.settings.poll_seconds)
         try:
             await run_in_threadpool(service.configuration.refresh)
             service.gate.tokens = service.configuration.tokens
             await run_in_threadpool(service.journal.look)
+            await run_in_threadpool(service.catalogue.look)
         except Exception:  # a poll that dies would never reload again
             _log.exception("poll")
 

@@ -15,6 +15,7 @@ from assignment.service.answers import as_request_error, refusal
 from assignment.service.auth import Gate, Scope, Token, presented_token
 from assignment.service.configuration import Configuration
 from assignment.service.journal import Journal
+from assignment.service.live import LiveCatalogue
 from assignment.service.metrics import Metrics
 from assignment.service.settings import ServiceSettings
 from experiments.errors import RequestError, TrueliftError
@@ -29,6 +30,7 @@ class Service:
     settings: ServiceSettings
     configuration: Configuration
     journal: Journal
+    catalogue: LiveCatalogue
     gate: Gate
     metrics: Metrics
     now: Callable[[], datetime]

@@ -41,11 +41,17 @@ async def outcomes(service: Service, request: Request, _: Token | None) -> Respo
     return await _ingest(service, request, "outcome")
 
 
-async def _ingest(service: Service, request: Request, kind: Kind) -> Response:
+async def read_events(service: Service, request: Request) -> list[object]:
+    """The array of a body. RequestError: no array, or longer than the service takes at once."""
     items = decoded(_decoder, await read_body(request, service.settings.body_bytes))
     if len(items) > service.settings.events:
         limit = service.settings.events
         raise RequestError(413, "GENERAL", f"{len(items):,} events: at most {limit:,} at once; send them in parts")
+    return items
+
+
+async def _ingest(service: Service, request: Request, kind: Kind) -> Response:
+    items = await read_events(service, request)
     now = service.now()
     statuses: list[dict[str, object]] = []
     rows: list[Mapping[str, object]] = []

@@ -41,8 +41,10 @@ async def config(service: Service, request: Request, _: Token | None) -> Respons
 
 async def metrics(service: Service, _: Request, __: Token | None) -> Response:
     """For Prometheus."""
-    configuration = service.configuration
-    page = service.metrics.page(service.journal.look(), configuration.bundle.config_version, configuration.failures)
+    configuration, live = service.configuration, service.catalogue
+    age = None if live.newest is None else max(0.0, (service.now() - live.newest).total_seconds())
+    version, failures = configuration.bundle.config_version, configuration.failures
+    page = service.metrics.page(service.journal.look(), version, failures, len(live), age)
     return Response(page, 200, {"content-type": CONTENT_TYPE})
 
 
@@ -58,8 +60,13 @@ async def readyz(service: Service, _: Request, __: Token | None) -> Response:
     body: dict[str, object] = {"ready": ready, "configVersion": service.configuration.bundle.config_version}
     if not ready:
         body["reasons"] = [f"events cannot be kept: {stats.error or service.journal.error}"]
+    warnings = []
     if service.configuration.error is not None:
-        body["warnings"] = [f"the newest configuration is not served: {service.configuration.error}"]
+        warnings.append(f"the newest configuration is not served: {service.configuration.error}")
+    if service.catalogue.error is not None:
+        warnings.append(f"stock and price may have changed since: {service.catalogue.error}")
+    if warnings:
+        body["warnings"] = warnings
     return answer(body, 200 if ready else 503, {"cache-control": "no-store"})
 
 

@@ -25,9 +25,9 @@ class Journal:
     async def keep(self, kind: Kind, rows: Sequence[Mapping[str, object]]) -> None:
         """Keep rows before the answer leaves, in order. SpoolError: the rest are not kept."""
         if self._waits:
-            await run_in_threadpool(self._append, kind, rows)
+            await run_in_threadpool(self.append, kind, rows)
         else:
-            self._append(kind, rows)
+            self.append(kind, rows)
 
     def look(self) -> SpoolStats:
         """Ask the log how it is: what a disk that recovered is noticed by."""
@@ -39,7 +39,8 @@ class Journal:
         """Hand everything to the loader."""
         self._log.close()
 
-    def _append(self, kind: Kind, rows: Sequence[Mapping[str, object]]) -> None:
+    def append(self, kind: Kind, rows: Sequence[Mapping[str, object]]) -> None:
+        """Keep rows, in order, in the caller's thread. SpoolError: the rest are not kept."""
         for done, row in enumerate(rows):
             try:
                 self._log.append(kind, row)

@@ -6,7 +6,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from assignment.event_log import Kind, SpoolStats
+from assignment.event_log import VERSIONS, Kind, SpoolStats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -37,7 +37,7 @@ class Metrics:
                                   ["cause"], registry=own)  # fmt: skip
         for cause in ("log_unavailable", "evaluation_error"):
             self._control.labels(cause)
-        for kind in ("exposure", "outcome"):
+        for kind in VERSIONS:
             for fate in ("written", "rejected", "not_kept"):
                 self._events.labels(kind, fate)
         # labels() takes longer than counting, so what it found is kept
@@ -76,9 +76,19 @@ class Metrics:
         """An arm's recommender failed."""
         self._fallbacks.labels(cause).inc()
 
-    def page(self, stats: SpoolStats, config_version: int, reload_failures: int) -> bytes:
+    def page(
+        self,
+        stats: SpoolStats,
+        config_version: int,
+        reload_failures: int,
+        live_items: int,
+        newest_item_seconds: float | None,
+    ) -> bytes:
         """The text that Prometheus reads: the counts of every worker, and how things stand now."""
         now = CollectorRegistry()
+        if newest_item_seconds is not None:
+            told = "Time since the newest row of the live catalogue began to hold."
+            Gauge("truelift_catalogue_newest_seconds", told, registry=now).set(newest_item_seconds)
         for name, told, value in (
             ("config_version", "Number of the configuration that this worker answers from.", config_version),
             ("config_reload_failures", "Reloads of this worker that failed.", reload_failures),
@@ -88,6 +98,7 @@ class Metrics:
             ("spool_ready_segments", "Segments waiting for the loader.", stats.ready_segments),
             ("spool_oldest_ready_seconds", "Age of the oldest of them.", stats.oldest_ready_seconds),
             ("spool_healthy", "1 when events can be kept.", int(stats.healthy)),
+            ("catalogue_items", "Items of the live catalogue that this worker knows.", live_items),
         ):
             Gauge(f"truelift_{name}", told, registry=now).set(value)
         return generate_latest(self._counts()) + generate_latest(now)

@@ -3,6 +3,7 @@
 What a strategy recommends is, so far, a list: the arm's parameter `items` where it has one, else the list of that name
 in the shop's `published/lists.json` ({"popularity": ["item-1", …]}, read again when it changes). `no_recommendations`
 recommends nothing. A strategy that fails or is late falls back to control's, and that to nothing; the exposure says so.
+Items that the live catalogue knows to be sold out are passed over, whatever the strategy.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from assignment.flags import metadata_of, reason_of, variant_of
 from assignment.service.answers import answer, decoded, read_body
 from assignment.service.auth import Token
 from assignment.service.core import Service
+from assignment.service.in_stock import Slate, slate
 from assignment.service.ofrep import check_targeting_key, control_instead, decide
 from experiments.errors import RequestError, SpoolError
 
@@ -93,8 +95,8 @@ class Recommend:
         decision = decide(service, bundle, asked.flag_key, asked.context, now)
         if not service.journal.healthy:
             decision = control_instead(service, bundle, decision)
-        strategy, items, cause = await self._items(service, decision, asked.context)
-        items = items[: asked.limit]
+        strategy, found, cause = await self._items(service, decision, asked.context)
+        shown = slate(found, service.catalogue.stock, asked.limit)
         exposure_id: str | None = None
         if decision.error is None and decision.unit_id is not None:
             exposure_id = new_event_id(now)
@@ -103,7 +105,7 @@ class Recommend:
                 "trigger": "serve",
                 "fallback": cause is not None,
                 "latency_ms": int((time.perf_counter() - began) * 1000),
-                "items": [{"item_id": item, "position": place} for place, item in enumerate(items, 1)],
+                "items": _listed(shown),
             }
             if cause is not None:
                 row["fallback_cause"] = cause
@@ -112,9 +114,9 @@ class Recommend:
             except SpoolError:
                 exposure_id = None
                 decision = control_instead(service, bundle, decision)
-                strategy, items, cause = await self._items(service, decision, asked.context)
-                items = items[: asked.limit]
-        return answer(_body(decision, strategy, items, cause, exposure_id), 200, {"cache-control": "no-store"})
+                strategy, found, cause = await self._items(service, decision, asked.context)
+                shown = slate(found, service.catalogue.stock, asked.limit)
+        return answer(_body(decision, strategy, shown, cause, exposure_id), 200, {"cache-control": "no-store"})
 
     async def _items(
         self, service: Service, decision: Decision, context: Mapping[str, object]
@@ -148,14 +150,22 @@ class Recommend:
 
 
 def _body(
-    decision: Decision, strategy: str, items: Sequence[str], cause: str | None, exposure_id: str | None
+    decision: Decision, strategy: str, shown: Slate, cause: str | None, exposure_id: str | None
 ) -> dict[str, object]:
     made: dict[str, object] = {
         "flag_key": decision.flag_key,
         "variant": variant_of(decision),
         "strategy": strategy,
         "reason": reason_of(decision),
-        "items": [{"item_id": item, "position": place} for place, item in enumerate(items, 1)],
+        "items": _listed(shown),
         "metadata": metadata_of(decision, exposure_id),
     }
-    return made if cause is None else made | {"fallback_cause": cause}
+    if shown.dropped:
+        made["dropped"] = shown.dropped
+    if cause is not None:
+        made["fallback_cause"] = cause
+    return made
+
+
+def _listed(shown: Slate) -> list[dict[str, object]]:
+    return [{"item_id": item, "position": place} for place, item in enumerate(shown.items, 1)]

@@ -19,6 +19,7 @@ from assignment.service.auth import Gate, Token, digest_of
 from assignment.service.configuration import Configuration
 from assignment.service.core import Service
 from assignment.service.journal import Journal
+from assignment.service.live import Items, LiveCatalogue, MemoryItems
 from assignment.service.metrics import Metrics
 from assignment.service.recommend import Lists, Recommender
 from assignment.service.settings import ServiceSettings
@@ -101,6 +102,7 @@ class Served:
 
     documents: Documents = field(default_factory=lambda: Documents(everything()))
     log: EventLog = field(default_factory=MemorySpool)
+    items: Items = field(default_factory=MemoryItems)
     settings: ServiceSettings = field(default_factory=ServiceSettings)
     now: datetime = NOW
     recommender: Recommender | None = None
@@ -117,6 +119,7 @@ class Served:
             settings=self.settings,
             configuration=configuration,
             journal=Journal(self.log, metrics, waits=self.settings.fsync_always),
+            catalogue=LiveCatalogue(self.items),
             gate=Gate(configuration.tokens, rate, rate * self.settings.burst_seconds, self.seconds),
             metrics=metrics,
             now=lambda: self.clock.now,

@@ -128,15 +128,15 @@ def test_in_any_order_the_stock_is_the_one_last_said(connection: Connection, tmp
         item, minutes = f"item-{attempt}", rng.sample(range(0, 400, 2), 24)
         said: dict[int, Row] = {}
         for minute in minutes:
-            more = {"stock": rng.randrange(-1, 2)} if rng.random() < 0.6 else {"price": rng.randrange(100)}
+            more: Row = {"stock": rng.randrange(-1, 2)} if rng.random() < 0.6 else {"price": rng.randrange(100)}
             said[minute] = {"item_id": item, "valid_from": (noon + timedelta(minutes=minute)).isoformat() + "Z", **more}
         shown = [rng.randrange(1, 420, 2) for _ in range(30)]
         events: list[tuple[Kind, Row]] = [("catalogue", row) for row in said.values()]
         for place, minute in enumerate(shown):
             _, row = slate("12:00:00")
             at = (noon + timedelta(minutes=minute)).isoformat() + "Z"
-            more = {"event_id": f"{item}:{place:02d}", "event_ts": at, "items": [{"item_id": item}]}
-            events.append(("exposure", row | more))
+            seen: Row = {"event_id": f"{item}:{place:02d}", "event_ts": at, "items": [{"item_id": item}]}
+            events.append(("exposure", row | seen))
         rng.shuffle(events)
         log = Log(connection, folder)
         for start in range(0, len(events), 18):
