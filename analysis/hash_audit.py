@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 import duckdb
 
 from analysis.warehouse.audit import AuditReport, audit_exposures
+from analysis.warehouse.base import Asked, CheckRows, Warehouse
+from analysis.warehouse.holdout_audit import audit_held_out
 from experiments.bundle import bundle_document
 from experiments.errors import UsageError
+from experiments.holdouts import holdout, is_holdout
 from experiments.shop import Shop
 from experiments.spec import Assigned
 from experiments.store import Store
@@ -18,6 +21,9 @@ def assigned_elsewhere(store: Store, key: str) -> str | None:
 
     NotFoundError for an unknown key.
     """
+    if is_holdout(key):
+        holdout(store, key)
+        return None
     experiment = store.definition(key).experiment
     return None if isinstance(experiment, Assigned) else experiment.assigned_by
 
@@ -25,11 +31,41 @@ def assigned_elsewhere(store: Store, key: str) -> str | None:
 def audit_experiment(
     connection: duckdb.DuckDBPyConnection, store: Store, shop: Shop, key: str, *, limit: int = 20
 ) -> AuditReport:
-    """Recompute the exposures of every phase. UsageError when another system assigned it."""
+    """Recompute the exposures of every phase, or those at which a holdout was asked.
+
+    UsageError when another system assigned it.
+    """
+    if is_holdout(key):
+        return audit_held_out(connection, asked_holdouts(store), holdout(store, key).key, limit=limit)
     elsewhere = assigned_elsewhere(store, key)
     if elsewhere is not None:
         raise UsageError(f"{key}: assigned by {elsewhere}; only what truelift assigns can be recomputed")
     return audit_exposures(connection, phase_documents(store, shop, key), key, limit=limit)
+
+
+def audited(warehouse: Warehouse, store: Store, shop: Shop, key: str) -> dict[str, CheckRows]:
+    """The audit for a readout; nothing, so unknown, for what another system assigned or whose layer is gone."""
+    if is_holdout(key):
+        return {"hash_audit": warehouse.audit_holdout(holdout(store, key).key, asked_holdouts(store))}
+    if assigned_elsewhere(store, key) is not None:
+        return {}
+    try:
+        return {"hash_audit": warehouse.audit(key, tuple(phase_documents(store, shop, key)))}
+    except UsageError:
+        return {}
+
+
+def asked_holdouts(store: Store) -> Asked:
+    """Where every registered holdout is asked, over all phases that ever began."""
+    standing = store.standing()
+    phases = {
+        (known.registered.key, number): phase.holdouts
+        for known in standing.experiments
+        if known.phase is not None
+        for number in range(1, known.phase.number + 1)
+        if isinstance(phase := store.phase(known.registered.key, number).experiment, Assigned)
+    }
+    return Asked(standing.ground.holdouts, phases)
 
 
 def phase_documents(store: Store, shop: Shop, key: str) -> Iterator[Mapping[str, object]]:
@@ -67,6 +103,8 @@ def _frozen(store: Store, key: str, number: int) -> dict[str, object]:
         "layer": {"key": experiment.layer.key, "ranges": [list(one) for one in ranges]},
         "holdouts": list(experiment.holdouts),
         "unit_type": experiment.unit_type,
+        "design": experiment.design,
+        "switchback": None if experiment.switchback is None else experiment.switchback.model_dump(mode="json"),
         "salt": experiment.salt,
         "hash_version": experiment.hash_version,
         "variants": [

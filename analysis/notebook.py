@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis import subjects
 from analysis.pipeline import read
 from analysis.readout import Readout
 from experiments import shop as folders
@@ -44,9 +45,9 @@ class Notebook:
     store_url: str
 
     def keys(self) -> list[str]:
-        """The registered experiments."""
+        """The registered experiments, and the holdouts as `holdout.<key>`."""
         with Store.open(self.store_url) as store:
-            return [known.key for known in store.registered()]
+            return [each.key for each in subjects.everything(store)]
 
     def readout(self, key: str, *, snapshot_id: str | None = None, phase: int | None = None) -> Reading:
         """The latest published readout of an experiment (or of `phase`), or one snapshot of it.
@@ -72,7 +73,7 @@ def published(store: Store, key: str, *, snapshot_id: str | None = None, phase: 
                 f"`truelift readout {found.experiment.key} --snapshot {snapshot_id}` prints it"
             )
         return found
-    store.definition(key)  # an unknown key names its nearest
+    subjects.definition(store, key)  # an unknown key names its nearest
     latest = store.latest(key, phase)
     if latest is None:
         of = f" of phase {phase}" if phase is not None else ""

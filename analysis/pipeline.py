@@ -10,16 +10,19 @@ from zoneinfo import ZoneInfo
 from analysis import assembly
 from analysis.assembly import Inputs, assemble
 from analysis.calendar import data_cut, day_start, seen_cut
-from analysis.hash_audit import phase_documents
+from analysis.hash_audit import audited
 from analysis.health.checks import CHECKS
 from analysis.readout import Readout
+from analysis.subjects import subject
 from analysis.warehouse import DEFAULT, WAREHOUSES
-from analysis.warehouse.base import CheckRows, CountRequest, DataCut, Warehouse
+from analysis.warehouse.base import CountRequest, DataCut, HeldOut
 from analysis.warehouse.terms import ShopTerms, refuse_others
+from assignment.hashing import stage_salt
+from experiments import spec
+from experiments.designs import unread
 from experiments.errors import UsageError
-from experiments.lifecycle import amended
 from experiments.shop import Shop
-from experiments.spec import Assigned, Metric, Phase
+from experiments.spec import Metric, Phase
 from experiments.store import Event, Snapshot, Store
 
 Say = Callable[[str], None]
@@ -49,7 +52,7 @@ def refresh(
     `now` and `as_of` are aware; without `as_of` it is `now`. Immutable and idempotent: the same logs,
     definition and settings give the same snapshot id, and publishing it again changes nothing. A look back
     publishes its snapshot and leaves no other trace: it sees and stores no event of a later day. UsageError
-    when no day of the experiment is over yet, when none of its exposures is loaded, when they were loaded under
+    for a design of which no readout is made, when no day of the experiment is over yet, when none of its exposures is loaded, when they were loaded under
     other settings, or for an `as_of` in the future; WarehouseBusyError when another process has the warehouse.
     Snapshots that DATA 5 does not keep are deleted here.
     """
@@ -57,11 +60,12 @@ def refresh(
         raise UsageError(
             f"{key}: --as-of {as_of:%Y-%m-%d %H:%M} lies in the future; leave it out to read up to the last full day"
         )
-    registered = store.definition(key)
-    started = store.phase(key, phase)
-    frozen = amended(started, registered)
-    experiment = frozen.experiment
+    asked = subject(store, shop, key, phase)
+    frozen, experiment = asked.phase, asked.phase.experiment
     end, zone, watched = experiment.schedule.end_at, shop.settings.zone, _watched(store, frozen)
+    why_not = unread(experiment.design, experiment.unit_type)
+    if why_not is not None:
+        raise UsageError(f"{key}: {why_not}")
     cut = data_cut(as_of or now, end, zone)
     looks_back, day = cut.as_of < data_cut(now, end, zone).as_of, cut.as_of_day
     over_before_anyone_looked = not watched and end is not None and cut.as_of.replace(tzinfo=UTC) >= end
@@ -76,21 +80,16 @@ def refresh(
         request = count_request(frozen, cut)
         counts = warehouse.count(request)
         if not any(counts.units.values()) and not any(counts.excluded.values()):
-            arms = ", ".join(request.arms)
-            raise UsageError(
-                f"{key}: no exposure of it is loaded before {cut.as_of_day}; load its log with experiment_key {key}, "
-                f"phase {frozen.number}, unit_type {request.unit_type}, assignment_reason split and a variant of {arms}"
-            )
+            raise UsageError(f"{key}: {_none_loaded(request)}")
         say(f"{key}: checking the signals")
         rows = {name: warehouse.check(name, request) for name in CHECKS}
-        if isinstance(experiment, Assigned):
-            rows |= _audited(warehouse, store, shop, key)
+        rows |= audited(warehouse, store, shop, key)
         engine = warehouse.engine
     say(f"{key}: estimating")
     made = assemble(
         Inputs(
             phase=frozen,
-            definition_version=registered.version,
+            definition_version=asked.version,
             catalogue=frozen.metrics,
             currency=shop.settings.currency,
             digits=shop.settings.digits,
@@ -102,7 +101,7 @@ def refresh(
             events=tuple(e for e in (_from_store(e, shop) for e in store.events(key, frozen.number)) if e.day < day),
             watched=watched,
             engine=engine,
-            exploratory=frozenset(experiment.metrics.keys()) - frozenset(started.experiment.metrics.keys()),
+            exploratory=asked.exploratory,
         )
     )
     for event in () if looks_back else made.new_events:
@@ -139,17 +138,12 @@ def nothing_yet(phase: Phase, zone: ZoneInfo, at: datetime) -> str | None:
     return f"as of {cut.as_of_day} no day of it is over (it starts {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 
-def _audited(warehouse: Warehouse, store: Store, shop: Shop, key: str) -> dict[str, CheckRows]:
-    """The audit of what truelift assigned; none, so unknown, where its layer is gone."""
-    try:
-        return {"hash_audit": warehouse.audit(key, tuple(phase_documents(store, shop, key)))}
-    except UsageError:
-        return {}
-
-
 def count_request(phase: Phase, cut: DataCut) -> CountRequest:
     """What the warehouse is asked for one phase at one cut."""
     experiment = phase.experiment
+    held_out = None
+    if isinstance(experiment, spec.HeldOut):
+        held_out = HeldOut(stage_salt(experiment.salt, "holdout"), experiment.buckets)
     metrics = tuple(phase.metrics[key] for key in experiment.metrics.keys())  # noqa: SIM118 (not a dict)
     return CountRequest(
         experiment_key=experiment.key,
@@ -166,6 +160,17 @@ def count_request(phase: Phase, cut: DataCut) -> CountRequest:
         covariate_metrics={metric.key: _adjusting(metric, phase) for metric in metrics},
         slices=phase.slices,
         series=experiment.metrics.success,
+        held_out=held_out,
+    )
+
+
+def _none_loaded(request: CountRequest) -> str:
+    before = f"is loaded before {request.cut.as_of_day}; load"
+    if request.held_out is not None:
+        return f"no exposure of a {request.unit_type} in {', '.join(request.modules)} {before} what was served there"
+    return (
+        f"no exposure of it {before} its log with experiment_key {request.experiment_key}, phase {request.phase}, "
+        f"unit_type {request.unit_type}, assignment_reason split and a variant of {', '.join(request.arms)}"
     )
 
 

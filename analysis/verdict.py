@@ -115,11 +115,12 @@ class ArmCase:
     latch: Latch | None
     several: bool
     empty: tuple[str, ...] = ()  # arms of the comparison without a unit
+    adds: str | None = None  # of a holdout: what everybody else has and its units go without
 
     @property
     def name(self) -> str | None:
         """The arm where it must be named."""
-        return self.arm if self.several else None
+        return self.adds or (self.arm if self.several else None)
 
     def of(self, role: Literal["success", "guardrail"]) -> tuple[Reading, ...]:
         """The readings of one role."""
@@ -269,7 +270,8 @@ def _ship_or_hold(case: ArmCase, run: Run) -> Verdict | None:
         because += [
             Because(rule="guardrail_cleared", metric=r.metric, words=words.cleared(r.label)) for r in guardrails
         ]
-        return _verdict("SHIP", case, words.ship(change, case.arm, len(guardrails)), because, run.next_reading)
+        said = words.ship if case.adds is None else words.keep
+        return _verdict("SHIP", case, said(change, case.adds or case.arm, len(guardrails)), because, run.next_reading)
     because += [_open(r, run) for r in open_ones]
     return _verdict("HOLD", case, _held(change, case, open_ones, run), because, run.next_reading)
 

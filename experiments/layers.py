@@ -15,6 +15,9 @@ from experiments.shop import Shop
 from experiments.strategies import strategy_fault
 
 
+NOTHING = "no_recommendations"  # the strategy of a holdout whose comparator is none
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """A shop's layers and holdouts by key, in the order of their files."""
@@ -162,7 +165,13 @@ def _holdout(holdout: Holdout, document: Document, before: Ground) -> Iterator[P
     for index, module in enumerate(holdout.modules):
         if module not in before.modules:
             yield unknown_module(document, ("modules", index), module, before)
-    yield from strategy_problems(document, ("strategy",), holdout.strategy)
+    faults = list(strategy_problems(document, ("strategy",), holdout.strategy))
+    yield from faults
+    if not faults and (holdout.strategy == NOTHING) != (holdout.comparator == "none"):
+        meets = "nothing" if holdout.strategy == NOTHING else f"recommendations of {holdout.strategy}"
+        message = f"{holdout.comparator} is not what its units meet, which is {meets}"
+        step = "write comparator: none" if holdout.strategy == NOTHING else "write non_personalised, or champion"
+        yield document.problem("comparator", ("comparator",), holdout.comparator, message, next_step=step)
 
 
 def unknown_module(document: Document, path: Path_, module: str, ground: Ground) -> Problem:

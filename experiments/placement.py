@@ -11,6 +11,8 @@ from experiments import ranges
 from experiments.base import Key, Value
 
 UnitType = Literal["user", "session", "device"]
+HOLDOUT_PREFIX = "holdout."  # of the key under which a holdout is read
+HELD, REST = "holdout", "rest"  # the arms of that readout: who is held out is the control
 HASH_VERSION: Literal["md5-32/1"] = "md5-32/1"
 Salt = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.:]{2,94}$")]
 FlagKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{1,94}$")]
@@ -138,9 +140,13 @@ class Layer(Value):
 
 
 class Holdout(Value):
-    """Units that meet no experiment on these modules, so that all can be weighed together. `holdouts/<key>.yml`."""
+    """Units that meet no experiment on these modules, so that all can be weighed together. `holdouts/<key>.yml`.
 
-    key: Key
+    Its readout is the experiment `holdout.<key>`, whose key has to be as short as any other.
+    """
+
+    key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{1,54}$")]
+    owner: str = "the shop"
     salt: Salt
     unit_type: UnitType = "user"
     buckets: BucketRanges

@@ -3,6 +3,7 @@
 Inputs → frame (days, look) → health → [withheld?] → answers → rows → verdicts → slices, series → Readout
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -24,6 +25,8 @@ from analysis.readout import (
     Day,
     Design,
     ExperimentHead,
+    Interval,
+    MetricReadout,
     Provenance,
     Question,
     Readout,
@@ -32,6 +35,7 @@ from analysis.readout import (
 __all__ = ["Assembled", "Event", "Inputs", "assemble"]
 from analysis.verdict import SILENT_DAYS
 from analysis.words import freshness, notes
+from experiments.spec import HeldOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def assemble(inputs: Inputs) -> Assembled:
             "metrics": rows,
             "slices": slice_readouts(here, answered, health.holds),
             "series": series(here, answered),
-            "questions": _questions(here),
+            "questions": _questions(here, rows),
         }
     moments = moments_json(inputs.counts)
     made_of = provenance(here, decision.events, moments)
@@ -198,16 +202,11 @@ def _warnings(here: Frame, health: Health, answered: tuple[Answer, ...]) -> tupl
     return tuple(dict.fromkeys(said))
 
 
-def _questions(here: Frame) -> dict[str, Question]:
+def _questions(here: Frame, rows: Sequence[MetricReadout]) -> dict[str, Question]:
     """The three questions: which of them cannot be answered from this experiment, and why."""
-    no_arm = here.experiment.analysis.comparator != "none"
     costs = any(variant.cost_per_1000 is not None for variant in here.experiment.variants)
     return {
-        "anyway": Question(
-            answer=None,
-            cannot="no_holdout" if no_arm else "not_computed",
-            words=notes.NO_HOLDOUT if no_arm else notes.NOT_COMPUTED,
-        ),
+        "anyway": _anyway(here, rows),
         "segments": Question(answer=None, cannot=None, words=notes.SEGMENTS_IN_SLICES),
         "cost": Question(
             answer=None,
@@ -215,3 +214,24 @@ def _questions(here: Frame) -> dict[str, Question]:
             words=notes.NOT_COMPUTED if costs else notes.NO_COST_RATES,
         ),
     }
+
+
+def _anyway(here: Frame, rows: Sequence[MetricReadout]) -> Question:
+    """What would have happened without recommendations: a holdout's units tell it, where they meet none.
+
+    The answer is the share of the first success metric, with recommendations, that is there without them too.
+    """
+    comparator = here.experiment.analysis.comparator
+    if not isinstance(here.experiment, HeldOut):
+        no_arm = comparator != "none"
+        said = notes.NO_HOLDOUT if no_arm else notes.NOT_COMPUTED
+        return Question(answer=None, cannot="no_holdout" if no_arm else "not_computed", words=said)
+    if comparator != "none":
+        return Question(answer=None, cannot="other_comparator", words=notes.OTHER_COMPARATOR[comparator])
+    first = next(row for row in rows if row.role == "success")
+    lift = first.comparisons[0].relative
+    if not isinstance(lift, Interval) or min(lift.est, lift.lo or 0, lift.hi or 0) <= -1:
+        return Question(answer=None, cannot="not_determined", words=notes.anyway_unknown(first.label))
+    low, high = (None if bound is None else 1 / (1 + bound) for bound in (lift.hi, lift.lo))
+    answer = Interval(est=1 / (1 + lift.est), lo=low, hi=high, method=lift.method)
+    return Question(answer=answer, cannot=None, words=notes.anyway(first.label, answer.est, low, high))

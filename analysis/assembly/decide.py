@@ -13,6 +13,7 @@ from analysis.assembly.rows import Answer
 from analysis.inference.result import Contrast
 from analysis.readout import ArmVerdict, Comparison, Interval, MetricReadout, Verdict
 from analysis.verdict import ArmCase, Hold, Latch, Reading, arm_verdict, overall, withheld
+from experiments.spec import HeldOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def _case(
         _latch(frame, arm, harmed=harmed),
         several=len(frame.arms) > 1,
         empty=tuple(key for key, found in units.items() if found == 0),
+        adds=words.ADDS[frame.experiment.analysis.comparator] if isinstance(frame.experiment, HeldOut) else None,
     )
 
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from analysis.cli.context import Home, Wait
+from experiments.holdouts import is_holdout
 from experiments.shop import open_shop
 from experiments.store import Store
 
@@ -19,7 +20,7 @@ _SHOWN = (
 
 
 def audit(
-    key: Annotated[str, typer.Argument(help="An experiment.")],
+    key: Annotated[str, typer.Argument(help="An experiment, or holdout.KEY.")],
     limit: Annotated[int, typer.Option(min=0, help="Offending exposures to print, the earliest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print counts and rows as JSON.")] = False,
     wait: Wait = 0.0,
@@ -53,13 +54,17 @@ def audit(
             out.print(f"  {name}: {count:,}")
         for row in report.rows:
             differs = [f"{label} {row[logged]} is {row[expected]}" for label, logged, expected in _SHOWN
-                       if row[logged] is not None and row[logged] != row[expected]]  # fmt: skip
+                       if row.get(logged) is not None and row[logged] != row[expected]]  # fmt: skip
+            if row.get("bucket_expected") is not None:
+                differs.append(f"the holdout's bucket is {row['bucket_expected']}")
+            place = "" if row["phase"] is None else f" in {row.get('experiment_key', '')} phase {row['phase']}"
             beside = f"; {', '.join(differs)}" if differs else ""
-            out.print(f"    {row['event_ts']} {row['event_id']}: {row['class']}, logged {row['assignment_reason']} "
-                      f"in phase {row['phase']} for {row['unit_type']} {row['unit_id']}{beside}")  # fmt: skip
+            out.print(f"    {row['event_ts']} {row['event_id']}: {row['class']}, logged {row['assignment_reason']}"
+                      f"{place.replace('  ', ' ')} for {row['unit_type']} {row['unit_id']}{beside}")  # fmt: skip
         if report.not_recomputed:
             others = ", ".join(f"{count:,} {reason}" for reason, count in report.not_recomputed.items())
-            out.print(f"  not recomputed, their cause is not in the log: {others}")
+            cause = "no holdout decided them" if is_holdout(key) else "their cause is not in the log"
+            out.print(f"  not recomputed, {cause}: {others}")
     if not report.is_ok:
         raise typer.Exit(1)
 

@@ -20,7 +20,9 @@ PIPED_WIDTH = 120  # characters, where there is no terminal to ask
 
 
 def refresh(
-    key: Annotated[str | None, typer.Argument(help="An experiment (default: every running one).")] = None,
+    key: Annotated[
+        str | None, typer.Argument(help="An experiment, or holdout.KEY (default: every one that is read).")
+    ] = None,
     phase: Annotated[int | None, typer.Option(min=1, help="A phase (default: the newest).")] = None,
     as_of: Annotated[
         str | None,
@@ -36,20 +38,21 @@ def refresh(
     Without KEY one experiment that cannot be read does not keep the others from it; the exit code says so. One that
     has not begun is no failure.
     """
-    from analysis import pipeline
+    from analysis import pipeline, subjects
 
     shop = open_shop(home)
     out, progress = _console(), _console(stderr=True)
     moment = None if as_of is None else _instant(as_of)
     with Store.open(shop.store_url) as store:
-        keys = [key] if key is not None else [known.key for known in store.registered() if known.is_read]
+        keys = (key,) if key is not None else subjects.to_be_read(store)
         if not keys:
             raise UsageError("no experiment is running; `truelift start KEY` starts a registered one")
         failed: list[TrueliftError] = []
         now = datetime.now(UTC)
         for each in keys:
             try:
-                too_early = pipeline.nothing_yet(store.phase(each, phase), shop.settings.zone, moment or now)
+                asked = subjects.subject(store, shop, each, phase)
+                too_early = pipeline.nothing_yet(asked.phase, shop.settings.zone, moment or now)
                 if key is None and too_early is not None:
                     out.print(f"{each}: nothing to read yet: {too_early}")
                     continue
@@ -87,7 +90,7 @@ def _instant(text: str) -> datetime:
 
 
 def readout(
-    key: Annotated[str, typer.Argument(help="An experiment.")],
+    key: Annotated[str, typer.Argument(help="An experiment, or holdout.KEY.")],
     snapshot: Annotated[str | None, typer.Option(help="A snapshot's id (default: the latest).")] = None,
     phase: Annotated[int | None, typer.Option(min=1, help="The latest of this phase.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print readout.v1 as JSON.")] = False,

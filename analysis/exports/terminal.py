@@ -63,7 +63,7 @@ def _numbers(readout: Readout) -> Iterator[RenderableType]:
     for part in drawn.values():
         yield from _slice(readout, part)
     for question in (readout.questions or {}).values():
-        if question.cannot is not None:
+        if question.cannot is not None or question.answer is not None:
             yield Text(question.words, style="dim")
 
 

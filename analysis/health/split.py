@@ -27,7 +27,7 @@ from analysis.health.thresholds import MIN_GROUP_UNITS, MIN_ROWS, MIN_SHARE_OFF,
 from analysis.inference.result import Undetermined
 from analysis.readout import CheckState, Figure
 from analysis.words import health as said
-from experiments.spec import Assigned
+from experiments.spec import Assigned, HeldOut
 
 SAMPLE_RATIO = Sheet("SH-01", "Sample ratio", blocking=True, sql="sample_ratio", owner=DATA_TEAM)
 DUPLICATES = Sheet("SH-04", "Duplicates", blocking=False, sql="duplicates", owner=WEB_TEAM)
@@ -222,8 +222,11 @@ def _shown(rows: Sequence[Mapping[str, Figure]]) -> list[dict[str, Figure]]:
 
 
 def audit(given: Evidence) -> Finding:
-    """SH-09: every exposure recomputed from salt, ranges and traffic, where truelift made the split."""
-    if not isinstance(given.experiment, Assigned):
+    """SH-09: every exposure recomputed from salt, ranges and traffic, where truelift made the split.
+
+    Of a holdout those at which it was asked: a member must have been held out, and nobody else.
+    """
+    if not isinstance(given.experiment, Assigned | HeldOut):
         return AUDIT.not_applicable(f"assigned by {given.experiment.assigned_by}")
     rows = given.of("hash_audit")
     if rows is None:
@@ -266,6 +269,8 @@ def _measures(given: Evidence, found: PrePeriod) -> list[dict[str, Figure]]:
 
 def registered(given: Evidence) -> Finding:
     """SH-16: a variant in the logs that the definition does not know."""
+    if isinstance(given.experiment, HeldOut):
+        return REGISTERED.not_applicable(said.ARMS_BY_HASH)
     rows = given.of("unregistered_variant")
     if rows is None:
         return REGISTERED.unknown(NOT_RUN)

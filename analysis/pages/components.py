@@ -17,13 +17,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
-from analysis import hints, printed, words
+from analysis import hints, printed, subjects, words
 from analysis.pages.style import CSS
 from analysis.pages.views import listing, places, result, shared
 from analysis.readout import Readout, SliceReadout, Verdict
 from analysis.words import pages as say
 from experiments.errors import NotFoundError, TrueliftError, nearest
+from experiments.holdouts import is_holdout
 from experiments.shop import open_shop
+from experiments.spec import Experiment
 from experiments.store import Registered, Snapshot, Store
 
 MAKE = ("demo", "init shop")  # a small made-up shop, loaded and read; or one's own
@@ -97,17 +99,15 @@ def no_experiments() -> None:
 
 
 def readings(store: Store) -> tuple[listing.Registration, ...]:
-    """Every registered experiment with its newest reading."""
+    """Every registered experiment and holdout with its newest reading."""
     return tuple(
-        listing.Registration(
-            each.key, each.experiment.name, each.experiment.owner, tuple(each.experiment.modules), newest(store, each)
-        )
-        for each in store.registered()
+        listing.Registration(each.key, each.name, each.owner, tuple(each.modules), newest(store, each))
+        for each in subjects.everything(store)
     )
 
 
-def newest(store: Store, each: Registered) -> Readout | None:
-    """An experiment's newest reading, if it has one."""
+def newest(store: Store, each: Registered | Experiment) -> Readout | None:
+    """Its newest reading, if it has one."""
     found = store.latest(each.key)
     return None if found is None else decode(found)
 
@@ -131,15 +131,11 @@ class Asked:
 
 def asked(store: Store) -> Asked:
     """The reading and arm the address names, and the widgets that change them. Ends the page where there is none."""
-    keys = [each.key for each in store.registered()]
+    keys = [each.key for each in subjects.everything(store)]
     if not keys:
         no_experiments()
-    named = st.query_params.get("experiment")
-    if named is not None and named not in keys:
-        _unknown_experiment(named, keys)
     filters = st.container(horizontal=True, key="filters")
-    first = None if named is not None else listing.overview(readings(store), now()).rows[0].key
-    key = choose("Experiment", "experiment", {k: k for k in keys}, prefer=first, widget=selectbox, pin=True, on=filters)
+    key = experiment(keys, lambda: listing.overview(readings(store), now()).rows[0].key, filters)
     snapshot = _snapshot(store, key, filters)
     reading = decode(snapshot)
     arms = {arm: arm for arm in shared.treatments(reading)}
@@ -147,12 +143,25 @@ def asked(store: Store) -> Asked:
     return Asked(reading, snapshot.published_at, arm)
 
 
+def experiment(keys: Sequence[str], first: Callable[[], str], on: DeltaGenerator) -> str:
+    """The experiment the address names, and the list that changes it; `first` where it names none.
+
+    Ends the page where it names one that is not there.
+    """
+    named = st.query_params.get("experiment")
+    if named is not None and named not in keys:
+        _unknown_experiment(named, keys)
+    prefer = None if named is not None else first()
+    return choose("Experiment", "experiment", {k: k for k in keys}, prefer=prefer, widget=selectbox, pin=True, on=on)
+
+
 def _snapshot(store: Store, key: str, filters: DeltaGenerator) -> Snapshot:
     """The snapshot the address pins, else the newest of the phase it names, else the newest."""
     heads = store.snapshots(key)
     if not heads:
-        steps = (f"start {key}", "load FILE --mapping MAPPING", f"refresh {key}")
-        empty(store.definition(key).experiment.name, say.no_reading(key), steps)
+        first = "register holdouts/FILE" if is_holdout(key) else f"start {key}"
+        steps = (first, "load FILE --mapping MAPPING", f"refresh {key}")
+        empty(subjects.definition(store, key).name, say.no_reading(key), steps)
     phases = sorted({head.phase for head in heads}, reverse=True)
     phase = int(choose("Phase", "phase", {str(number): str(number) for number in phases}, on=filters))
     latest = store.latest(key, phase)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from analysis.inference.moments import ArmMoments, MomentTable
 from analysis.warehouse.terms import ShopTerms
+from experiments.placement import Holdout
 from experiments.spec import Metric, Slice
 
 CellValue = int | float | str | bool | None
@@ -26,8 +27,20 @@ class DataCut:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Who is in the first arm: the units whose bucket lies in one of the ranges. Everybody else is in the second."""
+
+    salt: str  # with its stage
+    buckets: tuple[tuple[int, int], ...]  # half-open, of 10,000, apart from each other
+
+
+@dataclass(frozen=True, slots=True)
 class CountRequest:
-    """One experiment phase at one data cut. `arms` has the control first; `metrics` is everything read from it."""
+    """One experiment phase at one data cut. `arms` has the control first; `metrics` is everything read from it.
+
+    A unit's arm is the variant that is logged of it. With `held_out` it is what that hash gives, and every exposure in
+    `modules` counts, whatever it was logged for.
+    """
 
     experiment_key: str
     phase: int
@@ -43,6 +56,7 @@ class CountRequest:
     covariate_metrics: Mapping[str, tuple[Metric, ...]]  # metric key → the metrics whose pre-period facts adjust it
     slices: tuple[Slice, ...]
     series: tuple[str, ...]  # metric keys whose cumulative band is kept by day
+    held_out: HeldOut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,7 @@ class Counts:
     cells: MomentTable
     daily: Mapping[date, ArmMoments]
     units: Mapping[str, int]  # analysed units by arm
-    excluded: Mapping[str, Mapping[str, int]]  # arm → reason (two_arms, bot, internal, earlier_phase) → units
+    excluded: Mapping[str, Mapping[str, int]]  # arm → reason (two_arms, override, bot, internal, earlier_phase) → units
     days_with_data: int  # business days on which a unit was exposed or acted, up to outcome_end
     data_as_of: datetime | None  # newest event_ts before the cut
     loads: tuple[str, ...]
@@ -71,6 +85,14 @@ class CheckRows:
 
     name: str
     rows: tuple[Mapping[str, CellValue], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where every registered holdout is asked: in the modules it names, and in the phases that name it."""
+
+    holdouts: Mapping[str, Holdout]
+    phases: Mapping[tuple[str, int], tuple[str, ...]]  # (experiment, phase) → the holdouts it names
 
 
 class Warehouse(Protocol):
@@ -92,6 +114,9 @@ class Warehouse(Protocol):
 
     def audit(self, experiment_key: str, bundles: Iterable[Mapping[str, object]]) -> CheckRows:
         """`hash_audit`: exposures by class, recomputed from bundle.v1 documents, the current one first."""
+
+    def audit_holdout(self, key: str, asked: Asked) -> CheckRows:
+        """`hash_audit` of a holdout: the exposures at which it was asked, by class."""
 
     def close(self) -> None:
         """Give the warehouse back."""

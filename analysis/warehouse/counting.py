@@ -164,17 +164,17 @@ class Counter:
 
     def _ranges(self) -> list[Range]:
         """Ranges of unit keys that together hold every unit exposed in the phase."""
-        low, high = self.connection.execute(
-            "select min(unit), max(unit) from exposures where experiment_key = $key and phase = $phase",
-            {"key": self.request.experiment_key, "phase": self.request.phase},
-        ).fetchall()[0]
+        own = "experiment_key = $experiment_key and phase = $phase"
+        if self.request.held_out is not None:
+            own = "list_contains($modules, module) and unit_type = $unit_type and event_ts >= $started_at"
+        low, high = self._run(self.connection, f"select min(unit), max(unit) from exposures where {own}").fetchall()[0]
         if low is None:
             return []
         return [(start, start + self.range_units) for start in range(low, high + 1, self.range_units)]
 
     def _expose(self, cursor: duckdb.DuckDBPyConnection, bounds: Range) -> None:
         """First exposures of one range."""
-        text = facts_sql.statement("first_exposures")
+        text = facts_sql.statement("first_exposures" if self.request.held_out is None else "held_out_exposures")
         self._run(cursor, f"insert into {self.state.schema}.first_exposures {text}", self._given(bounds))
 
     def _mark_linked(self) -> None:
@@ -381,7 +381,12 @@ class Counter:
 
 def request_parameters(request: CountRequest) -> dict[str, Parameter]:
     """The named parameters every statement and check may ask for."""
-    return {
+    held_out = request.held_out
+    by_hash: dict[str, Parameter] = {"by_hash": 0 if held_out is None else 1}
+    if held_out is not None:
+        by_hash["holdout_salt"] = held_out.salt
+        by_hash["holdout_starts"], by_hash["holdout_ends"] = map(list, zip(*held_out.buckets, strict=True))
+    return by_hash | {
         "experiment_key": request.experiment_key,
         "phase": request.phase,
         "unit_type": request.unit_type,

@@ -12,9 +12,10 @@ import duckdb
 from analysis.inference.moments import ArmMoments, CellKey, Moments, Pair, pair
 from analysis.warehouse import facts_sql
 from analysis.warehouse.audit import audit_exposures
-from analysis.warehouse.base import CellValue, CheckRows, CountRequest, Counts
+from analysis.warehouse.base import Asked, CellValue, CheckRows, CountRequest, Counts
 from analysis.warehouse.connection import first_line, kept_terms, open_connection
 from analysis.warehouse.counting import RANGE_UNITS, Counter, Recount, request_parameters, wanted
+from analysis.warehouse.holdout_audit import audit_held_out
 from analysis.warehouse.layout import all_pairs
 from analysis.warehouse.moment_table import Groups, Reading, Vector
 from analysis.warehouse.slices import FIRST, Values, merged_cells
@@ -85,6 +86,11 @@ class DuckDBWarehouse:
     def audit(self, experiment_key: str, bundles: Iterable[Mapping[str, object]]) -> CheckRows:
         """Exposures of the experiment by what the definition says of them, over all phases of the bundles."""
         report = audit_exposures(self._connection, bundles, experiment_key)
+        return CheckRows("hash_audit", tuple({"class": name, "exposures": n} for name, n in report.counts.items()))
+
+    def audit_holdout(self, key: str, asked: Asked) -> CheckRows:
+        """The exposures at which the holdout was asked, by what the hashes say of them."""
+        report = audit_held_out(self._connection, asked, key)
         return CheckRows("hash_audit", tuple({"class": name, "exposures": n} for name, n in report.counts.items()))
 
     def _counts(self, request: CountRequest, recount: Recount) -> Counts:

@@ -46,7 +46,8 @@ class State:
     """The tables of one experiment and phase. Table names are the module's own, the schema's is checked."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, experiment_key: str, phase: int) -> None:
-        self._name = identifier(f"state_{experiment_key}_{int(phase)}")
+        own = experiment_key.replace("holdout.", "_", 1)  # no experiment's key begins with "_"
+        self._name = identifier(f"state_{own}_{int(phase)}")
         self._connection = connection
         self.schema = f"{PLACE}.{self._name}"
 

@@ -22,6 +22,10 @@ VERDICT_NAMES = {
     "WITHHELD": "Withheld", "STOP": "Stop", "TOO_EARLY": "Too early", "NO_MATERIAL_EFFECT": "No material effect",
     "SHIP": "Ship", "HOLD": "Hold", "CANT_TELL": "Can't tell",
 }  # fmt: skip
+KEEP = "Keep"  # what a holdout's verdict begins with when what its units go without is worth having
+ADDS = {"none": "recommendations", "non_personalised": "personalisation", "champion": "what is new"}
+"""What a holdout's units go without, by what they meet instead."""
+ONE = ("personalisation", "what is new")  # spoken of as it, not them
 AS_IT_SHOULD_BE = "As it should be"  # what an A/A test's verdict begins with when it found nothing
 NONE = "(none)"  # a dimension without a value
 PRETTY = {NONE: "None given", "pdp": "Product page"}
@@ -178,7 +182,9 @@ def pretty(name: str) -> str:
 
 
 def verdict_name(code: str, sentence: str) -> str:
-    """A verdict's name for readers: Can't tell; As it should be where an A/A test found nothing."""
+    """A verdict's name for readers: Can't tell; As it should be where an A/A test found nothing; Keep for a holdout."""
+    if sentence.startswith(f"{KEEP} "):
+        return KEEP
     return AS_IT_SHOULD_BE if sentence.startswith(f"{AS_IT_SHOULD_BE}:") else VERDICT_NAMES[code]
 
 
@@ -311,7 +317,16 @@ def no_material_effect(change: Change, arm: str | None, materiality: str) -> str
 
 def ship(change: Change, arm: str, guardrails: int) -> str:
     """A success metric is up and every guardrail is cleared."""
-    text = f"Ship {arm}: {change.name} is {change.moved}"
+    return _all_clear(f"Ship {arm}: {change.name} is {change.moved}", change, guardrails)
+
+
+def keep(change: Change, adds: str, guardrails: int) -> str:
+    """The same of a holdout: what its units go without is worth having."""
+    pronoun = "it" if adds in ONE else "them"
+    return _all_clear(f"{KEEP} {adds}: {change.name} is {change.moved} with {pronoun}", change, guardrails)
+
+
+def _all_clear(text: str, change: Change, guardrails: int) -> str:
     if change.worth:
         text += f", {change.worth}"
     if guardrails == 0:

@@ -227,6 +227,7 @@ def unregistered(variants: Sequence[str], rows: int) -> str:
     return f"the logs name {kind} the definition does not: {names} ({words.whole(rows)} rows)"
 
 
+ARMS_BY_HASH = "the arms of a holdout are what its hash gives, whatever variant is logged"
 ALL_REGISTERED = "The logs name only the variants of the definition."
 UNREGISTERED_FIX = "correct the logs or the mapping, or register the variant in a new phase"
 

@@ -4,18 +4,35 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Literal
 
-from analysis.words import amount, day, listed, sentence_case, units, whole
+from analysis.words import amount, day, figures, inside, listed, sentence_case, units, whole
 
 # --- the three questions ---------------------------------------------------------------------------------
 
 NO_HOLDOUT = (
     "What would have happened anyway cannot be answered: no arm goes without recommendations. Create a 5% holdout."
 )
+OTHER_COMPARATOR = {
+    "non_personalised": "What would have happened anyway cannot be answered: who is held out meets recommendations, "
+    "not personalised ones. The change is what personalisation adds.",
+    "champion": "What would have happened anyway cannot be answered: who is held out meets the champion. The change "
+    "is what everything new adds to it.",
+}
 NOT_COMPUTED = "This version does not answer it yet, although the experiment could."
 SEGMENTS_IN_SLICES = "Where it helps and where it hurts stands in the slices, each with its range."
 NO_COST_RATES = (
     "What it costs cannot be answered: no arm names its cost per 1,000 recommendations, with source and date."
 )
+
+
+def anyway(name: str, share: float, low: float | None, high: float | None) -> str:
+    """What is there without recommendations too, as a share of what is there with them."""
+    shown = figures(share, low, high, unit="share", signs="minus")
+    return f"Of {inside(name)}, {shown.est} ({shown.between}) would have happened anyway, without recommendations."
+
+
+def anyway_unknown(name: str) -> str:
+    """The holdout has no lift yet."""
+    return f"What would have happened anyway is not known yet: {inside(name)} has no range."
 
 
 # --- notes beside numbers --------------------------------------------------------------------------------

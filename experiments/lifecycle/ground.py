@@ -11,6 +11,8 @@ from experiments.shop import Shop
 from experiments.spec import Assigned
 from experiments.store import Registered, Store
 
+FREE = ("owner", "end_at")  # what may change of a holdout at any time
+
 
 def register_ground(store: Store, shop: Shop, *, actor: str, reason: str, now: datetime) -> tuple[str, ...]:
     """Make the shop's layers/ and holdouts/ the registered ones; which changed, as `layer homepage`.
@@ -19,13 +21,16 @@ def register_ground(store: Store, shop: Shop, *, actor: str, reason: str, now: d
     experiment that is not stopped.
     """
     ground = load_ground(shop)
-    refuse_pulled_away(store, ground, str(shop.home))
+    refuse_pulled_away(store, ground, str(shop.home), now)
     return store.save_ground(ground, actor=actor, reason=reason, now=now)
 
 
-def refuse_pulled_away(store: Store, ground: Ground, where: str) -> None:
-    """DefinitionError when an experiment would lose its layer, a module, a slot or a holdout, or meet another salt."""
-    problems = [*_layers(store, ground), *_holdouts(store, ground)]
+def refuse_pulled_away(store: Store, ground: Ground, where: str, now: datetime | None) -> None:
+    """DefinitionError when an experiment would lose its layer, a module, a slot or a holdout, or meet another salt.
+
+    Nor does a holdout change that has begun by `now`: its readout is of one definition.
+    """
+    problems = [*_layers(store, ground), *_holdouts(store, ground, now)]
     if problems:
         raise DefinitionError(where, problems)
 
@@ -64,15 +69,15 @@ def _changed(was: Layer | None, now: Layer) -> Iterator[tuple[str, str, str]]:
             yield field, getattr(was, field), getattr(now, field)
 
 
-def _holdouts(store: Store, ground: Ground) -> Iterator[Problem]:
+def _holdouts(store: Store, ground: Ground, now: datetime | None) -> Iterator[Problem]:
     named = {key: known.key for known, experiment in _standing(store) for key in experiment.holdouts}
     for key, was in store.ground().holdouts.items():
-        if key not in named:
+        wanted, who = ground.holdouts.get(key), f"{named[key]} names it" if key in named else "it has begun"
+        if key not in named and (wanted is None or now is None or was.start_at > now):
             continue
-        now, who = ground.holdouts.get(key), f"{named[key]} names it"
-        if now is None:
+        if wanted is None:
             step = f"keep holdouts/{key}.yml until {named[key]} is stopped"
             yield Problem("immutable_field", f"holdouts/{key}.yml", None, f"cannot be removed: {who}", (), step)
-        elif now.model_copy(update={"end_at": was.end_at}) != was:
-            step = "write what it was; only end_at may change"
+        elif wanted.model_copy(update={name: getattr(was, name) for name in FREE}) != was:
+            step = f"write what it was; only {' and '.join(FREE)} may change"
             yield Problem("immutable_field", f"holdouts/{key}.yml", key, f"cannot change: {who}", (), step)

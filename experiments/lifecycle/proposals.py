@@ -60,7 +60,7 @@ def propose(
     runs only the texts and the secondary metrics may change, and where truelift assigns overrides, more traffic and
     more of the layer. The metrics a phase froze stay frozen.
     """
-    experiment, ground = checked(store, shop, document, where=where, also=also)
+    experiment, ground = checked(store, shop, document, where=where, now=now, also=also)
     current = store.find(experiment.key)
     if isinstance(experiment, Assigned) and experiment.salt is None:
         experiment = experiment.model_copy(update={"salt": _salt(store, current, experiment.key)})
@@ -92,15 +92,24 @@ def propose(
 
 
 def checked(
-    store: Store, shop: Shop, document: Document, *, where: str, also: Sequence[Problem] = ()
+    store: Store,
+    shop: Shop,
+    document: Document,
+    *,
+    where: str,
+    now: datetime | None = None,
+    also: Sequence[Problem] = (),
 ) -> tuple[Experiment, Ground | None]:
-    """A definition that is right beside everything the shop has, with its ground if truelift assigns it."""
+    """A definition that is right beside everything the shop has, with its ground if truelift assigns it.
+
+    Without `now` holdouts that have begun are looked at only where an experiment names them.
+    """
     catalogue = load_metrics(shop).metrics
     load_slices(shop)
     ground = around = None
     if value_at(document.value, ("assignment",)) == "truelift":
         ground = load_ground(shop)
-        refuse_pulled_away(store, ground, str(shop.home))
+        refuse_pulled_away(store, ground, str(shop.home), now)
         around = surroundings(store, ground)
     experiment, problems = check_document(document, catalogue, around)
     if also or problems or experiment is None:

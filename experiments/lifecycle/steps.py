@@ -11,7 +11,7 @@ from pathlib import Path
 from experiments.errors import ConflictError, DefinitionError, NotFoundError, TransitionError
 from experiments.lifecycle.proposals import checked, used
 from experiments.loading import Document, Path_, read_yaml
-from experiments.placement import RangesStep, TrafficStep
+from experiments.placement import HOLDOUT_PREFIX, REST, RangesStep, TrafficStep
 from experiments.shop import Shop
 from experiments.spec import Assigned, Experiment, Live, Metric, Phase
 from experiments.store import Decision, DecisionCode, Event, Registered, State, Store
@@ -113,7 +113,7 @@ def propose_phase(
     expected: int | None = None,
 ) -> Phase:
     """The same from a document that was read already."""
-    experiment, ground = checked(store, shop, document, where=where)
+    experiment, ground = checked(store, shop, document, where=where, now=now)
     current = _own(store, experiment.key, "new-phase")
     _allow(current, "new-phase")
     before = store.phase(experiment.key)
@@ -239,20 +239,27 @@ def close_stop(store: Store, key: str, arm: str, *, actor: str, reason: str, now
 
     TransitionError when no stop of the arm stands, or without a reason; NotFoundError for an unknown key or arm.
     """
-    phase = store.phase(key)
-    arms = [variant.key for variant in phase.experiment.treatments]
+    number, arms = _read_arms(store, key)
     if arm not in arms:
         raise NotFoundError(f"{key} has no treatment arm {arm!r}; its arms are {', '.join(arms)}")
     if not reason.strip():
         raise TransitionError(f"{key}: closing a stop is written into the audit; say why with --reason")
-    own = [event for event in store.events(key, phase.number) if event.arm == arm]
+    own = [event for event in store.events(key, number) if event.arm == arm]
     closed = [event.at for event in own if event.kind == "stop_closed"]
     standing = [event.at for event in own if event.kind == "stop" and all(event.at > at for at in closed)]
     if not standing:
         raise TransitionError(f"{key}: no stop of {arm} stands; `truelift readout {key}` shows its verdict")
-    event = Event(key, phase.number, "stop_closed", "", arm, max(standing), now)
+    event = Event(key, number, "stop_closed", "", arm, max(standing), now)
     store.record_event(event, actor=actor, reason=reason)
     return event
+
+
+def _read_arms(store: Store, key: str) -> tuple[int, list[str]]:
+    """The phase that is read and its treatment arms; a holdout's are one phase and the rest."""
+    if key in {HOLDOUT_PREFIX + each for each in store.ground().holdouts}:
+        return 1, [REST]
+    phase = store.phase(key)
+    return phase.number, [variant.key for variant in phase.experiment.treatments]
 
 
 def _own(store: Store, key: str, word: str) -> Registered:

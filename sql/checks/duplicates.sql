@@ -13,8 +13,10 @@ with
         inner join first_exposures as f on f.unit = e.unit
         where
             f.excluded_reason is null
-            and e.experiment_key = $experiment_key
-            and e.phase = $phase
+            and (
+                (e.experiment_key = $experiment_key and e.phase = $phase)
+                or ($by_hash = 1 and list_contains($modules, e.module))
+            )
             and e.event_ts >= $started_at
             and e.event_ts < $outcome_end
     ),

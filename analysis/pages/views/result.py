@@ -41,7 +41,8 @@ def cards(reading: Readout, arm: str) -> tuple[Card, ...]:
     found = [_change_card(metric.label, comparison.relative, status, "lift", "", "", _lift_help(comparison))]
     if money is not None:
         basis = money.basis if isinstance(money, Interval) else None
-        found.append(_change_card("Worth, if shipped", money, status, "money", reading.currency.code, " a day", basis))
+        worth = "Worth" if reading.experiment.assignment == "holdout" else "Worth, if shipped"
+        found.append(_change_card(worth, money, status, "money", reading.currency.code, " a day", basis))
     if anyway is not None and isinstance(anyway.answer, Interval):
         text = words.figures(anyway.answer.est, anyway.answer.lo, anyway.answer.hi, unit="share", signs="minus")
         found.append(Card("Would have happened anyway", text.est, text.span, anyway.words))

@@ -19,9 +19,11 @@ PARAMETERS: Mapping[str, Value] = {
     "arms": ["control", "new"],
     "started_at": datetime(2026, 3, 2),
     "outcome_end": datetime(2026, 3, 16),
+    "by_hash": 0,
     "as_of": datetime(2026, 3, 16),
     "unit_from": 0,
     "unit_to": 1_000_000,
+    "covariate_days": 28,
 }
 
 
