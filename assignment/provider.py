@@ -12,6 +12,9 @@ What a flag is worth by the type it is asked as. A strategy parameter called `va
     integer, float    nothing: TYPE_MISMATCH
 
 The same bundle over HTTP answers with the same string; what it cannot know is the type that was asked for.
+
+With a `log` it also keeps exposures, in the rows and by the rules of the service: `trigger: serve` before it answers,
+`trigger: render` when the caller says that the slot was rendered: `client.track("exposure", …)`.
 """
 
 import json
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 import httpx
+import msgspec
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, GeneralError
@@ -33,8 +37,13 @@ from openfeature.track import TrackingEventDetails
 from assignment.allocation import evaluate
 from assignment.bundle import Bundle, compile_bundle
 from assignment.decision import Decision
+from assignment.event_log import EventLog
 from assignment.flags import metadata_of, reason_of, value_of, variant_of
+from assignment.recording import TOLD, Recorder
+from experiments.contracts import NULL_TEXTS
 from experiments.errors import TrueliftError, UsageError
+
+EXPOSURE = "exposure"  # the tracking event that says a slot was rendered
 
 Value = TypeVar("Value")
 Listed = Sequence[FlagValueType] | Mapping[str, FlagValueType]
@@ -128,10 +137,13 @@ class InProcessProvider(AbstractProvider):
         *,
         poll_seconds: float = 30.0,
         track_to: Callable[[Tracked], None] | None = None,
+        log: EventLog | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`log` keeps exposures; it stays the caller's, who closes it after the provider, and opens one a process."""
         super().__init__()
         self._source, self._poll_seconds, self._track_to, self._clock = source, poll_seconds, track_to, clock
+        self._recorder = None if log is None else Recorder(log)
         self._bundle: Bundle | None = None
         self._seen: str | None = None
         self._stale = False
@@ -182,7 +194,12 @@ class InProcessProvider(AbstractProvider):
     def decide(self, flag_key: str, context: EvaluationContext | None) -> Decision | None:
         """The whole decision, for whoever logs the exposure; None before the first bundle."""
         bundle = self._bundle  # read once: a reload changes nothing for this request
-        return None if bundle is None else evaluate(bundle, flag_key, _attributes(context), self._clock())
+        return None if bundle is None else _evaluated(bundle, flag_key, _attributes(context), self._clock())
+
+    @property
+    def control_served(self) -> int:
+        """How often control was served in an arm's place because the exposure could not be kept, since the start."""
+        return 0 if self._recorder is None else self._recorder.control_served
 
     def track(
         self,
@@ -190,11 +207,19 @@ class InProcessProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Hand an event to `track_to`. UsageError without one: an event is never dropped silently."""
-        if self._track_to is None:
-            raise UsageError(f"event {tracking_event_name!r} has nowhere to go; give the provider track_to")
+        """Hand an event to `track_to`; with a `log`, keep the event "exposure" there: a slot was rendered.
+
+        Its attributes: flag_key, of what the evaluation answered exposure_id and served_variant (the variant), and
+        what only the page knows (items, page_category, …). UsageError for an event that has nowhere to go or is no
+        exposure, SpoolError where it cannot be kept: nothing is dropped silently.
+        """
         details = tracking_event_details or TrackingEventDetails()
         context = _attributes(evaluation_context)
+        if tracking_event_name == EXPOSURE and self._recorder is not None:
+            self._rendered(self._recorder, context, details.attributes)
+            return
+        if self._track_to is None:
+            raise UsageError(f"event {tracking_event_name!r} has nowhere to go; give the provider track_to")
         self._track_to(Tracked(tracking_event_name, self._clock(), context, details.value, details.attributes))
 
     def resolve_boolean_details(
@@ -237,18 +262,35 @@ class InProcessProvider(AbstractProvider):
         bundle = self._bundle  # read once: a reload changes nothing for this request
         if bundle is None:
             return FlagResolutionDetails(default, ErrorCode.PROVIDER_NOT_READY, "no bundle yet", Reason.ERROR)
-        decision = evaluate(bundle, flag_key, _attributes(context), self._clock())
+        attributes, now = _attributes(context), self._clock()
+        decision = _evaluated(bundle, flag_key, attributes, now)
         if decision.error is not None:
             return FlagResolutionDetails(
                 default, ErrorCode(decision.error), f"{flag_key}: {decision.error}", Reason.ERROR
             )
-        value = read(bundle, decision)
+        value, exposure_id = read(bundle, decision), None
+        if value is not None and self._recorder is not None:  # a caller that gets its default meets no arm
+            decision, exposure_id = self._recorder.recorded(bundle, decision, attributes, now)
+            value = read(bundle, decision)
         if value is None:
             message = f"{flag_key} is {value_of(decision)!r}, which is not of the type asked for"
             return FlagResolutionDetails(default, ErrorCode.TYPE_MISMATCH, message, Reason.ERROR)
         return FlagResolutionDetails(
-            value, reason=reason_of(decision), variant=variant_of(decision), flag_metadata=metadata_of(decision)
+            value,
+            reason=reason_of(decision),
+            variant=variant_of(decision),
+            flag_metadata=metadata_of(decision, exposure_id),
         )
+
+    def _rendered(self, recorder: Recorder, context: Mapping[str, object], told: Mapping[str, object]) -> None:
+        bundle, now, flag_key = self._bundle, self._clock(), told.get("flag_key")
+        if strange := sorted(set(told) - TOLD):
+            raise UsageError(f"exposure: {', '.join(strange)}: may be {', '.join(sorted(TOLD))}")
+        if not isinstance(flag_key, str):
+            raise UsageError(f"exposure: flag_key is {flag_key!r}; give the flag whose slot was rendered")
+        if bundle is None:
+            raise UsageError(f"exposure of {flag_key}: there is no bundle yet, so nothing was assigned")
+        recorder.rendered(bundle, _evaluated(bundle, flag_key, context, now), context, told, now)
 
     def _reload(self) -> bool:
         newer = self._source.newer(self._seen)
@@ -262,6 +304,8 @@ class InProcessProvider(AbstractProvider):
     def _poll(self) -> None:
         while not self._stop.wait(self._poll_seconds):
             self.refresh()
+            if self._recorder is not None:
+                self._recorder.look()
 
 
 def _attributes(context: EvaluationContext | None) -> dict[str, object]:
@@ -271,6 +315,14 @@ def _attributes(context: EvaluationContext | None) -> dict[str, object]:
     if context.targeting_key is not None:
         given["targetingKey"] = context.targeting_key
     return given
+
+
+def _evaluated(bundle: Bundle, flag_key: str, context: Mapping[str, object], now: datetime) -> Decision:
+    """The decision; an id that stands for none, such as "null", is refused as the service refuses it."""
+    decision = evaluate(bundle, flag_key, context, now)
+    if decision.error is None and decision.unit_id in NULL_TEXTS:
+        return msgspec.structs.replace(decision, error="INVALID_CONTEXT")
+    return decision
 
 
 def _boolean(bundle: Bundle, decision: Decision) -> bool | None:

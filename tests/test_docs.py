@@ -7,6 +7,7 @@ that nothing goes unread.
 
 import csv
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -32,6 +33,7 @@ from experiments.simulator.generator import simulate
 from experiments.simulator.plan import Plan, Play
 from experiments.spec import SOURCES
 from experiments.validate import validate
+from tests.helpers.bundles import bundle, experiment
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = ("demo", "test", "app", "serve")  # too long for here, or without an end; tests of their own
@@ -86,9 +88,11 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def desk(tmp_path: Path, small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the demo's shop and the two exports of the README."""
+    """A working folder with the demo's shop, the two exports of the README and the answer of `/v1/config`."""
     shutil.copytree(small_demo, tmp_path / "demo-shop")
     _write_exports(tmp_path)
+    running = experiment(schedule={"start_at": None, "end_at": None})
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle(running)), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "250")
     for name in ("TRUELIFT_HOME", "TRUELIFT_STORE_URL", "TRUELIFT_WAREHOUSE"):
