@@ -237,6 +237,9 @@ def read_mapping(given: str | Path, file: Path | None = None) -> LogMapping:
     ready = ready_mappings()
     if str(given) in ready and not path.is_file():
         path = READY_FOLDER / f"{given}.yml"
+    if path.is_dir():
+        inside = ", ".join(sorted(each.name for each in path.glob("*.y*ml"))) or "none"
+        raise NotFoundError(f"{given}: is a folder, not a mapping file; name a file in it (YAML files there: {inside})")
     if not path.is_file():
         near = nearest(given, ready)
         hint = f"nearest: {', '.join(near)}" if near else f"ready: {', '.join(ready)}"

@@ -480,6 +480,12 @@ def test_keys_twice_and_no_yaml() -> None:
     assert "yaml" in next(iter(problems("emit: [").values()))
 
 
+def test_a_folder_is_no_mapping_and_its_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "orders.mapping.yml").touch()
+    with pytest.raises(NotFoundError, match=r"is a folder, not a mapping file; .* there: orders\.mapping\.yml\)"):
+        read_mapping(tmp_path)
+
+
 def test_a_mapping_that_is_not_there_names_the_ready_ones() -> None:
     with pytest.raises(NotFoundError, match=r"segmnt: neither a mapping file nor a ready mapping \(nearest: segment\)"):
         read_mapping("segmnt")
