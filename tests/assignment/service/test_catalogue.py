@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import random
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -73,6 +76,15 @@ def test_a_row_is_logged_as_it_was_said_and_live_at_once() -> None:
         assert 'truelift_events_total{fate="written",kind="catalogue"} 2.0' in page
         assert "truelift_catalogue_items 1.0" in page
         assert "truelift_catalogue_newest_seconds 0.0" in page
+
+
+def test_the_documented_request_is_accepted() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "serving.md").read_text("utf-8")
+    found = re.search(r"curl -s localhost:8080(/v1/catalogue) .* -d '(.*?)'", text, re.DOTALL)
+    assert found is not None
+    with listening(Served().app()) as url:
+        answer = httpx.post(url + found[1], content=found[2], headers=SHOP)
+    assert (answer.status_code, [item["status"] for item in answer.json()["items"]]) == (202, ["accepted"] * 2)
 
 
 def test_rows_without_a_time_count_in_the_order_they_came() -> None:
@@ -253,6 +265,37 @@ def test_what_a_full_disk_refuses_is_not_live_and_what_it_took_is() -> None:
         assert LiveCatalogue(served.items).stock("c") == 0
 
 
+@pytest.mark.parametrize("always", [False, True])
+def test_a_disk_that_fills_up_and_recovers_under_store_and_spool(tmp_path: Path, *, always: bool) -> None:
+    room = 10
+
+    def write(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if data.strip():
+            room -= 1
+        if room < 0:
+            raise FULL
+        return os.write(descriptor, data)
+
+    spool = Spool(tmp_path / "spool", write=write, background=False, always=always)
+    with Store.open(f"sqlite:///{tmp_path / 'registry.sqlite'}") as store:
+        served = Served(log=spool, items=store, settings=ServiceSettings(fsync_always=always))
+        with listening(served.app()) as url, httpx.Client(base_url=url) as client:
+            for start in range(0, 16, 4):
+                rows = [{"item_id": f"i{start + place:02d}", "stock": 1} for place in range(4)]
+                assert client.post("/v1/catalogue", json=rows, headers=SHOP).status_code == (202 if start < 8 else 503)
+            assert client.get("/readyz").status_code == 503
+            live = [item.item_id for item in store.live_items()]
+            room = 99
+            spool.tick()
+            assert client.get("/readyz").status_code == 200
+            post(client, {"item_id": "i15", "stock": 1})
+            live.append("i15")
+    lines = [line for path in (tmp_path / "spool").glob("*.ready") for line in path.read_bytes().splitlines()]
+    logged = [json.loads(line)["item_id"] for line in lines if line.strip()]
+    assert sorted(logged) == live == [f"i{place:02d}" for place in (*range(10), 15)]
+
+
 class Away(MemoryItems):
     """A store that cannot commit: after the judge was asked, as a full disk would."""
 
@@ -278,6 +321,39 @@ def test_what_the_store_cannot_keep_is_told_and_sent_again() -> None:
         away.broken = False
         assert post(client, row)[0]["status"] == "accepted"
         assert LiveCatalogue(away).stock("a") == 0
+
+
+def test_what_is_live_is_what_the_warehouse_says_of_now(tmp_path: Path) -> None:
+    """Rows of a few items and moments in any order, over two workers: both recounts agree on every item's stock."""
+    rng = random.Random(8)
+    items = MemoryItems()
+    workers = [Served(log=Spool(tmp_path / "spool"), items=items) for _ in range(2)]
+    names = [f"i{number}" for number in range(12)]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=stack.enter_context(listening(w.app())))) for w in workers]
+        for _ in range(20):
+            rows = [
+                {"item_id": rng.choice(names), "valid_from": (NOW - timedelta(minutes=rng.randrange(9))).isoformat(),
+                 rng.choice(["stock", "price"]): rng.randrange(2)}
+                for _ in range(5)
+            ]  # fmt: skip
+            post(rng.choice(clients), *rows)
+        seen = {
+            "event_ts": NOW.isoformat(), "unit_type": "user", "unit_id": "u", "module": "pdp",
+            "assignment_reason": "none",
+        }  # fmt: skip
+        events = [seen | {"event_id": name, "items": [{"item_id": name}]} for name in names]
+        assert clients[0].post("/v1/exposures", json=events, headers=SHOP).status_code == 202
+    live = LiveCatalogue(items)
+    connection = open_memory()
+    try:
+        assert load_spool(connection, tmp_path / "spool", EUROS, now=LOADED_AT).rejected == 0
+        query = "select event_id, items_stock_known, items_out_of_stock from exposures"
+        found = {name: (known, out) for name, known, out in connection.execute(query).fetchall()}
+    finally:
+        connection.close()
+    assert found == {name: (int(live.stock(name) is not None), int(live.stock(name) == 0)) for name in names}
+    assert {out for _, out in found.values()} == {0, 1}
 
 
 def test_from_the_request_to_the_stock_of_a_later_exposure(tmp_path: Path) -> None:
