@@ -19,12 +19,12 @@ from experiments.contracts import CONTRACTS, columns, reasons
 from experiments.errors import SpoolError, UsageError
 
 Context = Mapping[str, object]
-DECIDED = frozenset({
+_DECIDED = {  # what an evaluation says of a rendered slot, never the page
     "event_id", "experiment_key", "phase", "flag_key", "module", "layer_key", "unit_type", "unit_id", "variant",
     "served_variant", "assignment_reason", "split_bucket", "traffic_bucket", "layer_bucket", "traffic_bp",
     "hash_version", "config_version", "strategy", "trigger", "received_ts", "schema_version",
-})  # fmt: skip
-SEEN = {column.name for column in columns(CONTRACTS["exposure"])} - DECIDED  # what only the page knows
+}  # fmt: skip
+SEEN = {column.name for column in columns(CONTRACTS["exposure"])} - _DECIDED  # what only the page knows
 TOLD = {"flag_key", "exposure_id", "served_variant"} | SEEN  # what may be told of a rendered slot
 
 

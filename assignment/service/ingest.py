@@ -15,20 +15,15 @@ from starlette.responses import Response
 
 from assignment.event_log import VERSIONS, Kind
 from assignment.exposures import exposure_row
+from assignment.recording import SEEN
 from assignment.service.answers import answer, decoded, read_body
 from assignment.service.auth import Token
 from assignment.service.core import Service
 from assignment.service.ofrep import check_targeting_key, decide
-from experiments.contracts import CONTRACTS, columns, reasons
+from experiments.contracts import CONTRACTS, reasons
 from experiments.errors import RequestError
 
 _decoder = msgspec.json.Decoder(list[object])
-_DECIDED = {  # what the service says of a rendered slot, never the page
-    "event_id", "experiment_key", "phase", "flag_key", "module", "layer_key", "unit_type", "unit_id", "variant",
-    "served_variant", "assignment_reason", "split_bucket", "traffic_bucket", "layer_bucket", "traffic_bp",
-    "hash_version", "config_version", "strategy", "trigger", "received_ts", "schema_version",
-}  # fmt: skip
-_SEEN = {column.name for column in columns(CONTRACTS["exposure"])} - _DECIDED  # what a page may add
 
 
 async def exposures(service: Service, request: Request, _: Token | None) -> Response:
@@ -97,7 +92,7 @@ def _rendered(service: Service, item: Mapping[str, object], now: datetime) -> di
     The unit is evaluated again, as it stands now: inside a phase nobody changes arm. Where the page also sends the
     `served_variant` it got and that is no longer served, the row is refused rather than logged as something else.
     """
-    known = {"exposure_id", "flag_key", "context", "served_variant"} | _SEEN
+    known = {"exposure_id", "flag_key", "context", "served_variant"} | SEEN
     if strange := sorted(set(item) - known):
         raise RequestError(400, "unknown_field", f"{', '.join(strange)}: may be {', '.join(sorted(known))}")
     exposure_id, flag_key, context = item["exposure_id"], item.get("flag_key"), item.get("context")
@@ -113,7 +108,7 @@ def _rendered(service: Service, item: Mapping[str, object], now: datetime) -> di
         said = f"{told!r} was shown, {decision.served_variant!r} is served now"
         raise RequestError(400, "served_variant_changed", said)
     row = exposure_row(bundle, decision, context, event_id=exposure_id, at=now)
-    return row | {name: item[name] for name in _SEEN & set(item)}
+    return row | {name: item[name] for name in SEEN & set(item)}
 
 
 def _named(item: object) -> dict[str, object]:

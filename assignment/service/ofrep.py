@@ -20,6 +20,7 @@ from assignment.bundle import Bundle
 from assignment.decision import Decision
 from assignment.exposures import exposure_row, new_event_id
 from assignment.flags import metadata_of, reason_of, value_of, variant_of
+from assignment.recording import without_log
 from assignment.service.answers import answer, decoded, read_body
 from assignment.service.auth import Token
 from assignment.service.core import Service
@@ -135,15 +136,10 @@ def decide(service: Service, bundle: Bundle, key: str, context: Context, now: da
 
 def control_instead(service: Service, bundle: Bundle, decision: Decision) -> Decision:
     """What is served while events cannot be kept: control where an arm was assigned, else the same. Counted."""
-    if decision.experiment_key is None or decision.variant is None:
-        return decision
-    service.metrics.control_served("log_unavailable")
-    control = bundle.plans[decision.experiment_key].control
-    return msgspec.structs.replace(
-        decision,
-        variant=None, served_variant=control.key, strategy=control.strategy, params=control.params,
-        assignment_reason="none", split_bucket=None, error="GENERAL",
-    )  # fmt: skip
+    instead = without_log(bundle, decision)
+    if instead is not decision:
+        service.metrics.control_served("log_unavailable")
+    return instead
 
 
 def flag_of(decision: Decision, exposure_id: str | None = None) -> dict[str, object]:
