@@ -14,7 +14,6 @@ from experiments.placement import Holdout, Layer, Slot
 from experiments.shop import Shop
 from experiments.strategies import strategy_fault
 
-
 NOTHING = "no_recommendations"  # the strategy of a holdout whose comparator is none
 
 
