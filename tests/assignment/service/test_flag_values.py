@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -63,10 +64,9 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
 
 def definition(value: object) -> dict[str, object]:
     """The treatment has this value; the unit qa-1 is forced into it."""
-    made: dict[str, object] = yaml.load(FLAT, yaml.BaseLoader)  # times stay texts
-    typed = yaml.safe_load(FLAT)
-    typed["variants"][1]["params"]["value"] = value
-    return typed | {"schedule": made["schedule"]}
+    made: dict[str, Any] = yaml.safe_load(FLAT)
+    made["variants"][1]["params"]["value"] = value
+    return made | {"schedule": yaml.load(FLAT, yaml.BaseLoader)["schedule"]}  # times stay texts
 
 
 def asked(client: httpx.Client, unit: str) -> httpx.Response:
