@@ -7,7 +7,7 @@ groups it looks at. Thresholds are one table in `thresholds`. A failure withhold
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.health import events, split
+from analysis.health import consistency, delivery, events, population, split, stock
 from analysis.health.findings import Evidence, Finding
 from analysis.health.thresholds import THRESHOLDS
 from analysis.readout import Check
@@ -20,13 +20,20 @@ RULES: tuple[Callable[[Evidence], Finding], ...] = (
     events.add_to_cart,
     events.catalogue_join,
     split.duplicates,
+    delivery.late_events,
+    delivery.clock_skew,
     split.two_arms,
     events.order_of_events,
     split.audit,
-    events.returns,
+    population.bots,
+    population.identity,
+    delivery.volume,
+    consistency.consistency,
     split.pre_period,
     split.registered,
-    events.margin_coverage,
+    stock.stock_known,
+    population.spikes,
+    stock.completeness,
     events.contract,
 )
 
@@ -35,11 +42,21 @@ CHECKS: tuple[str, ...] = (
     "missing_add_to_cart",
     "catalogue_join",
     "duplicates",
+    "late_events",
+    "clock_skew",
     "two_arms",
     "order_of_events",
+    "busy_units",
+    "identity",
+    "volume",
     "returns_unlinked",
+    "clicks_not_shown",
+    "orders_shared",
     "unregistered_variant",
+    "stock_known",
+    "spikes",
     "margin_coverage",
+    "catalogue_fields",
     "rejected_rows",
 )
 """The queries to run: each is sql/checks/<name>.sql, its rows go into `Evidence.rows[name]`."""

@@ -35,8 +35,6 @@ from experiments.spec import Fact, Metric
 ADD_TO_CART = Sheet("SH-02", "Missing add-to-cart", blocking=False, sql="missing_add_to_cart", owner=WEB_TEAM)
 CATALOGUE = Sheet("SH-03", "Catalogue join", blocking=False, sql="catalogue_join", owner=DATA_TEAM)
 ORDER = Sheet("SH-08", "Order of events", blocking=False, sql="order_of_events", owner=WEB_TEAM)
-RETURNS = Sheet("SH-14", "Returns match orders", blocking=False, sql="returns_unlinked", owner=DATA_TEAM)
-MARGIN = Sheet("SH-19", "Order lines have a margin", blocking=False, sql="margin_coverage", owner=DATA_TEAM)
 CONTRACT = Sheet("contract", "Rows keep the contract", blocking=False, sql="rejected_rows", owner=DATA_TEAM)
 
 
@@ -244,54 +242,7 @@ def _growth(rows: Sequence[Row]) -> float | None:
     return now / before - 1 if before > 0 and clear else 0.0
 
 
-# --- SH-14, SH-19, the contract --------------------------------------------------------------------------
-
-
-def returns(given: Evidence) -> Finding:
-    """SH-14, in part: refunds and cancels that match no order of their unit. They are kept and used by no metric.
-
-    Told of all arms together: returns by arm are an outcome, and a withheld readout shows none.
-    """
-    rows = given.of("returns_unlinked")
-    if rows is None:
-        return RETURNS.unknown(NOT_RUN)
-    count, unlinked = summed(rows, "returns"), summed(rows, "unlinked")
-    if count == 0:
-        return RETURNS.not_applicable("no refund or cancellation is logged")
-    state = THRESHOLDS["unlinked_returns"].state(rate(unlinked, count))
-    figures: dict[str, Figure] = {"returns": count, "unlinked": unlinked}
-    groups: list[dict[str, Figure]] = [] if state == "pass" else [{"returns": count, "unlinked": unlinked}]
-    return RETURNS.finding(state, said.returns_linked(count, unlinked), figures=figures, groups=groups)
-
-
-def margin_coverage(given: Evidence) -> Finding:
-    """SH-19, in part: order lines with a margin; holds the metrics that add margins up."""
-    held = frozenset(key for key, metric in given.metrics.items() if _adds_margins(metric))
-    rows = given.of("margin_coverage")
-    if not held:
-        return MARGIN.not_applicable("no metric of this experiment uses margins")
-    if rows is None:
-        return MARGIN.unknown(NOT_RUN)
-    lines = summed(rows, "lines")
-    if lines == 0:
-        return MARGIN.unknown("no order line yet")
-    known = rate(summed(rows, "lines_with_margin"), lines)
-    state = THRESHOLDS["margin_coverage"].state(known)
-    figures: dict[str, Figure] = {"known": known, "lines": lines}
-    if state != "fail":
-        return MARGIN.finding(state, said.margin_known(known), figures=figures)
-    cause = said.margin_missing(known)
-    return MARGIN.finding(
-        state,
-        words.sentence_case(f"{cause}."),
-        figures=figures,
-        hold=MARGIN.holding(cause, said.MARGIN_FIX, metrics=held),
-    )
-
-
-def _adds_margins(metric: Metric) -> bool:
-    facts = (metric.numerator,) if metric.denominator is None else (metric.numerator, metric.denominator)
-    return any(column in ("margin", "net_margin") for fact in facts for column in fact.columns())
+# --- the contract ----------------------------------------------------------------------------------------
 
 
 def contract(given: Evidence) -> Finding:

@@ -43,6 +43,18 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "pre_period_p": Threshold("always-valid p of the pre-period test", 0.01, 0.001, "below"),
     "margin_coverage": Threshold("share of order lines with a margin", 0.99, 0.98, "below"),
     "rejected": Threshold("share of rows rejected by the contract", 0.005, 0.02),
+    "late_hour": Threshold("share of rows that come over an hour late", 0.01, float("inf")),
+    "late_day": Threshold("share of rows that come over a day late", 0.01, 0.01),
+    "clock_skew": Threshold("share of a browser's rows dated over 5 minutes after their arrival", 0.002, 0.01),
+    "volume": Threshold("change of a day's rows against the same weekdays before", -0.3, -0.6, "below"),
+    "bots": Threshold("share of units marked as bots or own people, or that look like a program", 0.01, 0.05),
+    "identity": Threshold("share of units that share an id with another", 0.02, 0.1),
+    "clicks_not_shown": Threshold("share of clicks on items that were not shown", 0.005, 0.02),
+    "orders_shared": Threshold("share of orders with lines of several units", 0.005, 0.02),
+    "stock_known": Threshold("share of shown items whose stock is known", 0.99, 0.95, "below"),
+    "catalogue_hours": Threshold("hours from the newest catalogue row to the newest slot", 6, 24),
+    "catalogue_field": Threshold("share of items on offer with a field that the catalogue gives", 0.99, 0.95, "below"),
+    "spike_z": Threshold("distance of an item's day from its days before, in standard deviations", 6, 10),
 }
 
 MIN_GROUP_UNITS = 100  # a smaller group is not tested
@@ -52,3 +64,8 @@ DROP_Z = -6.0
 OTHERS_STEADY = -0.2  # other browsers of the same day have not fallen this far
 BASELINE_DAYS = 7
 MIN_ROWS = 100  # fewer rows than this are unknown, not a pass
+MIN_CLOCK_ROWS = 1_000  # of a browser: one wrong clock in fewer would already be a warning
+LAST_DAYS, WEEKS_BEFORE = 7, 4  # the days whose volume is looked at, and the same weekdays before each
+MIN_EXPECTED = 200  # rows a day of one kind and browser
+STALE_DAYS = 2
+MIN_DAYS_BEFORE = 5  # of an item, before a jump is one

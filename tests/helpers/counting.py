@@ -178,6 +178,16 @@ def clean_checks(truth: Truth) -> dict[str, CheckRows]:
         "returns_unlinked": [],
         "unregistered_variant": [],
         "margin_coverage": [],
+        "late_events": [],
+        "clock_skew": [],
+        "busy_units": [{**row, "busy_units": 0} for row in arms],
+        "identity": [],
+        "volume": [],
+        "clicks_not_shown": [],
+        "orders_shared": [],
+        "stock_known": [],
+        "spikes": [],
+        "catalogue_fields": [],
         "rejected_rows": [{"rows_read": 50_000, "rows_rejected": 0, "reason": None, "rows": 0}],
     }  # fmt: skip
     return {name: CheckRows(name, tuple(found)) for name, found in rows.items()}

@@ -1,7 +1,7 @@
 """sql/checks/*.sql on a handful of rows: every query finds what was planted, and the rules read its columns."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -207,3 +207,99 @@ def test_a_rejected_row_counts_under_each_of_its_reasons_and_once_in_all(shop: S
         ("unit_missing", 2, 2, 10),
         ("negative", 1, 2, 10),
     ]
+
+
+def test_late_events_count_by_how_late_they_came(shop: Shop) -> None:
+    noon = datetime(2026, 3, 2, 12)
+    for hours in (0, 2, 30):
+        shop.exposure(1, "new", received_ts=noon + timedelta(hours=hours))
+    shop.exposure(2, "new")
+    shop.exposure(3, "new", module="email", received_ts=noon + timedelta(days=9))
+    assert [tuple(row.values()) for row in shop.check("late_events")] == [("exposures", 4, 3, 2, 2, 1)]
+
+
+def test_clock_skew_counts_rows_dated_after_their_arrival_by_browser(shop: Shop) -> None:
+    noon = datetime(2026, 3, 3, 12)
+    for minutes, browser in ((-6, "safari"), (-4, "safari"), (1, "chrome"), (-90, None)):
+        shop.outcome(1, "view", received_ts=noon + timedelta(minutes=minutes), browser=browser)
+    shop.outcome(1, "view", browser="chrome")
+    found = [tuple(row.values()) for row in shop.check("clock_skew")]
+    assert found == [("(none)", 1, 1), ("chrome", 1, 0), ("safari", 2, 1)]
+
+
+def test_volume_counts_by_kind_browser_and_day_from_five_weeks_before(shop: Shop) -> None:
+    shop.exposure(1, "new", browser="safari")
+    shop.outcome(1, "view", browser="safari")
+    shop.outcome(1, "refund", browser="safari")
+    for day in (datetime(2026, 1, 25, 12), datetime(2026, 1, 26, 12)):
+        shop.insert("outcomes", unit=1, event_name="view", event_ts=day, browser="safari")
+    assert [tuple(row.values()) for row in shop.check("volume")] == [
+        ("slot shown", "safari", "2026-03-02", 1, 14),
+        ("view", "safari", "2026-01-26", 1, 49),
+        ("view", "safari", "2026-03-03", 1, 13),
+    ]
+
+
+def test_busy_units_are_looked_for_before_their_first_exposure(shop: Shop) -> None:
+    for unit, day, count in ((1, 5, 500), (2, 5, 499), (3, 12, 600)):
+        shop.exposure(unit, "new", day=10)
+        shop.connection.execute(
+            f"insert into outcomes by name select 'b' || {unit} || '-' || n as event_id, 'view' as event_name, "
+            f"'user' as unit_type, '{unit}' as unit_id, {unit} as unit, timestamp '2026-03-{day:02d} 12:00:00' as "
+            f"event_ts, date '2026-03-{day:02d}' as event_day, 'l1' as load_id, n as line from range({count}) as t(n)"
+        )
+    assert shop.check("busy_units") == [{"arm": "new", "units": 3, "busy_units": 1}]
+
+
+def test_identity_counts_units_that_share_a_device(shop: Shop) -> None:
+    for unit, device in ((1, "d1"), (1, "d2"), (2, "d1"), (3, "d3"), (4, None)):
+        shop.exposure(unit, "new", device_id=device, browser="safari")
+    assert [tuple(row.values()) for row in shop.check("identity")] == [("new", "safari", 4, 3, 1, 2)]
+
+
+def test_a_click_must_be_on_an_item_the_unit_was_shown_there_within_a_day(shop: Shop) -> None:
+    shop.exposure(1, "new", day=3)
+    shop.connection.execute("update exposures set items = [{'item_id': 'a', 'position': 1}, {'item_id': 'b'}]")
+    for unit, day, item, module in ((1, 3, "a", "homepage"), (1, 3, "c", "homepage"), (1, 5, "b", "homepage"),
+                                    (2, 3, "a", "homepage"), (1, 3, "c", "email")):  # fmt: skip
+        shop.outcome(unit, "click", day=day, item_id=item, module=module)
+    assert shop.check("clicks_not_shown") == [{"module": "homepage", "clicks": 4, "not_shown": 3, "items_logged": 2}]
+
+
+def test_an_order_of_two_units_is_shared(shop: Shop) -> None:
+    for unit, order in ((1, "o1"), (1, "o1"), (2, "o2"), (3, "o2")):
+        shop.outcome(unit, "purchase", order_id=order)
+    assert shop.check("orders_shared") == [{"orders": 2, "shared": 1}]
+
+
+def test_stock_known_tells_the_age_of_the_catalogue_at_the_newest_slot(shop: Shop) -> None:
+    shop.exposure(1, "new", day=3, items_shown=4, items_stock_known=3)
+    shop.exposure(1, "new", day=5, items_shown=4, items_stock_known=4)
+    for when in (datetime(2026, 3, 5, 9, 30), datetime(2026, 3, 6)):
+        shop.insert("catalogue", item_id="a", valid_from=when)
+    assert [tuple(row.values()) for row in shop.check("stock_known")] == [("homepage", 8, 7, 150)]
+
+
+def test_catalogue_fields_look_at_the_newest_row_of_each_item_on_offer(shop: Shop) -> None:
+    start = datetime(2026, 3, 1)
+    shop.insert("catalogue", item_id="a", valid_from=start, price=None)
+    shop.insert("catalogue", item_id="a", valid_from=datetime(2026, 3, 4), price=10, stock=3)
+    shop.insert("catalogue", item_id="b", valid_from=start, price=10, valid_to=datetime(2026, 3, 9))
+    shop.insert("catalogue", item_id="c", valid_from=datetime(2026, 3, 20), price=10)
+    assert [tuple(row.values()) for row in shop.check("catalogue_fields")] == [(1, 1, 0, 1, 0, 0)]
+
+
+def test_spikes_are_days_on_which_one_unit_makes_half_of_an_item(shop: Shop) -> None:
+    for day, unit, count in (
+        (3, 1, 2),
+        (4, 1, 4),
+        (5, 1, 20),
+        (5, 2, 20),
+        (6, 1, 20),
+        (6, 2, 21),
+        (6, 3, 2),
+        (7, 1, 19),
+    ):
+        for _ in range(count):
+            shop.outcome(unit, "view", day=day, item_id="lamp")
+    assert [tuple(row.values()) for row in shop.check("spikes")] == [("lamp", "2026-03-05", 40, 20, 2, 6, 20)]
