@@ -1,7 +1,7 @@
 """Live stock and price in the store: read in parts that are newer than what the reader has."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -9,6 +9,7 @@ from experiments.store import tables
 from experiments.store.values import LiveItem
 
 _PART = 500  # ids in one statement
+_FIELDS = [field.name for field in fields(LiveItem)]  # asdict copies every instant, which takes half of a change
 _c = tables.live_items.c
 
 
@@ -30,11 +31,11 @@ def read(connection: Connection, item_ids: Collection[str]) -> Mapping[str, Live
 def write(connection: Connection, items: Iterable[LiveItem]) -> None:
     """Replace these items, as the next change."""
     number = (connection.execute(select(func.max(_c.number))).scalar() or 0) + 1
-    changed = [replace(item, number=number) for item in items]
-    for part in _parts([item.item_id for item in changed]):
+    changed = [{**{name: getattr(item, name) for name in _FIELDS}, "number": number} for item in items]
+    for part in _parts([item["item_id"] for item in changed]):
         connection.execute(delete(tables.live_items).where(_c.item_id.in_(part)))
     if changed:
-        connection.execute(insert(tables.live_items), [asdict(item) for item in changed])
+        connection.execute(insert(tables.live_items), changed)
 
 
 def _parts(item_ids: Collection[str]) -> Iterable[list[str]]:
