@@ -103,6 +103,8 @@ def _frozen(store: Store, key: str, number: int) -> dict[str, object]:
         "layer": {"key": experiment.layer.key, "ranges": [list(one) for one in ranges]},
         "holdouts": list(experiment.holdouts),
         "unit_type": experiment.unit_type,
+        "design": experiment.design,
+        "switchback": None if experiment.switchback is None else experiment.switchback.model_dump(mode="json"),
         "salt": experiment.salt,
         "hash_version": experiment.hash_version,
         "variants": [

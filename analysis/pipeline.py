@@ -19,6 +19,7 @@ from analysis.warehouse.base import CountRequest, DataCut, HeldOut
 from analysis.warehouse.terms import ShopTerms, refuse_others
 from assignment.hashing import stage_salt
 from experiments import spec
+from experiments.designs import unread
 from experiments.errors import UsageError
 from experiments.shop import Shop
 from experiments.spec import Metric, Phase
@@ -51,9 +52,9 @@ def refresh(
     `now` and `as_of` are aware; without `as_of` it is `now`. Immutable and idempotent: the same logs,
     definition and settings give the same snapshot id, and publishing it again changes nothing. A look back
     publishes its snapshot and leaves no other trace: it sees and stores no event of a later day. UsageError
-    when no day of the experiment is over yet, when none of its exposures is loaded, when they were loaded under
-    other settings, or for an `as_of` in the future; WarehouseBusyError when another process has the warehouse.
-    Snapshots that DATA 5 does not keep are deleted here.
+    for a design of which no readout is made, when no day of the experiment is over yet, when none of its exposures is
+    loaded, when they were loaded under other settings, or for an `as_of` in the future; WarehouseBusyError when another
+    process has the warehouse. Snapshots that DATA 5 does not keep are deleted here.
     """
     if as_of is not None and as_of > now:
         raise UsageError(
@@ -62,6 +63,9 @@ def refresh(
     asked = subject(store, shop, key, phase)
     frozen, experiment = asked.phase, asked.phase.experiment
     end, zone, watched = experiment.schedule.end_at, shop.settings.zone, _watched(store, frozen)
+    why_not = unread(experiment.design, experiment.unit_type)
+    if why_not is not None:
+        raise UsageError(f"{key}: {why_not}")
     cut = data_cut(as_of or now, end, zone)
     looks_back, day = cut.as_of < data_cut(now, end, zone).as_of, cut.as_of_day
     over_before_anyone_looked = not watched and end is not None and cut.as_of.replace(tzinfo=UTC) >= end

@@ -2,6 +2,7 @@
 
 The steps, in their order: 1 unknown flag · 2 archived · 3 the unit's id is missing · 4 override list · 5 not running,
 paused or killed · 6 targeting and prerequisites · 7 holdout · 8 layer range · 9 traffic · 10 split · 11 disabled arm.
+A request of an interleaving ends before step 10: both arms rank for it, and whoever serves it drafts their lists.
 Whatever goes wrong, control is served and the decision's `error` says so.
 """
 
@@ -22,7 +23,8 @@ def evaluate(bundle: Bundle, flag_key: str, context: Context, now: datetime) -> 
     """What the unit of `context` gets in the slot of `flag_key` at `now` (with a zone). Never raises.
 
     The unit's id is `<unit type>_id` of the context; where that is not given, `targetingKey` for user, session and
-    device. So a context that names a user and a session serves experiments on both.
+    device. So a context that names a user and a session serves experiments on both. The unit of a switchback is made
+    from the attribute that names its cluster, and `now`.
     """
     try:
         slot = bundle.slots.get(flag_key)
@@ -40,6 +42,8 @@ def evaluate(bundle: Bundle, flag_key: str, context: Context, now: datetime) -> 
             and unit_id.isprintable()
             and unit_id[0] != " " != unit_id[-1]
         ):
+            if slot.clock is not None:
+                unit_id = slot.clock.unit_id(context, now)
             error = unit_id_error(unit_id)
             plan = slot.fallback
             if error is not None and plan is not None and plan.state == "archived":
@@ -106,9 +110,19 @@ def _of_unit(bundle: Bundle, slot: Slot, unit_id: str, context: Context, now: da
                 bundle, slot, plan, unit_id, "not_in_traffic", None, control,
                 None, traffic_bucket, layer_bucket, traffic_bp,
             )  # fmt: skip
+    if plan.design == "interleaving":
+        return _decided(
+            bundle, slot, plan, unit_id, "interleaved", None, control,
+            None, traffic_bucket, layer_bucket, traffic_bp,
+        )  # fmt: skip
     split_bucket = plan.split_hash.bucket(encoded)
     arm = plan.arms[bisect_right(plan.split_ends, split_bucket)]
     served = control if arm.disabled else arm
+    if plan.clock is not None and plan.clock.in_burn_in(now):
+        return _decided(
+            bundle, slot, plan, unit_id, "burn_in", arm, served,
+            split_bucket, traffic_bucket, layer_bucket, traffic_bp,
+        )  # fmt: skip
     return Decision(
         slot.flag_key, slot.module, plan.key, plan.phase, plan.layer_key, plan.unit_type, unit_id,
         arm.key, served.key, served.strategy, served.params, "arm_disabled" if arm.disabled else "split",
@@ -141,6 +155,8 @@ def targeted(bundle: Bundle, plan: Plan, context: Context, now: datetime, known:
 
 def _drawn(bundle: Bundle, plan: Plan, context: Context, now: datetime, known: dict[str, str | None]) -> str | None:
     """The arm the context's unit is drawn into there; None where it is in none, or was forced into one."""
+    if plan.design != "ab":
+        return None
     unit_id = unit_of(plan.unit_type, context)
     if unit_id_error(unit_id) is not None or not isinstance(unit_id, str) or unit_id in plan.overrides:
         return None
@@ -156,6 +172,11 @@ def _drawn(bundle: Bundle, plan: Plan, context: Context, now: datetime, known: d
     if plan.traffic_hash.bucket(encoded) >= traffic_at(plan, now):
         return None
     return plan.arms[bisect_right(plan.split_ends, plan.split_hash.bucket(encoded))].key
+
+
+def unit_in(slot: Slot, context: Context, now: datetime) -> object:
+    """What the slot takes for its unit's id, unchecked; None where the context gives nothing."""
+    return unit_of(slot.unit_type, context) if slot.clock is None else slot.clock.unit_id(context, now)
 
 
 def unit_of(unit_type: str, context: Context) -> object:

@@ -15,7 +15,9 @@ from assignment.decision import Trigger
 from assignment.document import BundleDocument, ExperimentDocument, HoldoutDocument, LayerDocument, SlotDocument
 from assignment.document_checks import problems_of
 from assignment.hashing import BUCKETS, Stage, bucketer, stage_salt
+from assignment.switchback import Clock
 from assignment.targeting import Predicate, compile_targeting
+from experiments.designs import Design
 from experiments.errors import DefinitionError, Problem
 from experiments.loading import Document, Json, build
 
@@ -85,6 +87,8 @@ class Plan:
     overrides: Mapping[str, Arm]
     hash_version: str
     trigger: Trigger
+    design: Design
+    clock: Clock | None  # of a switchback
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,8 @@ class Slot:
     layer_key: str
     layer_hash: Hash
     unit_type: str
-    id_keys: tuple[str, ...]  # of the context, first found wins
+    id_keys: tuple[str, ...]  # of the context, first found wins; none where a clock makes the id
+    clock: Clock | None  # of its switchback: the newest live one, else the newest of all
     overrides: Mapping[str, Plan]  # unit id → the newest live experiment that names it
     edges: tuple[int, ...]  # of the layer's buckets; `owners` has one entry more
     owners: tuple[Plan | None, ...]
@@ -205,6 +210,8 @@ def _plan(
         overrides={each.unit_id: by_key[each.variant] for each in written.overrides},
         hash_version=written.hash_version,
         trigger=written.trigger,
+        design=written.design,
+        clock=None if written.switchback is None else Clock.of(written.switchback),
     )
 
 
@@ -215,6 +222,8 @@ def _slot(written: SlotDocument, layer: LayerDocument, plans: list[Plan], holdou
         ((start, end, plan) for plan in live for start, end in plan.layer_ranges), key=lambda share: share[:2]
     )
     edges, owners = _segments(owned)
+    fallback = next(iter(live or plans), None)
+    clock = None if fallback is None else fallback.clock
     return Slot(
         flag_key=written.flag_key,
         module=written.module,
@@ -222,11 +231,12 @@ def _slot(written: SlotDocument, layer: LayerDocument, plans: list[Plan], holdou
         layer_key=layer.key,
         layer_hash=_hash(layer.salt, "layer"),
         unit_type=layer.unit_type,
-        id_keys=id_keys(layer.unit_type),
+        id_keys=id_keys(layer.unit_type) if clock is None else (),
+        clock=clock,
         overrides={unit: plan for plan in reversed(live) for unit in plan.overrides},
         edges=edges,
         owners=owners,
-        fallback=next(iter(live or plans), None),
+        fallback=fallback,
         holdouts=holdouts,
     )
 

@@ -8,6 +8,8 @@ import msgspec
 AssignmentReason = Literal[
     "split",
     "arm_disabled",
+    "burn_in",
+    "interleaved",
     "override",
     "holdout",
     "not_in_layer",
@@ -20,6 +22,7 @@ AssignmentReason = Literal[
 ErrorCode = Literal["FLAG_NOT_FOUND", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "GENERAL"]
 Trigger = Literal["render", "serve"]
 ANALYSED: frozenset[AssignmentReason] = frozenset({"split", "arm_disabled"})  # the unit was drawn into an arm
+LET_IN: frozenset[AssignmentReason] = ANALYSED | {"burn_in", "interleaved"}  # the unit passed layer and traffic
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +30,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     A msgspec struct rather than a dataclass: it is built in a twentieth of the time, once per decision.
     `variant` is the arm the unit is assigned to, `served_variant` the arm whose strategy it meets: they differ where
-    an arm is disabled, and where control is served to a unit that is in no arm. A bucket is None where the step was
+    an arm is disabled, and where control is served to a unit that is in no arm. An interleaved request is in no arm
+    either: control is what it meets where one list is all that can be shown. A bucket is None where the step was
     not reached or had nothing to decide (a range that holds every bucket, full traffic). With an `error` control is
     served all the same (the slot's default strategy without an experiment; nothing for an unknown flag), the reason
     is `none`, and no exposure may be logged.

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from assignment.decision import Trigger
+from experiments.designs import Design, Switchback
 from experiments.placement import Targeting
 
 UnitType = Literal["user", "session", "device", "cluster_window", "request"]
@@ -119,6 +120,8 @@ class ExperimentDocument(_Value):
     prerequisites: list[PrerequisiteDocument]
     overrides: list[OverrideDocument]
     trigger: Trigger
+    design: Design = "ab"  # written where it is another
+    switchback: Switchback | None = None  # of design switchback
 
 
 class BundleDocument(_Value):

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from assignment.document import BundleDocument, ExperimentDocument, LayerDocument, Range
 from assignment.hashing import BUCKETS, check_salt, check_unit_id
+from experiments.designs import DAY_MINUTES, DESIGN_UNITS
 from experiments.errors import Problem, UsageError, nearest
 from experiments.loading import Document
 from experiments.targeting import targeting_problems
@@ -80,6 +81,15 @@ def _layer(written: BundleDocument, layer: LayerDocument, path: str) -> Iterator
         if experiment.layer.key == layer.key and experiment.state in ("running", "paused")
         for start, end in _pairs(experiment.layer.ranges)
     ]
+    clocks = {
+        (experiment.switchback.cluster, experiment.switchback.window_minutes): experiment.key
+        for experiment in written.experiments
+        if experiment.layer.key == layer.key and experiment.state in ("running", "paused") and experiment.switchback
+    }
+    if len(clocks) > 1:
+        message = f"{' and '.join(clocks.values())} have other cells on one layer: a visit would be in both"
+        value = [list(clock) for clock in clocks]
+        yield Problem("switchback_mismatch", path, value, message, (), "give them the same cluster and window_minutes")
     for (start, end, one), (second, last, other) in pairwise(sorted(live)):
         if second < end and one != other:
             message = f"{one} [{start}, {end}) and {other} [{second}, {last}) share buckets of layer {layer.key}"
@@ -88,6 +98,7 @@ def _layer(written: BundleDocument, layer: LayerDocument, path: str) -> Iterator
 
 def _experiment(written: BundleDocument, one: ExperimentDocument, path: str) -> Iterator[Problem]:
     yield from _place(written, one, path)
+    yield from _design(one, path)
     yield from _variants(one, path)
     yield from _ranges(one.layer.ranges, f"{path}.layer.ranges")
     for before, after in pairwise(one.traffic):
@@ -125,6 +136,26 @@ def _place(written: BundleDocument, one: ExperimentDocument, path: str) -> Itera
             message = f"{flag!r} is not a slot of layer {layer.key}: experiments on one flag share its layer"
             near = nearest(flag, (slot.flag_key for slot in layer.slots))
             yield Problem("flag_conflict", f"{path}.flag_keys", flag, message, near, "choose the flag's layer")
+
+
+def _design(one: ExperimentDocument, path: str) -> Iterator[Problem]:
+    wanted = DESIGN_UNITS.get(one.design)
+    if wanted is not None and one.unit_type != wanted:
+        message = f"{one.unit_type} is not the unit of design {one.design}, which is {wanted}"
+        yield Problem("unit_mismatch_design", f"{path}.unit_type", one.unit_type, message, (), f"write {wanted}")
+    if (one.design == "switchback") != (one.switchback is not None):
+        message = f"design {one.design} has {'no' if one.switchback is None else 'a'} switchback"
+        yield Problem("switchback", f"{path}.switchback", one.design, message, (), "give it to a switchback alone")
+    windows = one.switchback
+    if windows is not None and (
+        DAY_MINUTES % windows.window_minutes or windows.burn_in_minutes >= windows.window_minutes
+    ):
+        message = f"windows of {windows.window_minutes} minutes, {windows.burn_in_minutes} of them burn-in"
+        step = "let a window divide a day and be longer than its burn-in"
+        yield Problem("window_length", f"{path}.switchback", windows.window_minutes, message, (), step)
+    if one.design == "interleaving" and len(one.variants) != 2:
+        message = f"{len(one.variants)} arms; two teams draft one list"
+        yield Problem("too_many_variants", f"{path}.variants", len(one.variants), message, (), "name two")
 
 
 def _variants(one: ExperimentDocument, path: str) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from assignment.allocation import evaluate, inside, targeted, traffic_at, unit_id_error, unit_of
+from assignment.allocation import evaluate, inside, targeted, traffic_at, unit_id_error, unit_in, unit_of
 from assignment.bundle import Bundle, Hash, Holdout, Plan, Ranges, Slot
 from assignment.decision import Explanation, Step
 
@@ -38,11 +38,12 @@ def _steps(
     else:
         said = f"{plan.key}, phase {plan.phase}, is {plan.state}"
         yield Step(2, "experiment", goes_on=plan.state != "archived", said=said)
-    unit_id = unit_of(slot.unit_type, context)
+    unit_id = unit_in(slot, context, now)
     error = unit_id_error(unit_id)
     if error is not None or not isinstance(unit_id, str):
-        names = " or ".join(slot.id_keys)
-        yield Step(3, "unit", goes_on=False, said=f"{error}: the context's {names} gives {unit_id!r}")
+        names = " or ".join(slot.id_keys) if slot.clock is None else slot.clock.cluster
+        given = unit_id if slot.clock is None else context.get(slot.clock.cluster)
+        yield Step(3, "unit", goes_on=False, said=f"{error}: the context's {names} gives {given!r}")
         return
     yield Step(3, "unit", goes_on=True, said=f"{slot.unit_type} {unit_id}")
     if plan is None:
@@ -91,12 +92,20 @@ def _drawing(plan: Plan, unit_id: str, now: datetime) -> Iterator[Step]:
     hashed, bucket = _hash(plan.traffic_hash, unit_id)
     bp = traffic_at(plan, now)
     yield Step(9, "traffic", bucket < bp, f"{_said(((0, bp),))} is let in", hashed, bucket)
+    if plan.design == "interleaving":
+        said = (
+            f"{' and '.join(arm.key for arm in plan.arms)} draft one list; a flag is answered with {plan.control.key}"
+        )
+        yield Step(10, "draft", goes_on=True, said=said)
+        return
     hashed, bucket = _hash(plan.split_hash, unit_id)
     index = bisect_right(plan.split_ends, bucket)
     arm = plan.arms[index]
     start = plan.split_ends[index - 1] if index else 0
     yield Step(10, "split", True, f"{_said(((start, plan.split_ends[index]),))} is {arm.key}", hashed, bucket)
     said = f"{arm.key} is disabled: {plan.control.key} is served" if arm.disabled else f"{arm.key} is served"
+    if plan.clock is not None and plan.clock.in_burn_in(now):
+        said += "; in the burn-in of its window, so not analysed"
     yield Step(11, "arm", not arm.disabled, said)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from assignment.bundle import Bundle
-from assignment.decision import ANALYSED, Decision
+from assignment.decision import LET_IN, Decision
 from experiments.contracts import NAME_PATTERN, NULL_TEXTS, TEXT_LIMIT, Exposure, columns
 
 _NAME = re.compile(NAME_PATTERN)
@@ -38,7 +38,7 @@ def exposure_row(
 ) -> dict[str, object]:
     """An `exposure.v1` row; columns that are not known are left out.
 
-    `decision` comes of `bundle` and has a unit and no error. A unit drawn into an arm gets the buckets of every step,
+    `decision` comes of `bundle` and has a unit and no error. A unit that was let in gets the buckets of every step,
     also of those with nothing to decide, so that the row can be recomputed. Of the context's ids and attributes those
     are kept that the contract takes: a strange one must not cost the exposure.
     """
@@ -61,7 +61,7 @@ def exposure_row(
     if decision.experiment_key is not None:
         row["experiment_key"], row["phase"] = decision.experiment_key, decision.phase
         row["hash_version"] = decision.hash_version
-        if reason in ANALYSED:
+        if reason in LET_IN:
             plan, encoded = bundle.plans[decision.experiment_key], str(decision.unit_id).encode()
             if traffic_bucket is None:
                 traffic_bucket = plan.traffic_hash.bucket(encoded)
@@ -77,6 +77,8 @@ def exposure_row(
     ):
         if value is not None:
             row[name] = value
+    if decision.unit_type == "request":
+        row["request_id"] = decision.unit_id
     _add_context(row, context)
     return row
 

@@ -14,6 +14,8 @@ Reason = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED", "UNKNOWN"]
 REASONS: Mapping[AssignmentReason, Reason] = {
     "split": "SPLIT",
     "arm_disabled": "SPLIT",
+    "burn_in": "SPLIT",
+    "interleaved": "STATIC",
     "override": "STATIC",
     "holdout": "SPLIT",
     "not_in_layer": "STATIC",
@@ -49,6 +51,8 @@ def metadata_of(decision: Decision, exposure_id: str | None = None) -> dict[str,
         made["phase"] = decision.phase
     if decision.error is None:
         made["assignmentReason"] = decision.assignment_reason
+    if decision.unit_type == "request" and decision.unit_id is not None:
+        made["requestId"] = decision.unit_id
     if decision.split_bucket is not None:
         made["splitBucket"] = decision.split_bucket
     if exposure_id is not None:

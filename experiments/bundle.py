@@ -94,6 +94,7 @@ def _experiment(each: Running, ground: Ground, keys: Collection[str], shop: Shop
         for variant, (start, end) in zip(experiment.variants, experiment.splits, strict=True)
     ]
     targeting = experiment.targeting
+    windows = experiment.switchback
     return {
         "key": known.key,
         "state": known.state,
@@ -115,6 +116,8 @@ def _experiment(each: Running, ground: Ground, keys: Collection[str], shop: Shop
         "prerequisites": [needs.model_dump(mode="json") for needs in needed],
         "overrides": [override.model_dump(mode="json") for override in experiment.overrides],
         "trigger": experiment.exposure.trigger,
+        **({} if experiment.design == "ab" else {"design": experiment.design}),  # an older reader refuses it
+        **({} if windows is None else {"switchback": windows.model_dump(mode="json")}),
     }
 
 

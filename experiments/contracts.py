@@ -283,8 +283,8 @@ Bool = Annotated[bool, Flag()]
 
 UnitType = Literal["user", "session", "device", "cluster_window", "request"]
 AssignmentReason = Literal[
-    "split", "arm_disabled", "override", "holdout", "not_in_layer", "not_in_traffic", "not_targeted", "not_running",
-    "killed", "none",
+    "split", "arm_disabled", "burn_in", "interleaved", "override", "holdout", "not_in_layer", "not_in_traffic",
+    "not_targeted", "not_running", "killed", "none",
 ]  # fmt: skip
 EventName = Literal["view", "click", "add_to_cart", "purchase", "refund", "cancel", "open", "unsubscribe"]
 Browser = Literal[
@@ -348,12 +348,18 @@ class Exposure(Row):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         RequiredWhen(
-            {"assignment_reason": ("split", "arm_disabled", "override")}, ("experiment_key", "phase", "variant")
+            {"assignment_reason": ("split", "arm_disabled", "burn_in", "override")},
+            ("experiment_key", "phase", "variant"),
         ),
+        RequiredWhen({"assignment_reason": ("interleaved",)}, ("experiment_key", "phase")),
         # Assigned by truelift (a hash version is given): the audit recomputes every step.
         RequiredWhen(
-            {"assignment_reason": ("split", "arm_disabled"), "hash_version": ()},
+            {"assignment_reason": ("split", "arm_disabled", "burn_in"), "hash_version": ()},
             ("split_bucket", "traffic_bucket", "layer_bucket", "traffic_bp", "config_version"),
+        ),
+        RequiredWhen(
+            {"assignment_reason": ("interleaved",), "hash_version": ()},
+            ("traffic_bucket", "layer_bucket", "traffic_bp", "config_version"),
         ),
     )
 

@@ -7,8 +7,11 @@ the shop's layers and holdouts, and with the other experiments. Each part is loo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import get_args
 
 from experiments import ranges
+from experiments.design_checks import design_problems
+from experiments.designs import AssignedUnit
 from experiments.errors import Problem, nearest
 from experiments.layers import Ground, bad_names, strategy_problems, unknown_module
 from experiments.loading import Document, Json, Path_, build, entries, parse, value_at
@@ -63,6 +66,7 @@ def shape(document: Document) -> Iterator[Problem]:
 
 def across(document: Document, around: Around) -> Iterator[Problem]:
     """What the fields mean together, and beside what else the shop has."""
+    yield from _design(document, around)
     yield from _weights_sum(document)
     yield from _modules(document, around.ground)
     yield from _layer(document, around)
@@ -72,6 +76,12 @@ def across(document: Document, around: Around) -> Iterator[Problem]:
     yield from _overrides(document)
     yield from _prerequisites(document, around)
     yield from _salt(document, around)
+
+
+def _design(document: Document, around: Around) -> Iterator[Problem]:
+    own = {key: each.experiment for key, each in around.neighbours.items() if isinstance(each.experiment, Assigned)}
+    standing = {key for key, each in around.neighbours.items() if each.state not in FINISHED}
+    yield from design_problems(document, own, standing)
 
 
 def _share(document: Document, path: Path_) -> Iterator[Problem]:
@@ -130,7 +140,7 @@ def _layer(document: Document, around: Around) -> Iterator[Problem]:
         )
         return
     unit_type = value_at(document.value, ("unit_type",)) or "user"
-    if unit_type in ("user", "session", "device") and unit_type != layer.unit_type:
+    if unit_type in get_args(AssignedUnit) and unit_type != layer.unit_type:
         message = f"{unit_type} is not the unit of layer {key}, which is {layer.unit_type}"
         step = f"write unit_type: {layer.unit_type}, or use a layer of {unit_type}s"
         yield document.problem("unit_mismatch_layer", ("unit_type",), unit_type, message, next_step=step)

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Discriminator, Field, JsonValue, StringConst
 
 from experiments import ranges
 from experiments.base import Key, Value
+from experiments.designs import AssignedUnit
 
 UnitType = Literal["user", "session", "device"]
 HOLDOUT_PREFIX = "holdout."  # of the key under which a holdout is read
@@ -134,7 +135,7 @@ class Layer(Value):
 
     key: Key
     salt: Salt
-    unit_type: UnitType = "user"
+    unit_type: AssignedUnit = "user"
     modules: Annotated[tuple[Key, ...], Field(min_length=1)]
     slots: Annotated[tuple[Slot, ...], Field(min_length=1)]
 

@@ -17,8 +17,10 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
+    SerializerFunctionWrapHandler,
     Tag,
     TypeAdapter,
+    model_serializer,
     model_validator,
 )
 
@@ -29,6 +31,7 @@ from experiments.base import Share as Share
 from experiments.base import Value as Value
 from experiments.base import canonical as canonical
 from experiments.base import digest as digest
+from experiments.designs import AssignedUnit, Design, Switchback
 from experiments.placement import (
     HASH_VERSION,
     BucketRanges,
@@ -44,7 +47,6 @@ from experiments.placement import (
     Targeting,
     Traffic,
     TrafficStep,
-    UnitType,
 )
 
 Scalar = bool | int | str
@@ -421,11 +423,11 @@ class Experiment(Value):
     name: str
     owner: str
     hypothesis: str = ""
-    design: Literal["ab"] = "ab"
+    design: Design = "ab"
     assignment: Literal["external"]
     assigned_by: str = "the shop"  # the system that split the units, named in the audit's "not applicable"
     modules: Annotated[tuple[Key, ...], Field(min_length=1)]
-    unit_type: UnitType = "user"
+    unit_type: AssignedUnit = "user"
     variants: Annotated[tuple[Variant, ...], Field(min_length=2)]
     schedule: Schedule
     metrics: ExperimentMetrics
@@ -488,6 +490,13 @@ class Assigned(Experiment):
     overrides: tuple[Override, ...] = ()
     ramp: tuple[RampStep, ...] = ()
     exposure: Exposure = Exposure()
+    switchback: Switchback | None = None  # of design switchback
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Without `switchback` where there is none: what was stored before there was one keeps its digest."""
+        made: dict[str, object] = handler(self)
+        return made if self.switchback is not None else {k: v for k, v in made.items() if k != "switchback"}
 
     @property
     def splits(self) -> tuple[ranges.Range, ...]:

@@ -48,12 +48,15 @@ REFUSED_VARIANT_FIELDS: Mapping[str, str] = {"params": f"{ELSEWHERE}, so no stra
 # path → value (None: any) → (what is not in this version, the next step)
 NOT_YET: Mapping[Path_, Mapping[str | None, tuple[str, str]]] = {
     ("design",): {
-        "switchback": ("a switchback", "write design: ab, if single units were assigned"),
-        "interleaving": ("interleaving", "write design: ab, if single units were assigned"),
+        "switchback": ("reading a switchback of another system", "write design: ab, if single units were assigned"),
+        "interleaving": (
+            "reading an interleaving of another system",
+            "write design: ab, if single units were assigned",
+        ),
     },
     ("unit_type",): {
-        "cluster_window": ("assignment of clusters", "assign users, sessions or devices"),
-        "request": ("assignment of requests", "assign users, sessions or devices"),
+        "cluster_window": ("reading an assignment of clusters", "write the unit that has one arm: user, say"),
+        "request": ("reading an assignment of requests", "write the unit that has one arm: user, say"),
     },
     ("analysis", "design"): {
         "group_sequential": ("a group-sequential design", "write design: always_valid, or fixed with one planned end"),
@@ -168,7 +171,10 @@ def _assigner(document: Document) -> Iterator[Problem]:
 
 
 def _not_yet(document: Document) -> Iterator[Problem]:
+    assigns = value_at(document.value, ("assignment",)) == "truelift"
     for path, values in NOT_YET.items():
+        if assigns and path in (("design",), ("unit_type",)):
+            continue  # truelift assigns every design and unit
         given = value_at(document.value, path)
         written = given is not None or path in document.lines
         said = values.get(None) if None in values and written else values.get(given) if isinstance(given, str) else None

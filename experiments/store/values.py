@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from experiments.designs import unread
 from experiments.layers import Ground
 from experiments.spec import Experiment, Live, Metric, Phase
 
@@ -41,6 +42,8 @@ class Registered:
     @property
     def is_read(self) -> bool:
         """Whether somebody still waits for its readout: it runs, is paused, or ended and nothing is decided."""
+        if unread(self.experiment.design, self.experiment.unit_type) is not None:
+            return False
         return self.state in ("running", "paused") or (self.state == "stopped" and self.decision is None)
 
 

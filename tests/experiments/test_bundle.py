@@ -9,10 +9,11 @@ from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle
 from experiments import lifecycle
 from experiments.bundle import bundle_document
+from experiments.errors import DefinitionError
 from experiments.shop import Shop
 from experiments.store import Store
 from tests.helpers.assigned_shop import FLAT, KEY, Desk
-from tests.helpers.definitions import ASSIGNED, GOOD
+from tests.helpers.definitions import ASSIGNED, GOOD, INTERLEAVING, SWITCHBACK, layer_of
 
 CONTEXT = {"targetingKey": "u1", "platform": "web"}
 
@@ -162,3 +163,33 @@ def test_of_two_changes_at_one_instant_the_last_counts(desk: Desk) -> None:
         {"at": "2026-12-01T14:00:00Z", "bp": 7500},
     ]
     compile_bundle(bundle_document(desk.store, desk.shop))
+
+
+@pytest.mark.parametrize("text", [SWITCHBACK, INTERLEAVING], ids=["switchback", "interleaving"])
+def test_other_designs_are_served_as_they_are_defined(desk: Desk, text: str) -> None:
+    (desk.shop.layers / "delivery.yml").write_text(layer_of("delivery", "cluster_window"))
+    (desk.shop.layers / "search.yml").write_text(layer_of("search", "request"))
+    desk.begin()
+    plain = bundle_document(desk.store, desk.shop)["experiments"]
+    key = desk.begin(text).experiment.key
+    document = bundle_document(desk.store, desk.shop)
+    experiments = document["experiments"]
+    assert isinstance(experiments, list)
+    assert isinstance(plain, list)
+    assert {"design", "switchback"} & set(plain[0]) == set()  # an older reader still reads it
+    written = next(entry for entry in experiments if entry["key"] == key)
+    plan = compile_bundle(document).plans[key]
+    assert written["design"] == plan.design
+    assert written.get("switchback") == (
+        {"cluster": "city", "window_minutes": 240, "burn_in_minutes": 30} if plan.clock is not None else None
+    )
+    context = {"city": "berlin", "request_id": "r1"}
+    decision = evaluate(compile_bundle(document), plan.flag_keys[0], context, desk.now(5))
+    assert decision.assignment_reason == ("split" if plan.clock is not None else "interleaved")
+
+
+def test_the_windows_of_a_phase_that_runs_stay_what_they_are(desk: Desk) -> None:
+    (desk.shop.layers / "delivery.yml").write_text(layer_of("delivery", "cluster_window"))
+    desk.begin(SWITCHBACK)
+    with pytest.raises(DefinitionError, match="switchback cannot change in phase 1"):
+        desk.propose(SWITCHBACK.replace("minutes: 240", "minutes: 120"), at=2)

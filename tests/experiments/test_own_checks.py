@@ -119,7 +119,7 @@ SECOND = '{key: als_v2, weight: "0.5", strategy: als, params: {factors: 64}}'
         ("unit_type: user", "unit_type: user\nsalt: home_other.1", "salt_collision", "salt"),
         ("unit_type: user", "unit_type: user\nsalt: layer.homepage", "salt_collision", "salt"),
         ("unit_type: user", "unit_type: user\nsalt: home-1", "key_format", "salt"),
-        ("unit_type: user", "unit_type: request", "not_in_this_version", "unit_type"),
+        ("unit_type: user", "unit_type: colour", "unknown_value", "unit_type"),
         ("unit_type: user", "unit_type: user\nhash_version: murmur", "unknown_value", "hash_version"),
         ("unit_type: user", "unit_type: user\ncolour: blue", "unknown_field", "colour"),
         ("trigger: render", "trigger: paint", "unknown_value", "exposure.trigger"),

@@ -87,3 +87,50 @@ def assigned(*replacements: tuple[str, str]) -> str:
         assert old in text, old
         text = text.replace(old, new)
     return text
+
+
+SWITCHBACK = """\
+schema_version: 1
+key: city_prices
+name: Prices by city
+owner: recs-team
+design: switchback
+assignment: truelift
+modules: [delivery]
+flag_key: rec.delivery
+layer: {key: delivery, ranges: [[0, 10000]]}
+unit_type: cluster_window
+switchback: {cluster: city, window_minutes: 240, burn_in_minutes: 30}
+variants:
+  - {key: control, weight: "0.5", is_control: true, strategy: popularity}
+  - {key: als_v2, weight: "0.5", strategy: als}
+schedule: {start_at: 2026-12-01T09:00:00Z, end_at: 2026-12-29T09:00:00Z}
+exposure: {trigger: serve}
+metrics: {success: [revenue_per_unit]}
+"""
+INTERLEAVING = """\
+schema_version: 1
+key: rank_duel
+name: ALS against popularity
+owner: recs-team
+design: interleaving
+assignment: truelift
+modules: [search]
+flag_key: rec.search
+layer: {key: search, ranges: [[0, 10000]]}
+unit_type: request
+variants:
+  - {key: control, weight: "0.5", is_control: true, strategy: popularity}
+  - {key: als_v2, weight: "0.5", strategy: als}
+schedule: {start_at: 2026-12-01T09:00:00Z, end_at: 2026-12-29T09:00:00Z}
+exposure: {trigger: serve}
+metrics: {success: [revenue_per_unit]}
+"""
+
+
+def layer_of(module: str, unit_type: str) -> str:
+    """A layer file with one slot."""
+    return (
+        f"key: {module}\nsalt: layer.{module}\nunit_type: {unit_type}\nmodules: [{module}]\n"
+        f"slots: [{{flag_key: rec.{module}, module: {module}, default_strategy: popularity}}]\n"
+    )

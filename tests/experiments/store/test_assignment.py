@@ -92,6 +92,11 @@ def test_who_still_waits_for_a_readout(state: State, decided: bool, read: bool) 
     assert Registered("k", 1, state, own(), NOW, "d", {}, decision=decision).is_read is read
 
 
+def test_nobody_waits_for_a_readout_that_is_never_made() -> None:
+    duel = own().model_copy(update={"design": "interleaving", "unit_type": "request"})
+    assert not Registered("k", 1, "running", duel, NOW, "d", {}).is_read
+
+
 def test_a_decision_is_kept(store: Store) -> None:
     save(store, own())
     decision = Decision("ship", "it pays", NOW)
