@@ -56,7 +56,7 @@ def as_experiment(held: Holdout) -> HeldOut:
         ),
         schedule=Schedule(start_at=held.start_at, end_at=held.end_at),
         metrics=METRICS,
-        analysis=Analysis(comparator=held.comparator),
+        analysis=Analysis(comparator=held.comparator, planned_units=held.planned_units),
     )
 
 

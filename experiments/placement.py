@@ -154,6 +154,7 @@ class Holdout(Value):
     modules: Annotated[tuple[Key, ...], Field(min_length=1)]
     strategy: str = "no_recommendations"
     comparator: Literal["none", "non_personalised", "champion"] = "none"
+    planned_units: Annotated[int, Field(ge=2)] | None = None  # of both arms of its readout
     start_at: AwareDatetime
     end_at: AwareDatetime | None = None
 

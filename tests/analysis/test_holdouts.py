@@ -74,6 +74,7 @@ def test_the_readout_is_what_a_plain_recount_of_the_hash_gives(
     assert (held.key, held.is_control, held.weight, held.units) == ("holdout", True, "0.2", len(people[True]))
     assert (rest.key, rest.weight, rest.units) == ("rest", "0.8", len(people[False]))
     assert reading.exclusions == {"override": 1}
+    assert (reading.design.planned_units, reading.design.planned_units_assumed) == (6000, False)
     compared = reading.metric("revenue_per_unit").comparisons[0]
     assert compared.control.raw == pytest.approx(spent[True] / len(people[True]) / 100)
     assert compared.treatment.raw == pytest.approx(spent[False] / len(people[False]) / 100)

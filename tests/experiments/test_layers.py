@@ -86,6 +86,9 @@ def test_what_is_wrong_in_a_layer_is_named_where_it_stands(
         ("[[0, 500]]", "[[0, 10001]]", "out_of_range", "buckets[0][1]"),
         ("start_at: 2026-07-01T00:00:00Z", "start_at: 2026-07-01T00:00:00", "naive_time", "start_at"),
         ("key: global_h2", "key: global_h2\nstrategy: none_at_all", "unknown_strategy", "strategy"),
+        ("key: global_h2", "key: global_h2\nstrategy: popularity", "comparator", "comparator"),
+        ("key: global_h2", "key: global_h2\ncomparator: champion", "comparator", "comparator"),
+        ("key: global_h2", f"key: {'k' * 56}", "key_format", "key"),
     ],
 )
 def test_what_is_wrong_in_a_holdout_is_named_where_it_stands(

@@ -29,6 +29,7 @@ owner: growth
 salt: holdout.everybody
 buckets: [[0, 2000]]
 modules: [homepage, pdp]
+planned_units: 6000
 start_at: 2026-03-02T00:00:00Z
 """
 EXPERIMENT = """\
