@@ -7,7 +7,7 @@ groups it looks at. Thresholds are one table in `thresholds`. A failure withhold
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.health import consistency, delivery, events, population, split, stock
+from analysis.health import consistency, delivery, drift, events, population, split, stock
 from analysis.health.findings import Evidence, Finding
 from analysis.health.thresholds import THRESHOLDS
 from analysis.readout import Check
@@ -34,6 +34,7 @@ RULES: tuple[Callable[[Evidence], Finding], ...] = (
     stock.stock_known,
     population.spikes,
     stock.completeness,
+    drift.drift,
     events.contract,
 )
 
@@ -57,6 +58,7 @@ CHECKS: tuple[str, ...] = (
     "spikes",
     "margin_coverage",
     "catalogue_fields",
+    "drift",
     "rejected_rows",
 )
 """The queries to run: each is sql/checks/<name>.sql, its rows go into `Evidence.rows[name]`."""

@@ -54,6 +54,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "stock_known": Threshold("share of shown items whose stock is known", 0.99, 0.95, "below"),
     "catalogue_hours": Threshold("hours from the newest catalogue row to the newest slot", 6, 24),
     "catalogue_field": Threshold("share of items on offer with a field that the catalogue gives", 0.99, 0.95, "below"),
+    "drift": Threshold("population stability index of a distribution against the weeks before", 0.1, float("inf")),
     "spike_z": Threshold("distance of an item's day from its days before, in standard deviations", 6, 10),
 }
 
@@ -68,4 +69,5 @@ MIN_CLOCK_ROWS = 1_000  # of a browser: one wrong clock in fewer would already b
 LAST_DAYS, WEEKS_BEFORE = 7, 4  # the days whose volume is looked at, and the same weekdays before each
 MIN_EXPECTED = 200  # rows a day of one kind and browser
 STALE_DAYS = 2
+MIN_DRIFT_ROWS = 500  # on either side: of fewer the index is mostly noise
 MIN_DAYS_BEFORE = 5  # of an item, before a jump is one

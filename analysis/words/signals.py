@@ -159,3 +159,24 @@ def fields(known: Sequence[tuple[str, float]]) -> str:
     """Which fields the catalogue has, of those it gives at all."""
     parts = [f"{share(value)} have a {words.pretty(name).lower()}" for name, value in known]
     return f"Of the items on offer {words.listed(parts)}."
+
+
+# --- drift -----------------------------------------------------------------------------------------------
+
+DISTRIBUTIONS = {
+    "page_category": "page categories of the slots",
+    "browser": "browsers of the slots",
+    "clicked": "share of slots clicked",
+    "fallback": "share of slots filled by the fallback",
+    "viewed_category": "categories of the items viewed",
+    "line_value": "amounts of the order lines",
+}
+
+
+def drifted(what: str, module: str, value: str, psi: float, count: int) -> str:
+    """The distribution that moved furthest."""
+    where = "" if module == "(site)" else f" on {words.inside(words.pretty(module))}"
+    name = f"{DISTRIBUTIONS.get(what, what)}{where}"
+    if psi < 0.1:
+        return f"Control still looks as before the start in all {words.whole(count)} distributions; most moved: {name}."
+    return f"Since before the start the {name} moved, “{words.pretty(value).lower()}” most (index {psi:.2f})."

@@ -188,6 +188,7 @@ def clean_checks(truth: Truth) -> dict[str, CheckRows]:
         "stock_known": [],
         "spikes": [],
         "catalogue_fields": [],
+        "drift": [],
         "rejected_rows": [{"rows_read": 50_000, "rows_rejected": 0, "reason": None, "rows": 0}],
     }  # fmt: skip
     return {name: CheckRows(name, tuple(found)) for name, found in rows.items()}

@@ -303,3 +303,17 @@ def test_spikes_are_days_on_which_one_unit_makes_half_of_an_item(shop: Shop) -> 
         for _ in range(count):
             shop.outcome(unit, "view", day=day, item_id="lamp")
     assert [tuple(row.values()) for row in shop.check("spikes")] == [("lamp", "2026-03-05", 40, 20, 2, 6, 20)]
+
+
+def test_drift_holds_controls_last_week_against_all_of_the_weeks_before(shop: Shop) -> None:
+    for unit, variant in ((1, "control"), (2, "new")):
+        shop.insert("exposures", unit=unit, variant=None, experiment_key=None, assignment_reason="none",
+                    event_ts=datetime(2026, 2, 20, 12), browser="safari")  # fmt: skip
+        for day in (3, 10):
+            shop.exposure(unit, variant, day=day, browser="chrome")
+        shop.outcome(unit, "purchase", day=11, value=1500)
+    found = {(r["what"], r["period"], r["value"]): r["n"] for r in shop.check("drift")}
+    assert found[("browser", "before", "safari")] == 2
+    assert found[("browser", "now", "chrome")] == 1
+    assert found[("line_value", "now", "10 to 20")] == 1
+    assert ("browser", "now", "safari") not in found
