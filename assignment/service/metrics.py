@@ -3,8 +3,10 @@
 import os
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from assignment.event_log import VERSIONS, Kind, SpoolStats
 
@@ -13,6 +15,19 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 Fate = Literal["written", "rejected", "not_kept"]
 Cause = Literal["log_unavailable", "evaluation_error"]
+
+
+class _Standing(Collector):
+    """Figures of this moment. A Gauge would be written to the folder of all workers and come back as another figure."""
+
+    def __init__(self) -> None:
+        self._figures: list[GaugeMetricFamily] = []
+
+    def add(self, name: str, told: str, value: float) -> None:
+        self._figures.append(GaugeMetricFamily(f"truelift_{name}", told, value))
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return self._figures
 
 
 class Metrics:
@@ -85,10 +100,10 @@ class Metrics:
         newest_item_seconds: float | None,
     ) -> bytes:
         """The text that Prometheus reads: the counts of every worker, and how things stand now."""
-        now = CollectorRegistry()
+        standing = _Standing()
         if newest_item_seconds is not None:
             told = "Time since the newest row of the live catalogue began to hold."
-            Gauge("truelift_catalogue_newest_seconds", told, registry=now).set(newest_item_seconds)
+            standing.add("catalogue_newest_seconds", told, newest_item_seconds)
         for name, told, value in (
             ("config_version", "Number of the configuration that this worker answers from.", config_version),
             ("config_reload_failures", "Reloads of this worker that failed.", reload_failures),
@@ -100,7 +115,9 @@ class Metrics:
             ("spool_healthy", "1 when events can be kept.", int(stats.healthy)),
             ("catalogue_items", "Items of the live catalogue that this worker knows.", live_items),
         ):
-            Gauge(f"truelift_{name}", told, registry=now).set(value)
+            standing.add(name, told, value)
+        now = CollectorRegistry()
+        now.register(standing)
         return generate_latest(self._counts()) + generate_latest(now)
 
     def _counts(self) -> CollectorRegistry:

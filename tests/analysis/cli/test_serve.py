@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -88,6 +89,8 @@ def test_two_workers_follow_the_store_and_lose_nothing(desk: Desk) -> None:
             answer = httpx.post(f"{url}/v1/outcomes", json=[row | {"event_id": f"o{number}"}], headers=HEADERS)
             assert answer.json()["events"][0]["status"] == "accepted", answer.text
         page = httpx.get(f"{url}/metrics").text
+        declared = re.findall(r"^# TYPE (\S+)", page, re.MULTILINE)
+        assert len(declared) == len(set(declared)), "each figure once, however many workers there are"
         assert 'truelift_events_total{fate="written",kind="outcome"} 40.0' in page
         lifecycle.kill(desk.store, KEY, actor="ann", reason="fire", now=datetime.now(UTC))
         deadline = time.monotonic() + 10
