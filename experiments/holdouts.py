@@ -55,23 +55,30 @@ def as_experiment(held: Holdout) -> HeldOut:
             Variant(key=REST, weight=ranges.share_text(ranges.BUCKETS - points)),
         ),
         schedule=Schedule(start_at=held.start_at, end_at=held.end_at),
-        metrics=METRICS,
+        metrics=held.metrics or METRICS,
         analysis=Analysis(comparator=held.comparator, planned_units=held.planned_units),
     )
 
 
 def as_phase(held: Holdout, shop: Shop) -> Phase:
-    """Its one phase, with the shop's metrics and slices as they stand. UsageError when nobody is left to compare."""
+    """Its one phase, with the shop's metrics and slices as they stand.
+
+    UsageError when nobody is left to compare, or when a metric is gone.
+    """
     experiment = as_experiment(held)
     if sum(end - start for start, end in held.buckets) == ranges.BUCKETS:
         raise UsageError(
             f"{experiment.key}: it holds all {ranges.BUCKETS:,} buckets, so there is no rest to compare with"
         )
+    catalogue = load_metrics(shop).metrics
+    gone = [key for key in experiment.metrics.keys() if key not in catalogue]  # noqa: SIM118 (not a dict)
+    if gone:
+        raise UsageError(f"{experiment.key}: the shop has no metric {', '.join(gone)} any more; put it back")
     planned = experiment.analysis.planned_units
     return Phase(
         number=1,
         experiment=experiment,
-        metrics=used(experiment, load_metrics(shop).metrics),
+        metrics=used(experiment, catalogue),
         slices=load_slices(shop),
         started_at=held.start_at,
         planned_units=ASSUMED_UNITS if planned is None else planned,

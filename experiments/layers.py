@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.catalogue import read_metrics, shipped_metrics
 from experiments.errors import DefinitionError, Problem, nearest
 from experiments.loading import Document, Path_, besides, entries, in_order, parse, read_yaml, value_at
+from experiments.metric_roles import roles
 from experiments.placement import Holdout, Layer, Slot
 from experiments.shop import Shop
+from experiments.spec import Metric
 from experiments.strategies import strategy_fault
 
 NOTHING = "no_recommendations"  # the strategy of a holdout whose comparator is none
@@ -67,6 +70,7 @@ def load_ground(shop: Shop) -> Ground:
 
 def read_ground(shop: Shop) -> tuple[Ground, tuple[GroundFile, ...]]:
     """What is right, and each file with its problems; nothing is raised for what a file says."""
+    metrics = _catalogue(shop)
     read = [_read(path, Layer) for path in _files(shop.layers)] + [
         _read(path, Holdout) for path in _files(shop.holdouts)
     ]
@@ -76,6 +80,7 @@ def read_ground(shop: Shop) -> tuple[Ground, tuple[GroundFile, ...]]:
     for path, declared, document, problems in read:
         if declared is not None and document is not None:
             problems += _across(declared, document, ground, salts)
+            problems += roles(document, metrics) if isinstance(declared, Holdout) else ()
             salts.setdefault(declared.salt, path)
         files.append(GroundFile(path, None if problems else declared, tuple(in_order(problems))))
         if isinstance(declared, Layer):  # also a wrong one: what names its modules is no further problem
@@ -83,6 +88,12 @@ def read_ground(shop: Shop) -> tuple[Ground, tuple[GroundFile, ...]]:
         elif isinstance(declared, Holdout):
             ground = replace(ground, holdouts={**ground.holdouts, declared.key: declared})
     return ground, tuple(files)
+
+
+def _catalogue(shop: Shop) -> Mapping[str, Metric]:
+    """Every metric a holdout may name; what is wrong with the shop's own is said of their file."""
+    own = read_metrics(shop.metrics_file)[0] if shop.metrics_file.exists() else {}
+    return {**shipped_metrics(), **own}
 
 
 def _files(folder: Path) -> list[Path]:

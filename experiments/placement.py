@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Discriminator, Field, JsonValue, StringConst
 from experiments import ranges
 from experiments.base import Key, Value
 from experiments.designs import AssignedUnit
+from experiments.metric_roles import ExperimentMetrics
 
 UnitType = Literal["user", "session", "device"]
 HOLDOUT_PREFIX = "holdout."  # of the key under which a holdout is read
@@ -154,6 +155,7 @@ class Holdout(Value):
     modules: Annotated[tuple[Key, ...], Field(min_length=1)]
     strategy: str = "no_recommendations"
     comparator: Literal["none", "non_personalised", "champion"] = "none"
+    metrics: ExperimentMetrics | None = None  # None: revenue per unit, conversion and order value beside it
     planned_units: Annotated[int, Field(ge=2)] | None = None  # of both arms of its readout
     start_at: AwareDatetime
     end_at: AwareDatetime | None = None

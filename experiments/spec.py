@@ -32,6 +32,8 @@ from experiments.base import Value as Value
 from experiments.base import canonical as canonical
 from experiments.base import digest as digest
 from experiments.designs import AssignedUnit, Design, Switchback
+from experiments.metric_roles import ExperimentMetrics as ExperimentMetrics
+from experiments.metric_roles import Guardrail as Guardrail
 from experiments.placement import (
     HASH_VERSION,
     BucketRanges,
@@ -347,41 +349,6 @@ class Variant(Value):
 class Schedule(Value):
     start_at: AwareDatetime
     end_at: AwareDatetime | None = None
-
-
-class Guardrail(Value):
-    """A guardrail as the definition asks for it; margins left out are the metric's own."""
-
-    metric: Key
-    margin: Share | None = None
-    margin_abs: Annotated[Exact, Field(gt=0)] | None = None
-
-
-def _guardrail(value: object) -> object:
-    return {"metric": value} if isinstance(value, str) else value
-
-
-class ExperimentMetrics(Value):
-    success: Annotated[tuple[Key, ...], Field(min_length=1)]
-    guardrails: tuple[Annotated[Guardrail, BeforeValidator(_guardrail)], ...] = ()
-    secondary: tuple[Key, ...] = ()
-
-    def keys(self) -> tuple[str, ...]:
-        """Every metric once: success, guardrails, secondary."""
-        return tuple(dict.fromkeys((*self.success, *(g.metric for g in self.guardrails), *self.secondary)))
-
-    def role(self, key: str) -> Literal["success", "guardrail", "secondary"]:
-        if key in self.success:
-            return "success"
-        return "guardrail" if any(g.metric == key for g in self.guardrails) else "secondary"
-
-    def margins(self, metric: Metric) -> tuple[Decimal | None, Decimal | None]:
-        """A guardrail's margin, relative or absolute (in its value unit): the one asked for, else the metric's own."""
-        asked = next((g for g in self.guardrails if g.metric == metric.key), None)
-        if asked is not None and (asked.margin_abs is not None or asked.margin is not None):
-            return (None, asked.margin_abs) if asked.margin_abs is not None else (asked.margin, None)
-        absolute = metric.guardrail_margin_abs
-        return (metric.guardrail_margin, None) if absolute is None else (None, absolute)
 
 
 class RelativeMateriality(Value):

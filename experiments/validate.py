@@ -13,6 +13,7 @@ from experiments.catalogue import load_metrics, load_slices, read_metrics, read_
 from experiments.errors import DefinitionError, Problem, nearest
 from experiments.layers import load_ground, read_ground
 from experiments.loading import Document, Json, Path_, besides, build, entries, in_order, parse, read_yaml, value_at
+from experiments.metric_roles import roles
 from experiments.own_checks import Around, Neighbour, across, shape
 from experiments.shop import Shop
 from experiments.spec import Assigned, Experiment, Metric, RelativeMateriality, Schedule, SliceMateriality
@@ -151,7 +152,7 @@ def check_document(
     special = [*_not_yet(document), *particular, *_materiality(document, metrics)]
     experiment, wrong = parse(Assigned if own else Experiment, document)
     problems = [*special, *besides(wrong, [*special, *_spoken_for(document)])]
-    together = [*_variants(document), *_roles(document, metrics), *_schedule(document), *_twice(document)]
+    together = [*_variants(document), *roles(document, metrics), *_schedule(document), *_twice(document)]
     if own:
         together += across(document, around or Around())
     problems += besides(together, wrong)
@@ -242,36 +243,6 @@ def _variants(document: Document) -> Iterator[Problem]:
     for at in controls[1:]:
         message = "there is another control, and an experiment has one"
         yield document.problem("several_controls", (*at, "is_control"), True, message, next_step="keep one")
-
-
-def _roles(document: Document, metrics: Mapping[str, Metric]) -> Iterator[Problem]:
-    before: dict[str, str] = {}
-    for role in ("success", "guardrails", "secondary"):
-        for at, entry in entries(document.value, ("metrics", role)):
-            named = value_at(entry, ("metric",)) if isinstance(entry, dict) else entry
-            if not isinstance(named, str):
-                continue
-            if named not in metrics:
-                message = f"there is no metric {named}"
-                step = "`experiments/metrics.yml` lists the shipped ones; the shop's own are in its metrics.yml"
-                yield document.problem(
-                    "unknown_metric", at, named, message, near=nearest(named, metrics), next_step=step
-                )
-            if named in before:
-                message = f"{named} is among {before[named]} already"
-                yield document.problem("metric_twice", at, named, message, next_step="give it one role")
-            before.setdefault(named, role)
-            if role == "guardrails" and named in metrics:
-                yield from _margin(metrics[named], named, entry, document, at)
-
-
-def _margin(metric: Metric, named: str, entry: Json, document: Document, at: Path_) -> Iterator[Problem]:
-    own = [name for name in ("margin", "margin_abs") if value_at(entry, (name,)) is not None]
-    if len(own) == 2:
-        yield document.problem("two_margins", at, entry, "the margin is given twice", next_step="keep one")
-    if not own and metric.guardrail_margin is None and metric.guardrail_margin_abs is None:
-        message = f"{named} has no margin of its own: how much worse is still acceptable?"
-        yield document.problem("no_margin", at, entry, message, next_step=f'write {{metric: {named}, margin: "0.05"}}')
 
 
 def _schedule(document: Document) -> Iterator[Problem]:

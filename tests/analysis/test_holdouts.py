@@ -104,10 +104,15 @@ def test_its_words_are_a_holdouts(reading: Readout) -> None:
 
 def test_a_comparator_that_recommends_says_what_personalisation_adds(tmp_path: Path) -> None:
     told = HOLDOUT + "strategy: popularity\ncomparator: non_personalised\n"
+    told += 'metrics: {success: [revenue_per_unit], guardrails: [{metric: orders_per_unit, margin: "0.40"}]}\n'
     made = shop(tmp_path, holdout=told)
     log(made, 5500, lift=0.5)
     reading = read(made)
     assert reading.verdict.sentence.startswith("Keep personalisation: revenue per user is up ")
+    assert reading.verdict.sentence.endswith(" The guardrail is inside its limit.")
+    assert [(metric.key, metric.role) for metric in reading.metrics or ()] == [
+        ("revenue_per_unit", "success"), ("orders_per_unit", "guardrail")
+    ]  # fmt: skip
     assert reading.questions is not None
     assert reading.questions["anyway"].cannot == "other_comparator"
     assert "what personalisation adds" in reading.questions["anyway"].words
@@ -256,6 +261,24 @@ def test_a_stop_of_it_can_be_closed(copied: Shop) -> None:
         assert (event.experiment_key, event.kind) == (KEY, "stop_closed")
         with pytest.raises(NotFoundError, match="no treatment arm 'holdout'; its arms are rest"):
             lifecycle.close_stop(store, KEY, "holdout", actor="test", reason="seen", now=NOW.astimezone(UTC))
+
+
+def test_a_metric_that_is_gone_from_the_shop_is_named(tmp_path: Path) -> None:
+    entry = shop(tmp_path / "first").metrics_file.read_text(encoding="utf-8")
+    assert "metrics:" in entry
+    made = open_shop(tmp_path / "first" / "shop")
+    own = "schema_version: 1\nmetrics:\n  orders: {label: Orders, kind: mean, value_unit: count, direction: increase,\n"
+    own += "    numerator: {from: order_lines, measure: rows}}\n"
+    made.metrics_file.write_text(own, encoding="utf-8")
+    (made.holdouts / "more.yml").write_text(
+        "{key: more, salt: holdout.more, buckets: [[0, 100]], modules: [cart], start_at: 2026-03-02T00:00:00Z, "
+        "metrics: {success: [orders]}}", encoding="utf-8",
+    )  # fmt: skip
+    with Store.open(made.store_url) as store:
+        assert lifecycle.register_ground(store, made, actor="test", reason="", now=BEGAN) == ("holdout more",)
+    made.metrics_file.write_text(entry, encoding="utf-8")
+    with pytest.raises(UsageError, match="the shop has no metric orders any more"):
+        read(made, "holdout.more")
 
 
 def test_who_holds_out_everybody_has_nobody_to_compare_with(tmp_path: Path) -> None:

@@ -89,6 +89,13 @@ def test_what_is_wrong_in_a_layer_is_named_where_it_stands(
         ("key: global_h2", "key: global_h2\nstrategy: popularity", "comparator", "comparator"),
         ("key: global_h2", "key: global_h2\ncomparator: champion", "comparator", "comparator"),
         ("key: global_h2", f"key: {'k' * 56}", "key_format", "key"),
+        ("key: global_h2", "key: global_h2\nmetrics: {success: [revenues]}", "unknown_metric", "metrics.success[0]"),
+        (
+            "key: global_h2",
+            "key: global_h2\nmetrics: {success: [aov], guardrails: [ctr]}",
+            "no_margin",
+            "metrics.guardrails[0]",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_holdout_is_named_where_it_stands(
