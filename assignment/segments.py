@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 OPEN, READY = ".open", ".ready"
+LOADER_COUNTS = "loader.prom"  # what the loader says became of all events, in Prometheus' text format
 _NAME = re.compile(r"([0-9]{13})-[0-9a-f]{8}\.[a-z]+")  # when it was begun, in ms since 1970, and a random tail
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 
 from assignment.event_log import Spool
+from assignment.segments import LOADER_COUNTS
 from assignment.service import app, manage
 from assignment.service.auth import Gate
 from assignment.service.configuration import Configuration
@@ -25,7 +26,7 @@ def application() -> Starlette:
     shop, settings = open_shop(), ServiceSettings.read()
     store = Store.open(shop.store_url)
     configuration = Configuration(ShopSource(store, shop, _now))
-    metrics = Metrics()
+    metrics = Metrics(shop.spool / LOADER_COUNTS)
     rate = settings.requests_per_second / settings.workers
     service = Service(
         settings=settings,

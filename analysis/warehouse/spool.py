@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from analysis.warehouse.load import Intake, LoadReport, RejectedRow, ShopTerms, load_source, quiet
+from analysis.warehouse.loader_counts import write_counts
 from analysis.warehouse.mapping import parse_mapping
 from analysis.warehouse.sources import Progress, SourceFile
 from analysis.warehouse.sql_files import SQL_FOLDER, first_row, run_file
@@ -81,8 +82,8 @@ def load_spool(
     """Load and move what is ready; what dead processes left is made ready first.
 
     `now` is naive UTC; `progress(bytes_done, bytes_in_all)` is called as it goes. A segment that cannot be read is
-    named and left. WarehouseError or SpoolError ends the run; what was loaded before it stays, and the next run goes
-    on from there.
+    named and left. What became of all events so far is written beside them, for /metrics. WarehouseError or SpoolError
+    ends the run; what was loaded before it stays, and the next run goes on from there.
     """
     try:
         adopted = adopt(folder)
@@ -104,6 +105,11 @@ def load_spool(
         moved += len(segments)
         done += sum(size for path, size in ready if path in set(paths))
         progress(done, total)
+    try:
+        if folder.is_dir():
+            write_counts(connection, folder, unreadable=len(unreadable), now=now)
+    except OSError as error:
+        raise _refused(folder, error) from error
     return _summed(connection, reports, SpoolReport(loaded, moved - loaded, adopted, unreadable=tuple(unreadable)))
 
 

@@ -1,6 +1,7 @@
 """What is counted, for Prometheus. With several workers the counts of all are added up (PROMETHEUS_MULTIPROC_DIR)."""
 
 import os
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -33,7 +34,9 @@ class _Standing(Collector):
 class Metrics:
     """One worker's counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, loader_counts: Path | None = None) -> None:
+        """`loader_counts`: the file in which the loader of the exposure log says what became of its events."""
+        self._loader_counts = loader_counts
         self._registry = CollectorRegistry()
         own = self._registry
         self._requests = Counter("truelift_requests", "Answered requests.", ["endpoint", "status"], registry=own)
@@ -118,7 +121,16 @@ class Metrics:
             standing.add(name, told, value)
         now = CollectorRegistry()
         now.register(standing)
-        return generate_latest(self._counts()) + generate_latest(now)
+        return generate_latest(self._counts()) + generate_latest(now) + self._of_loader()
+
+    def _of_loader(self) -> bytes:
+        """The file as it is: the loader replaces it whole. Nothing before its first run, or where it cannot be read."""
+        if self._loader_counts is None:
+            return b""
+        try:
+            return self._loader_counts.read_bytes()
+        except OSError:
+            return b""
 
     def _counts(self) -> CollectorRegistry:
         if not os.environ.get(FOLDER):

@@ -16,12 +16,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from analysis.cli.serve_worker import application
+from analysis.warehouse.connection import open_connection
+from analysis.warehouse.load import ShopTerms
+from analysis.warehouse.spool import load_spool
+from assignment.event_log import Spool
 from assignment.service.auth import digest_of
 from experiments import lifecycle
 from experiments.shop import Shop, create
 from experiments.store import Store
 from experiments.store.values import Token
 from tests.helpers.assigned_shop import FLAT, KEY, Desk
+from tests.helpers.serving import listening
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime.now(UTC)
@@ -122,3 +128,16 @@ def test_what_cannot_be_served_is_said_at_once(tmp_path: Path) -> None:
     wrong = os.environ | {"TRUELIFT_SERVE_BODY_BYTES": "many"}
     done = subprocess.run(command(shop), cwd=ROOT, capture_output=True, text=True, check=False, env=wrong)
     assert (done.returncode, "TRUELIFT_SERVE_BODY_BYTES" in done.stderr) == (2, True), done.stderr
+
+
+def test_metrics_tell_what_the_loader_did(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process: what a worker is put together from, and what a load left beside the segments."""
+    with Spool(desk.shop.spool) as log:
+        log.append("outcome", {"event_id": "o1"})
+    with open_connection(desk.shop.warehouse_path) as connection:
+        load_spool(connection, desk.shop.spool, ShopTerms.of(desk.shop.settings), now=NOW.replace(tzinfo=None))
+    monkeypatch.setenv("TRUELIFT_HOME", str(desk.shop.home))
+    with listening(application()) as url:
+        page = httpx.get(f"{url}/metrics").text
+    assert 'truelift_loader_events_total{fate="rejected"} 1\n' in page
+    assert "truelift_spool_ready_segments 0.0" in page
