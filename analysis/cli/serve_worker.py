@@ -3,8 +3,6 @@
 import time
 from datetime import UTC, datetime
 
-from starlette.applications import Starlette
-
 from assignment.event_log import Spool
 from assignment.segments import LOADER_COUNTS
 from assignment.service import app, manage
@@ -21,7 +19,7 @@ from experiments.shop import open_shop
 from experiments.store import Store
 
 
-def application() -> Starlette:
+def application() -> app.Front:
     """The application of this process: its own store connection, its own spool segment."""
     shop, settings = open_shop(), ServiceSettings.read()
     store = Store.open(shop.store_url)
