@@ -77,6 +77,7 @@ class Plan:
     targeting: Predicate | None
     prerequisites: tuple[tuple[str, frozenset[str]], ...]
     unmeetable: bool  # its prerequisites lead back to itself, or to an experiment that is not in the bundle
+    salt: str  # without a stage
     layer_hash: Hash
     traffic_hash: Hash
     split_hash: Hash
@@ -200,6 +201,7 @@ def _plan(
         targeting=None if written.targeting is None else compile_targeting(written.targeting),
         prerequisites=tuple((each.experiment, frozenset(each.variants)) for each in written.prerequisites),
         unmeetable=unmeetable,
+        salt=written.salt,
         layer_hash=_hash(layer.salt, "layer"),
         traffic_hash=_hash(written.salt, "traffic"),
         split_hash=_hash(written.salt, "switchback" if written.unit_type == "cluster_window" else "split"),

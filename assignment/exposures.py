@@ -79,6 +79,8 @@ def exposure_row(
             row[name] = value
     if decision.unit_type == "request":
         row["request_id"] = decision.unit_id
+        if reason == "interleaved":  # whoever drafts says what was served
+            del row["strategy"], row["served_variant"]
     _add_context(row, context)
     return row
 

@@ -30,7 +30,7 @@ TOLD = {"flag_key", "exposure_id", "served_variant"} | SEEN  # what may be told 
 
 def without_log(bundle: Bundle, decision: Decision) -> Decision:
     """What is served where an exposure cannot be kept: control in an arm's place, else the same."""
-    if decision.experiment_key is None or decision.variant is None:
+    if decision.experiment_key is None or (decision.variant is None and decision.assignment_reason != "interleaved"):
         return decision
     control = bundle.plans[decision.experiment_key].control
     return msgspec.structs.replace(
@@ -58,8 +58,8 @@ class Recorder:
         self, bundle: Bundle, decision: Decision, context: Context, at: datetime
     ) -> tuple[Decision, str | None]:
         """What to serve, and the exposure id to tell `rendered` of, where the row is not kept by now."""
-        if decision.error is not None or decision.unit_id is None:
-            return decision, None
+        if decision.error is not None or decision.unit_id is None or decision.assignment_reason == "interleaved":
+            return decision, None  # a flag cannot interleave: what it answers is no exposure
         exposure_id = new_event_id(at)
         if decision.trigger == "render":
             return (decision, exposure_id) if self.healthy else (self._control(bundle, decision), None)

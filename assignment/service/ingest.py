@@ -103,6 +103,10 @@ def _rendered(service: Service, item: Mapping[str, object], now: datetime) -> di
     decision = decide(service, bundle, flag_key, context, now)
     if decision.error is not None or decision.unit_id is None:
         raise RequestError(400, "unit_missing", "nothing was assigned: the context names no unit")
+    plan = bundle.plans.get(decision.experiment_key or "")
+    if plan is not None and plan.design != "ab":
+        said = f"{plan.key} is of design {plan.design}: the service logs it when it answers"
+        raise RequestError(400, "logged_when_served", said)
     told = item.get("served_variant")
     if told is not None and told != decision.served_variant:
         said = f"{told!r} was shown, {decision.served_variant!r} is served now"

@@ -3,6 +3,8 @@
     POST /ofrep/v1/evaluate/flags/{key}    one flag; an experiment with `trigger: serve` is logged before the answer
     POST /ofrep/v1/evaluate/flags          every flag, with an ETag; logs nothing
 
+A flag cannot interleave two lists: it is answered with control, and nothing is logged.
+
 With `trigger: render` the single answer carries an exposureId: the page posts it to /v1/exposures when it renders.
 """
 
@@ -24,6 +26,7 @@ from assignment.recording import without_log
 from assignment.service.answers import answer, decoded, read_body
 from assignment.service.auth import Token
 from assignment.service.core import Service
+from assignment.service.interleave import with_request_id
 from experiments.contracts import NULL_TEXTS
 from experiments.errors import RequestError, SpoolError, nearest
 
@@ -51,9 +54,10 @@ async def single(service: Service, request: Request, _: Token | None) -> Respons
     key: str = request.path_params["key"]
     context = await read_context(service, request)
     bundle, now = service.configuration.bundle, service.now()
+    context = with_request_id(bundle, key, context, now)
     decision = decide(service, bundle, key, context, now)
     exposure_id: str | None = None
-    if decision.error is None and decision.unit_id is not None:
+    if decision.error is None and decision.unit_id is not None and decision.assignment_reason != "interleaved":
         exposure_id = new_event_id(now)
         if decision.trigger == "serve":
             row = exposure_row(bundle, decision, context, event_id=exposure_id, at=now)

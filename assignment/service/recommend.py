@@ -4,18 +4,21 @@ What a strategy recommends is, so far, a list: the arm's parameter `items` where
 in the shop's `published/lists.json` ({"popularity": ["item-1", …]}, read again when it changes). `no_recommendations`
 recommends nothing. A strategy that fails or is late falls back to control's, and that to nothing; the exposure says so.
 Items that the live catalogue knows to be sold out are passed over, whatever the strategy.
+To a request of an interleaving both arms' lists are drafted into one, and each item says whose it is (`source`).
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assignment.bundle import Bundle
 from assignment.decision import Decision
 from assignment.exposures import exposure_row, new_event_id
 from assignment.flags import metadata_of, reason_of, variant_of
@@ -23,6 +26,7 @@ from assignment.service.answers import answer, decoded, read_body
 from assignment.service.auth import Token
 from assignment.service.core import Service
 from assignment.service.in_stock import Slate, slate
+from assignment.service.interleave import STRATEGY, VARIANT, cause_of, interleave, with_request_id
 from assignment.service.ofrep import check_targeting_key, control_instead, decide
 from experiments.errors import RequestError, SpoolError
 
@@ -92,31 +96,52 @@ class Recommend:
             raise RequestError(400, "PARSE_ERROR", f"limit {asked.limit}: ask for 1 to {MOST_ITEMS} items")
         check_targeting_key(asked.context)
         bundle, now = service.configuration.bundle, service.now()
-        decision = decide(service, bundle, asked.flag_key, asked.context, now)
+        context = with_request_id(bundle, asked.flag_key, asked.context, now)
+        decision = decide(service, bundle, asked.flag_key, context, now)
         if not service.journal.healthy:
             decision = control_instead(service, bundle, decision)
-        strategy, found, cause = await self._items(service, decision, asked.context)
-        shown = slate(found, service.catalogue.stock, asked.limit)
+        made = await self._made(service, bundle, decision, context, asked.limit)
         exposure_id: str | None = None
         if decision.error is None and decision.unit_id is not None:
             exposure_id = new_event_id(now)
-            row = exposure_row(bundle, decision, asked.context, event_id=exposure_id, at=now) | {
-                "strategy": strategy,
+            row = exposure_row(bundle, decision, context, event_id=exposure_id, at=now) | {
+                "strategy": made.strategy,
                 "trigger": "serve",
-                "fallback": cause is not None,
+                "fallback": made.cause is not None,
                 "latency_ms": int((time.perf_counter() - began) * 1000),
-                "items": _listed(shown),
+                "items": _listed(made),
             }
-            if cause is not None:
-                row["fallback_cause"] = cause
+            if made.cause is not None:
+                row["fallback_cause"] = made.cause
+                if decision.assignment_reason == "interleaved":
+                    row["served_variant"] = decision.served_variant
+            if made.would_differ is not None:
+                row["would_differ"] = made.would_differ
             try:
                 await service.journal.keep("exposure", [row])
             except SpoolError:
                 exposure_id = None
                 decision = control_instead(service, bundle, decision)
-                strategy, found, cause = await self._items(service, decision, asked.context)
-                shown = slate(found, service.catalogue.stock, asked.limit)
-        return answer(_body(decision, strategy, shown, cause, exposure_id), 200, {"cache-control": "no-store"})
+                made = await self._made(service, bundle, decision, context, asked.limit)
+        return answer(_body(decision, made, exposure_id), 200, {"cache-control": "no-store"})
+
+    async def _made(
+        self, service: Service, bundle: Bundle, decision: Decision, context: Mapping[str, object], limit: int
+    ) -> "_Made":
+        """What is shown, and how it came about."""
+        stock = service.catalogue.stock
+        if decision.assignment_reason != "interleaved":
+            strategy, found, cause = await self._items(service, decision, context)
+            return _Made(strategy, slate(found, stock, limit), cause)
+        seconds = service.settings.deadline_ms / 1000
+        plan = bundle.plans[str(decision.experiment_key)]
+        drafted = await interleave(
+            lambda strategy, params: self._run(seconds, strategy, params, context), plan, decision, stock, limit
+        )
+        for cause in drafted.causes:
+            service.metrics.fallback(cause)
+        first = next(iter(drafted.causes), None)
+        return _Made(drafted.strategy, drafted.shown, first, drafted.teams, drafted.would_differ)
 
     async def _items(
         self, service: Service, decision: Decision, context: Mapping[str, object]
@@ -131,10 +156,8 @@ class Recommend:
         for strategy, params in attempts:
             try:
                 items = await self._run(service.settings.deadline_ms / 1000, strategy, params, context)
-            except TimeoutError:
-                failed = "deadline"
             except Exception as error:  # whatever a recommender raises, somebody waits for a page
-                failed = type(error).__name__
+                failed = cause_of(error)
             else:
                 return strategy, items, cause
             service.metrics.fallback(failed)
@@ -149,23 +172,37 @@ class Recommend:
         return await asyncio.wait_for(running, seconds)
 
 
-def _body(
-    decision: Decision, strategy: str, shown: Slate, cause: str | None, exposure_id: str | None
-) -> dict[str, object]:
-    made: dict[str, object] = {
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was made for one slot: the strategy that was run in the end, and why it is not the decision's."""
+
+    strategy: str
+    shown: Slate
+    cause: str | None
+    teams: tuple[str, ...] = ()  # the arm each item counts for, where two of them drafted the list
+    would_differ: bool | None = None
+
+
+def _body(decision: Decision, made: _Made, exposure_id: str | None) -> dict[str, object]:
+    body: dict[str, object] = {
         "flag_key": decision.flag_key,
-        "variant": variant_of(decision),
-        "strategy": strategy,
+        "variant": VARIANT if made.strategy == STRATEGY else variant_of(decision),
+        "strategy": made.strategy,
         "reason": reason_of(decision),
-        "items": _listed(shown),
+        "items": _listed(made),
         "metadata": metadata_of(decision, exposure_id),
     }
-    if shown.dropped:
-        made["dropped"] = shown.dropped
-    if cause is not None:
-        made["fallback_cause"] = cause
-    return made
+    if made.shown.dropped:
+        body["dropped"] = made.shown.dropped
+    if made.cause is not None:
+        body["fallback_cause"] = made.cause
+    return body
 
 
-def _listed(shown: Slate) -> list[dict[str, object]]:
-    return [{"item_id": item, "position": place} for place, item in enumerate(shown.items, 1)]
+def _listed(made: _Made) -> list[dict[str, object]]:
+    listed: list[dict[str, object]] = [
+        {"item_id": item, "position": place} for place, item in enumerate(made.shown.items, 1)
+    ]
+    for item, team in zip(listed, made.teams, strict=False):
+        item["source"] = team
+    return listed
