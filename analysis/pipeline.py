@@ -12,17 +12,15 @@ from analysis.assembly import Inputs, assemble
 from analysis.calendar import data_cut, day_start, seen_cut
 from analysis.hash_audit import audited
 from analysis.health.checks import CHECKS
+from analysis.question import count_request, naive, none_loaded
 from analysis.readout import Readout
 from analysis.subjects import subject
 from analysis.warehouse import DEFAULT, WAREHOUSES
-from analysis.warehouse.base import CountRequest, DataCut, HeldOut
 from analysis.warehouse.terms import ShopTerms, refuse_others
-from assignment.hashing import stage_salt
-from experiments import spec
 from experiments.designs import unread
 from experiments.errors import UsageError
 from experiments.shop import Shop
-from experiments.spec import Metric, Phase
+from experiments.spec import Phase
 from experiments.store import Event, Snapshot, Store
 
 Say = Callable[[str], None]
@@ -80,7 +78,7 @@ def refresh(
         request = count_request(frozen, cut)
         counts = warehouse.count(request)
         if not any(counts.units.values()) and not any(counts.excluded.values()):
-            raise UsageError(f"{key}: {_none_loaded(request)}")
+            raise UsageError(f"{key}: {none_loaded(request)}")
         say(f"{key}: checking the signals")
         rows = {name: warehouse.check(name, request) for name in CHECKS}
         rows |= audited(warehouse, store, shop, key)
@@ -133,55 +131,9 @@ def read(snapshot: Snapshot) -> Readout:
 def nothing_yet(phase: Phase, zone: ZoneInfo, at: datetime) -> str | None:
     """Why there is nothing to read of a phase at an aware instant; None when there may be."""
     start, cut = phase.experiment.schedule.start_at, data_cut(at, phase.experiment.schedule.end_at, zone)
-    if _naive(start) < cut.outcome_end:
+    if naive(start) < cut.outcome_end:
         return None
     return f"as of {cut.as_of_day} no day of it is over (it starts {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
-
-
-def count_request(phase: Phase, cut: DataCut) -> CountRequest:
-    """What the warehouse is asked for one phase at one cut."""
-    experiment = phase.experiment
-    held_out = None
-    if isinstance(experiment, spec.HeldOut):
-        held_out = HeldOut(stage_salt(experiment.salt, "holdout"), experiment.buckets)
-    metrics = tuple(phase.metrics[key] for key in experiment.metrics.keys())  # noqa: SIM118 (not a dict)
-    return CountRequest(
-        experiment_key=experiment.key,
-        phase=phase.number,
-        unit_type=experiment.unit_type,
-        modules=experiment.modules,
-        arms=(experiment.control.key, *(variant.key for variant in experiment.treatments)),
-        started_at=_naive(experiment.schedule.start_at),
-        cut=cut,
-        covariate_days=experiment.analysis.covariate_days,
-        attribution_days=experiment.analysis.attribution_days,
-        outcome_days=experiment.analysis.outcome_days,
-        metrics=metrics,
-        covariate_metrics={metric.key: _adjusting(metric, phase) for metric in metrics},
-        slices=phase.slices,
-        series=experiment.metrics.success,
-        held_out=held_out,
-    )
-
-
-def _none_loaded(request: CountRequest) -> str:
-    before = f"is loaded before {request.cut.as_of_day}; load"
-    if request.held_out is not None:
-        return f"no exposure of a {request.unit_type} in {', '.join(request.modules)} {before} what was served there"
-    return (
-        f"no exposure of it {before} its log with experiment_key {request.experiment_key}, phase {request.phase}, "
-        f"unit_type {request.unit_type}, assignment_reason split and a variant of {', '.join(request.arms)}"
-    )
-
-
-def _adjusting(metric: Metric, phase: Phase) -> tuple[Metric, ...]:
-    if isinstance(metric.covariates, list):
-        return tuple(phase.metrics[key] for key in metric.covariates)
-    return (metric,) if metric.covariates == "own" else ()
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def _watched(store: Store, phase: Phase) -> bool:

@@ -20,15 +20,54 @@ from analysis.health.findings import (
     whole,
     worst,
 )
-from analysis.health.thresholds import MIN_DAYS_BEFORE, MIN_GROUP_UNITS, THRESHOLDS
+from analysis.health.thresholds import ASSUMED_UNITS, MIN_DAYS_BEFORE, MIN_GROUP_UNITS, THRESHOLDS
+from analysis.inference.designs import p_value
 from analysis.readout import Figure
 from analysis.words import health as said
 from analysis.words import signals
+from experiments.spec import Assigned
 
+MET = Sheet("SH-10", "Visitors meet the module alike", blocking=True, sql="met_the_module", owner=WEB_TEAM)
 BOTS = Sheet("SH-11", "Bots and own people", blocking=True, sql="busy_units", owner=DATA_TEAM)
 IDENTITY = Sheet("SH-12", "Ids that hang together", blocking=False, sql="identity", owner=WEB_TEAM)
 SPIKES = Sheet("SH-18", "Items pushed by one visitor", blocking=False, sql="spikes", owner=DATA_TEAM)
 MARKED = ("bot", "internal")  # why a unit is not analysed
+
+
+def met_the_module(given: Evidence) -> Finding:
+    """SH-10: of the visitors whom the hash gives to each arm, how many were exposed; withholds where that differs.
+
+    What an arm does begins with the exposure, so it cannot change who has one. Two proportions, pooled, treatment by
+    treatment against control, as the always-valid p of z (STATISTICS 4, with n* as where none is planned), times the
+    number of treatments.
+    """
+    if not isinstance(given.experiment, Assigned):
+        return MET.not_applicable("which arm a visitor without an exposure belongs to is not known")
+    rows = given.of("met_the_module")
+    if rows is None:
+        return MET.unknown(NOT_RUN)
+    units, exposed = by_arm(rows, given.arms, "units"), by_arm(rows, given.arms, "units_exposed")
+    if min(units, default=0) < MIN_GROUP_UNITS:
+        return MET.unknown(said.too_few(min(units, default=0), MIN_GROUP_UNITS, "visitors of an arm"))
+    pairs = [(units[0], exposed[0], n, met) for n, met in zip(units[1:], exposed[1:], strict=True)]
+    p = min(1.0, min(map(_unlike, pairs)) * len(pairs))
+    shares = [(arm, rate(met, n)) for arm, met, n in zip(given.arms, exposed, units, strict=True)]
+    figures: dict[str, Figure] = {"p": p, **{f"exposed {arm}": share for arm, share in shares}}
+    state = THRESHOLDS["met_p"].state(p)
+    if state == "pass":
+        return MET.finding(state, signals.exposed_alike(shares), figures=figures)
+    cause = signals.exposed_unlike(shares)
+    hold = MET.holding(cause, signals.EXPOSED_FIX) if state == "fail" else None
+    groups = [dict(row) for row in rows]
+    return MET.finding(state, words.sentence_case(f"{cause}."), figures=figures, groups=groups, hold=hold)
+
+
+def _unlike(pair: tuple[int, int, int, int]) -> float:
+    """The always-valid p of equal proportions: units and exposed of control, then of a treatment."""
+    n, a, m, b = pair
+    pooled = (a + b) / (n + m)
+    spread = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    return p_value((b / m - a / n) / spread, (n + m) / ASSUMED_UNITS, sides="two") if spread > 0 else 1.0
 
 
 def bots(given: Evidence) -> Finding:

@@ -47,6 +47,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "late_day": Threshold("share of rows that come over a day late", 0.01, 0.01),
     "clock_skew": Threshold("share of a browser's rows dated over 5 minutes after their arrival", 0.002, 0.01),
     "volume": Threshold("change of a day's rows against the same weekdays before", -0.3, -0.6, "below"),
+    "met_p": Threshold("always-valid p that visitors of the arms meet the module alike", 0.01, 0.001, "below"),
     "bots": Threshold("share of units marked as bots or own people, or that look like a program", 0.01, 0.05),
     "identity": Threshold("share of units that share an id with another", 0.02, 0.1),
     "clicks_not_shown": Threshold("share of clicks on items that were not shown", 0.005, 0.02),
@@ -69,5 +70,6 @@ MIN_CLOCK_ROWS = 1_000  # of a browser: one wrong clock in fewer would already b
 LAST_DAYS, WEEKS_BEFORE = 7, 4  # the days whose volume is looked at, and the same weekdays before each
 MIN_EXPECTED = 200  # rows a day of one kind and browser
 STALE_DAYS = 2
+ASSUMED_UNITS = 10_000  # n* of SH-10, whose visitors nobody plans
 MIN_DRIFT_ROWS = 500  # on either side: of fewer the index is mostly noise
 MIN_DAYS_BEFORE = 5  # of an item, before a jump is one

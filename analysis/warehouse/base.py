@@ -35,6 +35,14 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """Which arm the hash gives a unit, where truelift made the split."""
+
+    salt: str  # with its stage
+    arms: tuple[tuple[str, int, int], ...]  # arm, and its half-open range of 10,000 buckets
+
+
+@dataclass(frozen=True, slots=True)
 class CountRequest:
     """One experiment phase at one data cut. `arms` has the control first; `metrics` is everything read from it.
 
@@ -57,6 +65,7 @@ class CountRequest:
     slices: tuple[Slice, ...]
     series: tuple[str, ...]  # metric keys whose cumulative band is kept by day
     held_out: HeldOut | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)

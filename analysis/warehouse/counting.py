@@ -386,7 +386,12 @@ def request_parameters(request: CountRequest) -> dict[str, Parameter]:
     if held_out is not None:
         by_hash["holdout_salt"] = held_out.salt
         by_hash["holdout_starts"], by_hash["holdout_ends"] = map(list, zip(*held_out.buckets, strict=True))
+    names, starts, ends = zip(*request.split.arms, strict=True) if request.split else ((), (), ())
     return by_hash | {
+        "split_salt": request.split.salt if request.split else "",
+        "split_arms": list(names),
+        "split_starts": list(starts),
+        "split_ends": list(ends),
         "experiment_key": request.experiment_key,
         "phase": request.phase,
         "unit_type": request.unit_type,

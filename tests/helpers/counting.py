@@ -180,6 +180,7 @@ def clean_checks(truth: Truth) -> dict[str, CheckRows]:
         "margin_coverage": [],
         "late_events": [],
         "clock_skew": [],
+        "met_the_module": [],
         "busy_units": [{**row, "busy_units": 0} for row in arms],
         "identity": [],
         "volume": [],

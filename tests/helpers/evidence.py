@@ -6,8 +6,10 @@ from analysis.health.checks import Evidence, Health
 from analysis.health.pre_period import PrePeriod
 from analysis.readout import Check
 from analysis.warehouse.base import CellValue, CheckRows, Counts
-from experiments.spec import Fact, Metric
+from experiments.loading import parse, parse_yaml
+from experiments.spec import Assigned, Fact, Metric
 from tests.helpers.counting import METRICS, Truth, clean_checks, definition
+from tests.helpers.definitions import ASSIGNED
 
 Row = dict[str, CellValue]
 ALIKE = PrePeriod(0.4, 1.0, 1.0, 2, ("x_1",), (), {"control": {"x_1": 0.0}, "new": {"x_1": 0.01}})
@@ -40,6 +42,15 @@ def evidence(
         definition(), {**METRICS, CART.key: CART, CLICKS.key: CLICKS}, counts, rows, ALIKE,
         finished_import=finished_import, covariate_names={},
     )  # fmt: skip
+
+
+def assigned() -> Assigned:
+    """A definition that truelift assigns."""
+    document, _ = parse_yaml(ASSIGNED)
+    assert document is not None
+    experiment, problems = parse(Assigned, document)
+    assert experiment is not None, problems
+    return experiment
 
 
 def check_of(health: Health, key: str) -> Check:

@@ -8,6 +8,7 @@ import pytest
 
 from analysis import pipeline
 from analysis.calendar import data_cut
+from analysis.question import count_request
 from analysis.readout import Readout
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.base import Counts
@@ -60,4 +61,4 @@ class Thread:
         phase = self.store.phase(key)
         cut = data_cut(as_of, phase.experiment.schedule.end_at, self.shop.settings.zone)
         with WAREHOUSES[DEFAULT](self.shop.warehouse_path) as warehouse:
-            return warehouse.count(pipeline.count_request(phase, cut))
+            return warehouse.count(count_request(phase, cut))

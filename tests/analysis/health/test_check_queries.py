@@ -8,9 +8,10 @@ import duckdb
 import pytest
 
 from analysis.health.checks import CHECKS
+from assignment.hashing import bucket
 
 SQL = Path(__file__).parents[3] / "sql"
-Value = str | int | bool | datetime | list[str] | None
+Value = str | int | bool | datetime | list[str] | list[int] | None
 PARAMETERS: Mapping[str, Value] = {
     "experiment_key": "home_new",
     "phase": 1,
@@ -24,6 +25,10 @@ PARAMETERS: Mapping[str, Value] = {
     "unit_from": 0,
     "unit_to": 1_000_000,
     "covariate_days": 28,
+    "split_salt": "home_new.1:split",
+    "split_arms": ["control", "new"],
+    "split_starts": [0, 5000],
+    "split_ends": [5000, 10_000],
 }
 
 
@@ -317,3 +322,21 @@ def test_drift_holds_controls_last_week_against_all_of_the_weeks_before(shop: Sh
     assert found[("browser", "now", "chrome")] == 1
     assert found[("line_value", "now", "10 to 20")] == 1
     assert ("browser", "now", "safari") not in found
+
+
+def test_visitors_are_in_the_arm_their_hash_gives_whether_exposed_or_not(shop: Shop) -> None:
+    arms: dict[str, list[int]] = {"control": [], "new": []}
+    for unit in range(1, 41):
+        arms["control" if bucket("home_new.1:split", f"u{unit}") < 5000 else "new"].append(unit)
+        shop.insert("units", unit=unit, unit_id=f"u{unit}")
+        for start in (datetime(2026, 2, 20), datetime(2026, 3, 4)):
+            shop.connection.execute(
+                "insert into sessions select ?, ?, ?, ?, 'homepage', false, false, false",
+                [unit, start, start, start.date()],
+            )
+    for unit in arms["control"][:7] + arms["new"][:3]:
+        shop.exposure(unit, "control" if unit in arms["control"] else "new", unit_id=f"u{unit}")
+    assert shop.check("met_the_module") == [
+        {"arm": "control", "units": len(arms["control"]), "units_exposed": 7},
+        {"arm": "new", "units": len(arms["new"]), "units_exposed": 3},
+    ]

@@ -11,19 +11,7 @@ from analysis.health.split import audit
 from analysis.health.thresholds import THRESHOLDS
 from analysis.inference.moments import CellKey, Moments
 from analysis.inference.result import Undetermined
-from experiments.loading import parse, parse_yaml
-from experiments.spec import Assigned
-from tests.helpers.definitions import ASSIGNED
-from tests.helpers.evidence import ALIKE, Row, check_of, evidence, held
-
-
-def assigned() -> Assigned:
-    """A definition that truelift assigns."""
-    document, _ = parse_yaml(ASSIGNED)
-    assert document is not None
-    experiment, problems = parse(Assigned, document)
-    assert experiment is not None, problems
-    return experiment
+from tests.helpers.evidence import ALIKE, Row, assigned, check_of, evidence, held
 
 
 def test_a_healthy_shop_holds_nothing_and_every_rule_speaks_once() -> None:

@@ -1,9 +1,45 @@
 """Bots and own people, ids that hang together, items pushed by one visitor: healthy, planted, too little."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from analysis.health.checks import evaluate
-from tests.helpers.evidence import Row, check_of, evidence, held
+from analysis.health.population import _unlike
+from tests.helpers.evidence import Row, assigned, check_of, evidence, held
+
+
+def _met(control: int, new: int) -> list[Row]:
+    return [{"arm": arm, "units": 10_000, "units_exposed": met} for arm, met in (("control", control), ("als_v2", new))]
+
+
+@pytest.mark.parametrize(("new", "state"), [(7000, "pass"), (6850, "pass"), (6680, "fail")])
+def test_an_arm_whose_visitors_meet_the_module_less_often_withholds_everything(new: int, state: str) -> None:
+    given = replace(evidence({"control": 3000, "als_v2": 3000}, met_the_module=_met(7000, new)), experiment=assigned())
+    health = evaluate(given)
+    assert check_of(health, "SH-10").state == state
+    if state == "fail":
+        assert held(health, "SH-10") is None
+        assert "70% in control and 66.8% in als_v2" in check_of(health, "SH-10").sentence
+
+
+def test_healthy_arms_seldom_fail_however_often_they_are_looked_at() -> None:
+    """400 runs of 28 looks at 30,000 visitors: at most 0.001 of them may ever fail, so hardly one."""
+    rng = np.random.default_rng(5)
+    failed = 0
+    for _ in range(400):
+        exposed = rng.binomial(540, 0.7, (28, 2)).cumsum(axis=0)
+        looks = zip(exposed, range(540, 540 * 29, 540), strict=True)
+        failed += any(_unlike((n, int(a), n, int(b))) < 0.001 for (a, b), n in looks)
+    assert failed <= 3
+
+
+def test_where_another_system_assigns_nobody_knows_who_should_have_been_exposed() -> None:
+    assert check_of(evaluate(evidence(met_the_module=_met(70, 60))), "SH-10").state == "not_applicable"
+    few = replace(evidence(met_the_module=[]), experiment=assigned())
+    assert check_of(evaluate(few), "SH-10").state == "unknown"
+
 
 BUSY: list[Row] = [{"arm": arm, "units": 3000, "busy_units": 0} for arm in ("control", "new")]
 
