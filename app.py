@@ -14,5 +14,6 @@ st.navigation(
             st.Page(PAGES / "readout.py", title="Readout", icon=":material/science:"),
             st.Page(PAGES / "where.py", title="Where", icon=":material/grid_on:"),
         ],
+        "Build": [st.Page(PAGES / "registry.py", title="Registry", icon=":material/view_timeline:")],
     }
 ).run()

@@ -8,12 +8,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.helpers import published
+from tests.helpers import published, registry_shop
 from tests.helpers.readouts import ODD, example, examples, odd_names
 
 pytestmark = pytest.mark.browser
@@ -44,7 +45,21 @@ def app(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The address of `truelift app` on a shop with every example; only where there is a browser to open it."""
     assert browser.is_connected()
     folder = tmp_path_factory.mktemp("browser")
-    home = published.shop(folder / "shop", [*examples().values(), odd_names()])
+    with _served(published.shop(folder / "shop", [*examples().values(), odd_names()]), folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def registry(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same on a shop whose registry has a past."""
+    assert browser.is_connected()
+    folder = tmp_path_factory.mktemp("registry")
+    with _served(registry_shop.full(folder / "shop"), folder) as address:
+        yield address
+
+
+@contextmanager
+def _served(home: Path, folder: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -210,13 +225,43 @@ def test_a_phone_a_tablet_and_a_laptop_show_everything_without_scrolling_sideway
     phone.open(f"{app}/{page}")
     if page:
         phone.charts(2 if page.startswith("readout") else 1)
-    wide = tab.evaluate(
+    wide = too_wide(tab, width)
+    tab.screenshot(path=tmp_path / "phone.png", full_page=True)
+    tab.close()
+    assert wide == []
+    assert phone.wrong == []
+
+
+def too_wide(tab: Page, width: int) -> list[str]:
+    """What reaches beyond the window's right edge, but for what scrolls inside itself."""
+    found: list[str] = tab.evaluate(
         """width => [...document.querySelectorAll('[data-testid="stMainBlockContainer"] *')]
             .filter(e => !e.closest('.wide, details, [role=tooltip]') && e.getBoundingClientRect().right > width + 1)
             .map(e => e.tagName + ' ' + e.className + ' ' + (e.textContent || '').slice(0, 40))""",
         width,
     )
-    tab.screenshot(path=tmp_path / "phone.png", full_page=True)
-    tab.close()
-    assert wide == []
-    assert phone.wrong == []
+    return found
+
+
+def test_the_registry_is_a_link_draws_and_fits_a_phone(registry: str, visit: Visit) -> None:
+    link = f"{registry}/registry?experiment={registry_shop.PHASES}&phase=2"
+    visit.open(link)
+    visit.charts(2)
+    assert visit.page.url == link
+    expect(visit.page.locator("h2").first).to_have_text(registry_shop.LONG)
+    expect(visit.page.get_by_text("What was locked when phase 2 began")).to_be_visible()
+    timeline, buckets = visit.page.locator('[role="graphics-document"]').all()
+    assert "home_old: – Archived: roll back" in str(timeline.get_attribute("aria-label"))
+    assert "Layer homepage, now: home_als_v3 60%" in str(buckets.get_attribute("aria-label"))
+    bars = visit.page.locator(DRAWN).first.locator("g.mark-rect path")
+    assert bars.count() > 10
+    for width in (1280, 900, 390):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.open(link)
+        visit.charts(2)
+        assert too_wide(visit.page, width) == [], width
+    visit.page.set_viewport_size({"width": 1280, "height": 900})
+    visit.page.get_by_text("All 8 experiments as a list").click()
+    visit.page.get_by_role("link", name="Picks by e-mail").click()
+    expect(visit.page.locator("h2").first).to_have_text("Picks by e-mail")
+    assert "experiment=email_picks" in visit.page.url

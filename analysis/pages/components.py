@@ -143,15 +143,17 @@ def asked(store: Store) -> Asked:
     return Asked(reading, snapshot.published_at, arm)
 
 
-def experiment(keys: Sequence[str], first: Callable[[], str], on: DeltaGenerator) -> str:
+def experiment(
+    keys: Sequence[str], first: Callable[[], str], on: DeltaGenerator, *, elsewhere: Sequence[str] = ()
+) -> str:
     """The experiment the address names, and the list that changes it; `first` where it names none.
 
-    Ends the page where it names one that is not there.
+    Ends the page where it names one that is not there; one that only other pages have (`elsewhere`) is none here.
     """
     named = st.query_params.get("experiment")
-    if named is not None and named not in keys:
+    if named is not None and named not in keys and named not in elsewhere:
         _unknown_experiment(named, keys)
-    prefer = None if named is not None else first()
+    prefer = None if named in keys else first()
     return choose("Experiment", "experiment", {k: k for k in keys}, prefer=prefer, widget=selectbox, pin=True, on=on)
 
 

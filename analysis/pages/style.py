@@ -52,6 +52,27 @@ table.plain td:nth-child(n+3):nth-child(-n+6) { white-space: nowrap; font-varian
 table.named { table-layout: fixed; }
 table.named th:first-child { width: min(16rem, 45%); }
 
+table.plain.told td:nth-child(n):nth-child(n) { white-space: normal; overflow-wrap: anywhere; min-width: 5rem; }
+table.plain.told code { font-size: 0.85rem; white-space: normal; }
+table.plain small { display: block; color: #595959; font-size: 0.82rem; }
+table.plain a, p.summary a { color: #0B5C8E; font-weight: 600; text-decoration: none; }
+table.plain a:hover, table.plain a:focus, p.summary a:hover, p.summary a:focus { text-decoration: underline; }
+.stMainBlockContainer p.summary { font-size: 1.05rem; line-height: 1.6; max-width: 60rem; margin: 0.3rem 0 0;
+  overflow-wrap: anywhere; }
+.banner ul { margin: 0.4rem 0 0; }
+
+ol.changes { list-style: none; margin: 0; padding: 0; font-size: 0.95rem; }
+ol.changes > li { display: flex; gap: 1.2rem; margin: 0; padding: 0.6rem 0; border-top: 1px solid #ECECEC; }
+ol.changes > li > div:first-child { flex: 0 0 15rem; }
+ol.changes > li > div:last-child { flex: 1 1 auto; min-width: 0; overflow-wrap: anywhere; }
+ol.changes small { display: block; color: #595959; font-size: 0.82rem; }
+ol.changes p { margin: 0 0 0.2rem; }
+ol.changes i { color: #595959; font-size: 0.82rem; }
+ol.changes ul { margin: 0.2rem 0 0; padding-left: 1.1rem; }
+ol.changes span.was { margin-right: 0.7rem; }
+ol.changes span.now { font-weight: 600; }
+ol.changes .broken { color: #6E3000; font-weight: 600; }
+
 table.overview { margin-top: 0.75rem; border-collapse: collapse; width: 100%; }
 table.overview th { text-align: left; font-size: 0.8rem; font-weight: 600; color: #595959; padding: 0 1rem 0.4rem 0;
   border-bottom: 1px solid #D5D6DB; white-space: nowrap; }
@@ -94,7 +115,13 @@ table.overview tr.old .chip { filter: grayscale(1); }
   .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 1.2rem; }
   .stMainBlockContainer h1 { font-size: 1.55rem; }
   .banner p { font-size: 1.08rem; }
-  .check { flex-direction: column; gap: 0.1rem; }
+  table.plain.told thead { display: none; }
+  table.plain.told tr { display: block; padding: 0.5rem 0; border-bottom: 1px solid #D5D6DB; }
+  table.plain.told td.none { display: none; }
+  table.plain.told td:not(.none) { display: flex; gap: 0.6rem; border: 0; padding: 0.1rem 0; }
+  table.plain.told td::before { content: attr(data-label); flex: 0 0 7.5rem; font-size: 0.82rem; color: #595959; }
+  .check, ol.changes > li { flex-direction: column; gap: 0.1rem; }
+  ol.changes > li > div:first-child { flex-basis: auto; }
   .check .owner { display: block; margin-left: 0; }
   .check .state { flex-basis: auto; }
 }

@@ -39,6 +39,10 @@ class Desk:
     def begin(self, text: str = FLAT, *, at: float = 0) -> Phase:
         """Register and start it."""
         key = self.propose(text).key
+        return self.start(key, at=at)
+
+    def start(self, key: str, *, at: float) -> Phase:
+        """Start what is registered."""
         return lifecycle.start(self.store, self.shop, key, actor="ann", reason="go", now=self.now(at))
 
     def now(self, hours: float) -> datetime:
