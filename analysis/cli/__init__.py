@@ -38,7 +38,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "add-ranges": "Give an experiment more buckets of its layer, where they are free.",
         "override": "Force a unit into an arm, or let it go; it is never analysed while forced.",
         "ramp": (
-            "Do what is due: scheduled starts, ramp steps whose checks are green, ends; say what is held and why."
+            "Do what is due: scheduled starts, ramp steps with green checks, ends; exit 1 and say why if one is held."
         ),
         "diff": "Print every field in which two versions of a definition differ, or the newest and a file.",
         "verify-audit": "Walk the whole audit chain; exit 1 and name every row that is not what was written.",

@@ -149,7 +149,7 @@ def ramp(
     as_of: Annotated[datetime | None, typer.Option(help="Do what is due at this UTC instant instead of now.")] = None,
     home: Home = None,
 ) -> None:
-    """Do what is due: scheduled starts, ramp steps whose checks are green, ends; say what is held and why."""
+    """Do what is due: scheduled starts, ramp steps with green checks, ends; exit 1 and say why if one is held."""
     shop = open_shop(home)
     now = _now() if as_of is None else as_of.replace(tzinfo=as_of.tzinfo or UTC)
     with Store.open(shop.store_url) as store:
@@ -158,6 +158,8 @@ def ramp(
         typer.echo(f"{each.key}: {each.words}" if each.done else f"{each.key}: {each.what} not done: {each.words}")
     if not found:
         typer.echo("Nothing is due.")
+    if not all(each.done for each in found):
+        raise typer.Exit(1)
 
 
 def diff(

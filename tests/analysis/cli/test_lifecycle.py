@@ -111,6 +111,18 @@ def test_what_begins_later_is_scheduled_and_started_by_the_clock(home: Shop) -> 
         assert store.definition(KEY).state == "running"
 
 
+def test_a_held_step_is_said_and_the_exit_code_is_1(running: Shop) -> None:
+    begin = datetime.now(UTC) + timedelta(days=1)
+    step = f"ramp:\n  - {{at: {begin:%Y-%m-%dT%H:%M:%SZ}, traffic: '0.5', require: [srm]}}\nschedule:"
+    ramped = TEXT.replace('traffic: "0.25"\n', "").replace("schedule:", step)
+    said(running, "register", written(running, ramped))
+    due = f"{begin + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}"
+    result = run(running, "ramp", "--as-of", due)
+    assert result.exit_code == 1
+    assert f"{KEY}: step not done: 0.25 → 0.5 held: srm: nothing is published of phase 1 yet" in result.output
+    assert said(running, "ramp") == "Nothing is due.\n"
+
+
 def test_a_new_phase_from_a_file(running: Shop) -> None:
     start = datetime.now(UTC) - timedelta(seconds=0)
     with Store.open(running.store_url) as store:
