@@ -53,6 +53,12 @@ def load_metrics(shop: Shop) -> MetricCatalogue:
     return MetricCatalogue(metrics={**shipped_metrics(), **own})
 
 
+def usable_metrics(shop: Shop) -> dict[str, Metric]:
+    """The shipped metrics and those of the shop's own that are right; nothing is raised for the others."""
+    own = read_metrics(shop.metrics_file)[0] if shop.metrics_file.exists() else {}
+    return {**shipped_metrics(), **own}
+
+
 def load_slices(shop: Shop) -> tuple[Slice, ...]:
     """The shop's slices in their order; none without a file. DefinitionError with every problem."""
     if not shop.slices_file.exists():

@@ -76,7 +76,18 @@ class Checked:
     path: Path
     problems: tuple[Problem, ...]
     summary: str
-    schedule: Schedule | None = None  # of a definition without a problem
+    experiment: Experiment | None = None  # of a definition without a problem
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What is said of a definition that is right: what it may run into, and what could not be looked at.
+
+    A warning is shaped like a problem and refuses nothing; its codes are `power` and `overlap`.
+    """
+
+    warnings: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def load_experiment(path: Path, shop: Shop, around: Around | None = None) -> Experiment:
@@ -94,7 +105,8 @@ def load_experiment(path: Path, shop: Shop, around: Around | None = None) -> Exp
 def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) -> tuple[Checked, ...]:
     """The shop's metrics, slices, layers and holdouts, then each definition; nothing is raised for what a file says.
 
-    `around` brings the registered experiments and their salts; each definition is also one of the next one's.
+    `around` brings the registered experiments and their salts. The definitions stand beside each other too, in whatever
+    order they are named: one that can be read counts as it is written, whatever else is wrong with it.
     """
     own, wrong_metrics = read_metrics(shop.metrics_file) if shop.metrics_file.exists() else ({}, [])
     slices, wrong_slices = read_slices(shop.slices_file) if shop.slices_file.exists() else ((), [])
@@ -106,19 +118,41 @@ def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) ->
         Checked(shop.slices_file, tuple(wrong_slices), f"{len(slices)} slices"),
         *(Checked(file.path, file.problems, file.summary) for file in files),
     ]
-    known = replace(around or Around(), ground=ground)
+    read = [(path, *read_yaml(path)) for path in paths]
+    known, unreadable = _beside(replace(around or Around(), ground=ground), [document for _, document, _ in read])
+    written = [each.experiment for each in known.neighbours.values() if isinstance(each.experiment, Assigned)]
     mistaken = {problem.path.split(".")[1] for problem in wrong_metrics if problem.path.startswith("metrics.")}
-    for path in paths:
-        experiment, problems = check_experiment(path, {**shipped_metrics(), **own}, known)
-        problems = [p for p in problems if not (p.code == "unknown_metric" and p.value in mistaken)]
-        if experiment is None:
-            checked.append(Checked(path, tuple(problems), ""))
+    said = [("unknown_metric", key) for key in mistaken] + [("unknown_experiment", key) for key in unreadable]
+    for path, document, problems in read:
+        experiment: Experiment | None = None
+        if document is not None:
+            key = value_at(document.value, ("key",))
+            salts = {other.salt: f"experiment {other.key}" for other in written if other.salt and other.key != key}
+            beside = replace(known, salts={**salts, **known.salts})
+            experiment, more = check_document(document, {**shipped_metrics(), **own}, beside)
+            problems = in_order([*problems, *more])
+        if problems or experiment is None:
+            kept = tuple(problem for problem in problems if (problem.code, problem.value) not in said)
+            checked.append(Checked(path, kept, "once what it names is mended"))
         else:
-            checked.append(Checked(path, tuple(problems), summary(experiment), experiment.schedule))
-            before = known.neighbours.get(experiment.key)
-            neighbour = Neighbour("draft" if before is None else before.state, experiment)
-            known = replace(known, neighbours={**known.neighbours, experiment.key: neighbour})
+            checked.append(Checked(path, (), summary(experiment), experiment))
     return tuple(checked)
+
+
+def _beside(around: Around, documents: Sequence[Document | None]) -> tuple[Around, tuple[str, ...]]:
+    """What there is with every definition that has its shape, and the keys of those that do not."""
+    neighbours, unreadable = dict(around.neighbours), []
+    for document in documents:
+        if document is None:
+            continue
+        own = value_at(document.value, ("assignment",)) == "truelift"
+        experiment, _ = parse(Assigned if own else Experiment, document)
+        if experiment is None:
+            unreadable.append(str(value_at(document.value, ("key",))))
+            continue
+        before = neighbours.get(experiment.key)
+        neighbours[experiment.key] = Neighbour("draft" if before is None else before.state, experiment)
+    return replace(around, neighbours=neighbours), tuple(unreadable)
 
 
 def summary(experiment: Experiment) -> str:

@@ -1,11 +1,14 @@
 """What makes two snapshots the same: digests of everything that went in. DATA 5."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeAlias, TypedDict
 
 from analysis.assembly.frame import Event, Frame
-from analysis.inference.moments import ArmMoments, MomentTable
+from analysis.inference.moments import ArmMoments, Moments, MomentTable, pair
 from analysis.readout import METHOD_VERSION, VERDICT_RULE, Provenance
 from analysis.warehouse.base import Counts
 from experiments.spec import canonical, digest
@@ -24,6 +27,34 @@ def moments_json(counts: Counts) -> str:
             "excluded": {arm: dict(reasons) for arm, reasons in counts.excluded.items()},
             "days_with_data": counts.days_with_data,
         }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a later plan reads of the moments kept with a snapshot: the whole of each population, and who came when."""
+
+    overall: Mapping[int | None, ArmMoments]  # by outcome window
+    arrived: Mapping[date, int]  # units of all arms to the end of each business day; none without a series
+    units: int
+    days_with_data: int
+
+
+def read_moments(text: str) -> Kept:
+    """`moments_json` read back."""
+    body: _Body = json.loads(text)
+    return Kept(
+        {
+            window: {arm: _read_arm(moments) for arm, moments in arms.items()}
+            for kind, name, _, window, arms in body["cells"]
+            if (kind, name) == ("context", "")
+        },
+        {
+            date.fromisoformat(day): sum(moments["n"] for moments in arms.values())
+            for day, arms in sorted(body["daily"].items())
+        },
+        sum(body["units"].values()),
+        body["days_with_data"],
     )
 
 
@@ -101,3 +132,26 @@ def _arms(arms: ArmMoments) -> dict[str, Json]:
 
 def _exact(values: Mapping[str, int]) -> dict[str, Json]:
     return {key: value if abs(value) <= EXACT_IN_JSON else str(value) for key, value in values.items()}
+
+
+class _Arm(TypedDict):
+    n: int
+    sums: dict[str, int | str]
+    products: dict[str, int | str]
+    nonzero: dict[str, int | str]
+
+
+class _Body(TypedDict):
+    cells: list[tuple[str, str, list[str], int | None, dict[str, _Arm]]]
+    daily: dict[str, dict[str, _Arm]]
+    units: dict[str, int]
+    days_with_data: int
+
+
+def _read_arm(written: _Arm) -> Moments:
+    products = {pair(*name.split("*", 1)): int(value) for name, value in written["products"].items()}
+    return Moments(written["n"], _read(written["sums"]), products, _read(written["nonzero"]))
+
+
+def _read(values: Mapping[str, int | str]) -> dict[str, int]:
+    return {name: int(value) for name, value in values.items()}

@@ -1,5 +1,7 @@
 """`truelift validate`, `register`, `start` and `close-stop`: from a file to a running experiment."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +9,15 @@ from typing import Annotated
 import typer
 
 from analysis.cli.context import Home, actor, hint
+from analysis.plan_warnings import advice, adviser
 from analysis.words.schedule import beside_midnight
 from experiments import lifecycle
+from experiments.catalogue import usable_metrics
 from experiments.layers import Ground
 from experiments.shop import Shop, open_shop
-from experiments.spec import Assigned
+from experiments.spec import Assigned, Experiment
 from experiments.store import Store
-from experiments.validate import Around, Checked
+from experiments.validate import Advice, Checked, Neighbour
 from experiments.validate import validate as check_all
 
 Reason = Annotated[str, typer.Option(help="Why: written into the audit.")]
@@ -28,12 +32,17 @@ def validate(
     """Check the shop's metrics, slices, layers and definitions; print every problem at once. Changes nothing."""
     shop = open_shop(home)
     paths = files or sorted(shop.definitions.glob("*.yml")) + sorted(shop.definitions.glob("*.yaml"))
-    checked = check_all(shop, paths, _around(shop))
-    for one in checked:
-        typer.echo(_said(one))
-        beside = one.schedule and beside_midnight(one.schedule.start_at, one.schedule.end_at, shop.settings.zone)
-        if beside:
-            typer.echo(f"  warning: schedule: {beside}")
+    with _store(shop) as store:
+        around = None if store is None else lifecycle.surroundings(store, Ground())
+        checked = check_all(shop, paths, around)
+        known = {} if around is None else dict(around.neighbours)
+        named = {one.experiment.key: one.experiment for one in checked if one.experiment is not None}
+        for key, experiment in named.items():
+            known[key] = Neighbour(known[key].state if key in known else "draft", experiment)
+        for one in checked:
+            typer.echo(_said(one))
+            if one.experiment is not None:
+                _warn(one.experiment, shop, advice(one.experiment, usable_metrics(shop), store, known, shop.settings))
     if any(one.problems for one in checked):
         raise typer.Exit(2)
 
@@ -54,10 +63,12 @@ def register_file(
             typer.echo(f"registered: {', '.join(done)}" if done else "layers and holdouts: unchanged")
             return
         known = lifecycle.register(store, shop, file, actor=by, reason=reason, now=now, expected=revision)
+        found = adviser(store, shop)(known.experiment)
     if not known.changed:
         typer.echo(f"{known.key}: unchanged, still version {known.version} ({known.state})")
         return
     typer.echo(f"{known.key}: version {known.version} registered ({known.state})")
+    _warn(known.experiment, shop, found)
     if known.state == "draft":
         later = isinstance(known.experiment, Assigned) and known.experiment.schedule.start_at > now
         word = "schedule" if later else "start"
@@ -103,12 +114,25 @@ def register(app: typer.Typer) -> None:
     app.command("close-stop")(close_stop)
 
 
-def _around(shop: Shop) -> Around | None:
-    """What is registered; None where no store was made yet, which looking at files does not change."""
+@contextmanager
+def _store(shop: Shop) -> Iterator[Store | None]:
+    """The store; None where none was made yet, which looking at files does not change."""
     if shop.settings.store_url is None and not (shop.home / "registry.sqlite").exists():
-        return None
+        yield None
+        return
     with Store.open(shop.store_url) as store:
-        return lifecycle.surroundings(store, Ground())
+        yield store
+
+
+def _warn(experiment: Experiment, shop: Shop, found: Advice) -> None:
+    """What is no problem and should be known; a definition with warnings is as good as one without."""
+    beside = beside_midnight(experiment.schedule.start_at, experiment.schedule.end_at, shop.settings.zone)
+    if beside:
+        typer.echo(f"  warning: schedule: {beside}")
+    for warning in found.warnings:
+        typer.echo(f"  warning: {warning.code}: {warning}")
+    for note in found.notes:
+        typer.echo(f"  note: {note}")
 
 
 def _said(one: Checked) -> str:

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+from analysis.plan_warnings import adviser
 from assignment.event_log import Spool
 from assignment.segments import LOADER_COUNTS
 from assignment.service import app, manage
@@ -35,7 +36,9 @@ def application() -> app.Front:
         metrics=metrics,
         now=_now,
     )
-    return app.application(service, Lists(shop.published / "lists.json"), manage.paths(store, shop))
+    return app.application(
+        service, Lists(shop.published / "lists.json"), manage.paths(store, shop, adviser(store, shop))
+    )
 
 
 def _now() -> datetime:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from experiments.errors import (
     ConflictError,
     NotFoundError,
+    Problem,
     RequestError,
     SpoolError,
     TransitionError,
@@ -49,23 +50,25 @@ def refusal(error: RequestError, key: str | None = None) -> Response:
     if key is not None:
         content["key"] = key
     if error.problems:
-        content["problems"] = [
-            {
-                "code": problem.code,
-                "path": problem.path,
-                "message": problem.message,
-                "value": repr(problem.value),
-                "nearest": list(problem.nearest),
-                "nextStep": problem.next_step,
-            }
-            for problem in error.problems
-        ]
+        content["problems"] = [told_problem(problem) for problem in error.problems]
     headers = {"cache-control": "no-store"}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
     return answer(content, error.status, headers)
+
+
+def told_problem(problem: Problem) -> dict[str, object]:
+    """A problem, or a warning, as a client reads it."""
+    return {
+        "code": problem.code,
+        "path": problem.path,
+        "message": problem.message,
+        "value": repr(problem.value),
+        "nearest": list(problem.nearest),
+        "nextStep": problem.next_step,
+    }
 
 
 def as_request_error(error: TrueliftError) -> RequestError:

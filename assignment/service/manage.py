@@ -6,6 +6,9 @@
     POST /v1/validate                      what registering would refuse; changes nothing     scope manage
     POST /v1/experiments/{key}/{action}    one of ACTIONS                                     scope manage
 
+What was registered or validated is answered with `warnings` (a plan too small, others on the same units), which refuse
+nothing, and with `notes` on what could not be looked at. Who looks is handed in.
+
 `revision` is the one the caller saw: where there is a newer, nothing changes and the answer is 409 with the newer one.
 The audit names the token.
 """
@@ -20,7 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assignment.service.answers import answer, decoded, read_body
+from assignment.service.answers import answer, decoded, read_body, told_problem
 from assignment.service.auth import Scope, Token
 from assignment.service.core import Handle, Service
 from experiments import lifecycle
@@ -28,10 +31,13 @@ from experiments.errors import ConflictError, Problem, RequestError, nearest
 from experiments.lifecycle.proposals import checked
 from experiments.loading import Document, Json
 from experiments.shop import Shop
+from experiments.spec import Experiment
 from experiments.store import DecisionCode, Registered, Store
+from experiments.validate import Advice
 
 NO_STORE = {"cache-control": "no-store"}
 Answer = dict[str, object]
+Advise = Callable[[Experiment], Advice]
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +77,7 @@ class Step:
     key: str
     change: Change
     who: Who
+    advise: Advise
 
     @property
     def seen(self) -> Seen:
@@ -122,7 +129,7 @@ _decoder = msgspec.json.Decoder(Change)
 _Act = Callable[[Step], object]
 
 
-def paths(store: Store, shop: Shop) -> list[tuple[str, str, Scope | None, Handle]]:
+def paths(store: Store, shop: Shop, advise: Advise) -> list[tuple[str, str, Scope | None, Handle]]:
     """What the application serves beside its own paths."""
 
     async def listed(_: Service, __: Request, ___: Token | None) -> Response:
@@ -142,7 +149,7 @@ def paths(store: Store, shop: Shop) -> list[tuple[str, str, Scope | None, Handle
                 "reason": change.reason,
                 "now": service.now(),
             }
-            step = Step(store, shop, request.path_params.get("key", ""), change, who)
+            step = Step(store, shop, request.path_params.get("key", ""), change, who, advise)
             told = await run_in_threadpool(_done, step, act)
             await run_in_threadpool(service.configuration.refresh)
             return answer(told, 200, NO_STORE)
@@ -185,12 +192,18 @@ def _done(step: Step, act: _Act) -> Answer:
 
 
 def _register(step: Step) -> object:
-    return lifecycle.propose(step.store, step.shop, step.document, where="definition", **step.seen)
+    known = lifecycle.propose(step.store, step.shop, step.document, where="definition", **step.seen)
+    return _whole(known) | _advised(step, known.experiment)
 
 
 def _validate(step: Step) -> object:
     experiment, _ = checked(step.store, step.shop, step.document, where="definition")
-    return {"key": experiment.key, "valid": True}
+    return {"key": experiment.key, "valid": True} | _advised(step, experiment)
+
+
+def _advised(step: Step, experiment: Experiment) -> Answer:
+    found = step.advise(experiment)
+    return {"warnings": [told_problem(each) for each in found.warnings], "notes": list(found.notes)}
 
 
 def _new_phase(step: Step) -> object:

@@ -9,7 +9,7 @@ from experiments.errors import DefinitionError, NotFoundError, Problem
 from experiments.loading import Document, parse_yaml
 from experiments.shop import Shop
 from experiments.validate import REFUSED_FOR_EXTERNAL, check_document, check_experiment, load_experiment, validate
-from tests.helpers.definitions import GOOD, changed, written
+from tests.helpers.definitions import GOOD, HOLDOUT, assigned, changed, written
 
 
 def check(shop: Shop, text: str) -> list[Problem]:
@@ -194,6 +194,60 @@ def test_validate_looks_at_metrics_slices_and_each_definition(shop: Shop) -> Non
         "home_als_v2: control, als_v2; 1 success, 2 guardrail and 2 secondary metrics; always_valid from 2026-12-01"
     )
     assert [problem.code for problem in second.problems] == ["no_control"]
+
+
+NEEDS = ("prerequisites: []", "prerequisites: [{experiment: cart_als, variants: [als_v2]}]")
+
+
+def on_the_cart(*replacements: tuple[str, str]) -> str:
+    """A definition beside the homepage's, on a layer of its own."""
+    return assigned(
+        ("key: home_als_v3", "key: cart_als"), ("modules: [homepage]", "modules: [cart]"), ("rec.homepage", "rec.cart"),
+        ("{key: homepage", "{key: cart"), *replacements,
+    )  # fmt: skip
+
+
+def judged(shop: Shop, *paths: Path) -> dict[str, list[str]]:
+    """The codes of each definition's problems, in whatever order the files are named: it makes no difference."""
+    (shop.holdouts / "global_h2.yml").write_text(HOLDOUT)
+    orders = [
+        {
+            one.path.name: [problem.code for problem in one.problems]
+            for one in validate(shop, order)
+            if one.path in paths
+        }
+        for order in (paths, paths[::-1])
+    ]
+    assert orders[0] == orders[1]
+    return orders[0]
+
+
+def test_a_prerequisite_may_stand_in_any_file_of_the_call(shop: Shop) -> None:
+    home, cart = written(shop, assigned(NEEDS), "home.yml"), written(shop, on_the_cart(), "cart.yml")
+    assert judged(shop, home, cart) == {"home.yml": [], "cart.yml": []}
+    assert judged(shop, home) == {"home.yml": ["unknown_experiment"]}
+
+
+def test_files_are_held_against_each_other_whatever_comes_first(shop: Shop) -> None:
+    circle = ("prerequisites: []", "prerequisites: [{experiment: home_als_v3, variants: [als_v2]}]")
+    home = written(shop, assigned(NEEDS), "home.yml")
+    assert judged(shop, home, written(shop, on_the_cart(circle), "cart.yml")) == {
+        "home.yml": ["prerequisite_cycle"], "cart.yml": ["prerequisite_cycle"],
+    }  # fmt: skip
+    same = written(
+        shop, assigned(("key: home_als_v3", "key: other"), ("schedule:", "salt: x.1\nschedule:")), "same.yml"
+    )
+    assert judged(shop, written(shop, assigned(("schedule:", "salt: x.1\nschedule:")), "home.yml"), same) == {
+        "home.yml": ["layer_overlap", "salt_collision"], "same.yml": ["layer_overlap", "salt_collision"],
+    }  # fmt: skip
+
+
+def test_what_is_wrong_with_another_file_is_said_there_only(shop: Shop) -> None:
+    home = written(shop, assigned(NEEDS), "home.yml")
+    cart = written(shop, on_the_cart(("holdouts: [global_h2]", "holdouts: [gone]")), "cart.yml")
+    assert judged(shop, home, cart) == {"home.yml": [], "cart.yml": ["unknown_holdout"]}
+    cart = written(shop, on_the_cart(("owner: recs-team", "owner: 5")), "cart.yml")
+    assert judged(shop, home, cart) == {"home.yml": [], "cart.yml": ["wrong_type"]}
 
 
 def test_a_metric_that_is_wrong_in_the_catalogue_is_not_also_called_unknown(shop: Shop) -> None:

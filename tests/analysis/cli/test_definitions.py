@@ -11,7 +11,8 @@ from analysis.cli import definitions
 from experiments.errors import NotFoundError, TrueliftError
 from experiments.shop import Shop, create
 from experiments.store import Store
-from tests.helpers.definitions import changed, written
+from tests.helpers import past
+from tests.helpers.definitions import ASSIGNED, HOLDOUT, assigned, changed, written
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,33 @@ def test_validate_warns_of_a_schedule_beside_the_shops_midnight(tmp_path: Path) 
     )
 
 
+def test_what_is_too_small_and_who_runs_beside_are_warnings_that_refuse_nothing(home: Shop) -> None:
+    with Store.open(home.store_url) as store:
+        past.publish(store, past.run())
+    (home.holdouts / "global_h2.yml").write_text(HOLDOUT)
+    first = written(home, ASSIGNED, "home.yml")
+    cart = assigned(
+        ("key: home_als_v3", "key: cart_als"), ("modules: [homepage]", "modules: [cart]"), ("rec.homepage", "rec.cart"),
+        ("{key: homepage", "{key: cart"),
+    )  # fmt: skip
+    result = run("validate", first, written(home, cart, "cart.yml"), "--home", home.home)
+    assert result.exit_code == 0, result.output
+    of_home = result.output.split(f"{first}: OK")[1].split("definitions/cart.yml: OK")[0]
+    assert (
+        "  warning: power: metrics.guardrails[0]: return_rate with a margin of 20% needs 384,000 users an arm (25 days "
+        "at the pace of home_als_v1); planned are 5,000 an arm, assumed, which settle "
+    ) in of_home
+    assert "  warning: overlap: schedule: cart_als (draft, layer cart) meets the same units from 2026-12-01" in of_home
+    assert "  note: revenue_per_unit has no materiality; the planned 5,000 an arm settle a lift of " in of_home
+    of_cart = result.output.split("definitions/cart.yml: OK")[1]
+    assert "home_als_v3 (draft, layer homepage) meets the same units" in of_cart
+    registered = run("register", first, "--home", home.home)
+    assert registered.exit_code == 0, registered.output
+    assert "home_als_v3: version 1 registered (draft)\n  warning: schedule: " in registered.output
+    assert "  warning: power: metrics.guardrails[0]: return_rate " in registered.output
+    assert "overlap" not in registered.output  # nothing else is registered
+
+
 def test_validate_changes_nothing(home: Shop) -> None:
     before = sorted(path.name for path in home.home.iterdir())
     run("validate", written(home), "--home", home.home)
@@ -94,7 +122,8 @@ def test_from_a_file_to_a_running_experiment(home: Shop, monkeypatch: pytest.Mon
     path = written(home)
     first = run("register", path, "--reason", "new idea")
     assert first.exit_code == 0, first.output
-    assert "home_als_v2: version 1 registered (draft)\nNext: truelift start home_als_v2" in first.output
+    assert first.output.startswith("home_als_v2: version 1 registered (draft)\n")
+    assert first.output.endswith("\nNext: truelift start home_als_v2\n")
     assert "home_als_v2: unchanged, still version 1 (draft)" in run("register", path).output
     started = run("start", "home_als_v2", "--reason", "go")
     assert started.exit_code == 0, started.output

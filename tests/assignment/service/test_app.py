@@ -20,6 +20,7 @@ from assignment.service.manage import paths
 from assignment.service.settings import ServiceSettings
 from experiments.shop import create
 from experiments.store import Store
+from experiments.validate import Advice
 from tests.helpers.bundles import arm, bundle, experiment
 from tests.helpers.effort import scaled
 from tests.helpers.serving import ALL, BOSS, SHOP, Documents, Served, listening
@@ -39,7 +40,7 @@ def test_the_openapi_file_has_the_paths_of_the_service(tmp_path: Path) -> None:
     with Store.open("sqlite://") as store:
         served = {
             (re.sub(r":path", "", route.path), method)
-            for route in Served(more=paths(store, create(tmp_path / "shop"))).app().whole.routes
+            for route in Served(more=paths(store, create(tmp_path / "shop"), lambda _: Advice())).app().whole.routes
             if isinstance(route, Route)
             for method in (route.methods or set()) - {"HEAD"}
         }

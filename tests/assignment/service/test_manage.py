@@ -3,18 +3,20 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import httpx
 import pytest
 import yaml
 
+from analysis.plan_warnings import adviser
 from assignment.event_log import MemorySpool
 from assignment.service.manage import ACTIONS, paths
 from assignment.service.settings import ServiceSettings
 from assignment.service.shop_source import ShopSource
 from experiments.shop import create
 from experiments.store import DecisionCode, Store
+from tests.helpers import past
 from tests.helpers.assigned_shop import BEGIN, FLAT, KEY, Desk
 from tests.helpers.definitions import HOLDOUT
 from tests.helpers.serving import ALL, TOKENS, Served, listening
@@ -43,7 +45,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def client(desk: Desk) -> Iterator[httpx.Client]:
     served = Served(
         Source(desk.store, desk.shop, lambda: NOW),  # type: ignore[arg-type]
-        log=MemorySpool(), now=NOW, more=paths(desk.store, desk.shop), settings=ServiceSettings(poll_seconds=60),
+        log=MemorySpool(), now=NOW, settings=ServiceSettings(poll_seconds=60),
+        more=paths(desk.store, desk.shop, adviser(desk.store, desk.shop)),
     )  # fmt: skip
 
     def later(_: httpx.Request) -> None:
@@ -75,10 +78,15 @@ def value(client: httpx.Client) -> str:
 
 
 def test_from_a_definition_to_the_archive(client: httpx.Client, desk: Desk) -> None:
-    assert change(client, VALIDATE, definition=definition()) == {"key": KEY, "valid": True}
+    unknown = (
+        "power is not assessed for revenue_per_unit and return_rate: no readout of users that fits is published yet"
+    )
+    valid = {"key": KEY, "valid": True, "warnings": [], "notes": [unknown]}
+    assert change(client, VALIDATE, definition=definition()) == valid
     assert client.get("/v1/experiments").json() == {"experiments": []}
     made = change(client, "", definition=definition(), reason="new model")
     assert (made["state"], made["version"], made["killed"]) == ("draft", 1, False)
+    assert (made["warnings"], made["notes"]) == ([], [unknown])
     assert change(client, f"/{KEY}/start", reason="go")["state"] == "running"
     assert "'experimentKey': 'home_als_v3'" in value(client)  # taken over before the answer came
     assert change(client, f"/{KEY}/raise-traffic", traffic="1")["state"] == "running"
@@ -101,6 +109,18 @@ def test_from_a_definition_to_the_archive(client: httpx.Client, desk: Desk) -> N
     assert {row.actor for row in rows} == {"token all"}
     assert "new model" in {row.reason for row in rows}
     assert desk.store.verify_audit() == ()
+
+
+def test_warnings_stand_beside_what_is_right_and_refuse_nothing(client: httpx.Client, desk: Desk) -> None:
+    past.publish(desk.store, past.run())
+    for answered in (change(client, VALIDATE, definition=definition()), change(client, "", definition=definition())):
+        (warning,) = cast("list[dict[str, object]]", answered["warnings"])
+        assert (warning["code"], warning["path"], warning["value"]) == ("power", "metrics.guardrails[0]", "0.2")
+        assert "at the pace of home_als_v1" in str(warning["message"])
+        assert warning["nextStep"] == "choose a wider margin, plan more units, or make it secondary"
+        assert len(cast("list[str]", answered["notes"])) == 1
+    assert "warnings" not in client.get(f"/v1/experiments/{KEY}").json()
+    assert desk.store.definition(KEY).state == "draft"
 
 
 def test_of_two_managers_one_is_told_the_revision_there_is(client: httpx.Client) -> None:
