@@ -91,6 +91,11 @@ class Plan:
     design: Design
     clock: Clock | None  # of a switchback
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has never started: until then it changes nothing of what is served."""
+        return self.state in ("draft", "scheduled")
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -104,10 +109,10 @@ class Slot:
     unit_type: str
     id_keys: tuple[str, ...]  # of the context, first found wins; none where a clock makes the id
     clock: Clock | None  # of its switchback: the newest live one, else the newest of all
-    overrides: Mapping[str, Plan]  # unit id → the newest live experiment that names it
+    overrides: Mapping[str, Plan]  # unit id → the newest live experiment that names it; without any, that waits
     edges: tuple[int, ...]  # of the layer's buckets; `owners` has one entry more
     owners: tuple[Plan | None, ...]
-    fallback: Plan | None  # the newest live experiment, else the newest of all
+    fallback: Plan | None  # the newest live experiment, else the newest that ever started
     holdouts: tuple[Holdout, ...]  # of its module, for when there is no experiment
 
 
@@ -224,7 +229,8 @@ def _slot(written: SlotDocument, layer: LayerDocument, plans: list[Plan], holdou
         ((start, end, plan) for plan in live for start, end in plan.layer_ranges), key=lambda share: share[:2]
     )
     edges, owners = _segments(owned)
-    fallback = next(iter(live or plans), None)
+    fallback = next((plan for plan in live or plans if not plan.waits), None)
+    naming = live or [plan for plan in plans if plan.waits]  # a tester sees an arm before the start
     clock = None if fallback is None else fallback.clock
     return Slot(
         flag_key=written.flag_key,
@@ -235,7 +241,7 @@ def _slot(written: SlotDocument, layer: LayerDocument, plans: list[Plan], holdou
         unit_type=layer.unit_type,
         id_keys=id_keys(layer.unit_type) if clock is None else (),
         clock=clock,
-        overrides={unit: plan for plan in reversed(live) for unit in plan.overrides},
+        overrides={unit: plan for plan in reversed(naming) for unit in plan.overrides},
         edges=edges,
         owners=owners,
         fallback=fallback,

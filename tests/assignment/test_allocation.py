@@ -117,7 +117,7 @@ def test_4_an_override_comes_before_state_targeting_holdout_layer_traffic_and_a_
     assert (found.strategy, found.params, found.split_bucket) == ("als_strategy", {"factors": 64}, None)
 
 
-@pytest.mark.parametrize("state", ["draft", "scheduled", "paused", "stopped"])
+@pytest.mark.parametrize("state", ["paused", "stopped"])
 def test_5_what_does_not_run_serves_control(state: str) -> None:
     found = of_user(bundle(experiment(state=state)))
     assert (found.assignment_reason, found.variant, found.served_variant) == ("not_running", None, "control")
@@ -353,6 +353,45 @@ def test_without_a_live_one_the_newest_is_asked() -> None:
     document = bundle(share("first", 1, [], state="stopped"), share("second", 2, [], state="archived"))
     found = of_user(document)
     assert (found.experiment_key, found.assignment_reason) == ("second", "not_running")
+
+
+WAITING = ("draft", "scheduled")
+ASKED: list[Mapping[str, object]] = [{}, {"targetingKey": ""}, {"targetingKey": 7}]
+ASKED += [{"targetingKey": f"user_{number}"} for number in range(200)]
+
+
+@pytest.mark.parametrize("state", WAITING)
+@pytest.mark.parametrize(
+    "before",
+    [
+        [],
+        [share("over", 1, [], state="stopped")],
+        [share("gone", 1, [], state="archived")],
+        [share("halted", 1, [[0, 5_000]], state="paused")],
+        [share("runs", 1, [[0, 5_000]])],
+    ],
+    ids=["idle", "stopped", "archived", "paused", "running"],
+)
+def test_what_has_never_started_changes_nothing(before: list[Document], state: str) -> None:
+    """Its control differs from the slot's default; a holdout on the module, and contexts without an id, stay too."""
+    arms = [arm("old", 0, 5_000), arm("als", 5_000, 10_000)]
+    arms[0]["is_control"] = True
+    later = share("later", 9, [[5_000, 10_000]], state=state, variants=arms, started_at=None, killed=True)
+    without, beside = bundle(*before, holdouts=[holdout()]), bundle(*before, later, holdouts=[holdout()])
+    found = [decide(without, context) for context in ASKED]
+    assert [decide(beside, context) for context in ASKED] == found
+    if not before:
+        assert {each.assignment_reason for each in found} == {"none", "holdout"}
+
+
+@pytest.mark.parametrize("state", WAITING)
+def test_a_tester_meets_the_arm_before_the_start(state: str) -> None:
+    named = [{"unit_id": "qa", "variant": "als"}]
+    later = share("later", 9, [[5_000, 10_000]], state=state, overrides=named)
+    for before in ([], [share("over", 1, [], state="stopped")]):
+        found = of_user(bundle(*before, later), "qa")
+        assert (found.experiment_key, found.assignment_reason, found.served_variant) == ("later", "override", "als")
+    assert of_user(bundle(share("runs", 1, [[0, 5_000]]), later), "qa").experiment_key == "runs"
 
 
 def test_a_slot_without_experiments_serves_its_default() -> None:

@@ -106,6 +106,8 @@ def test_a_table_of_cells_is_hashed_as_cells() -> None:
         ({"targeting": {"all": []}}, "targeting"),
         ({"prerequisites": [{"experiment": "home", "variants": ["als"]}]}, "prerequisites"),
         ({"holdouts": ["global"]}, "holdout global of devices"),
+        ({"state": "draft"}, "home: is draft, and before its start it assigns nobody"),
+        ({"state": "scheduled"}, "is scheduled"),
     ],
 )
 def test_what_ids_do_not_say_is_refused(changed: Mapping[str, object], said: str) -> None:

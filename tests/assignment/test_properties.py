@@ -102,6 +102,21 @@ def test_every_context_gets_a_whole_decision(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
+@given(documents(), st.data(), st.sampled_from(["draft", "scheduled"]), st.integers(-1, 9), contexts, MOMENTS)
+def test_what_has_never_started_changes_no_decision(
+    document: Document, data: st.DataObject, state: str, order: int, context: Mapping[str, object], now: datetime
+) -> None:
+    """Whatever else is on the slot, and whenever it was registered; its testers aside."""
+    later = data.draw(parts("later", {"key": "homepage", "ranges": [[0, BUCKETS]]}, order))
+    later |= {"state": state, "started_at": None, "overrides": []}
+    among = cast("list[Document]", document["experiments"])
+    beside = compile_bundle({**document, "experiments": [*among, later]})
+    assert evaluate(beside, "rec.homepage", context, now) == evaluate(
+        compile_bundle(document), "rec.homepage", context, now
+    )
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(documents(), st.data())
 def test_a_mutilated_document_is_refused_or_assigns(document: Document, data: st.DataObject) -> None:
     """Any value replaced by anything: DefinitionError, or a bundle that answers; never another exception."""
