@@ -1,5 +1,7 @@
 """The strategies an arm or a slot may name, and the parameters each takes. A closed list: no other is served.
 
+SERVED are built in, each in the file of its name in `experiments/recommenders`; the others a shop serves itself. The
+table is read with every definition, so it imports none of them.
 Every strategy also takes `value`: what a feature-flag client is answered while the arm is served, of any type.
 """
 
@@ -8,24 +10,28 @@ from dataclasses import dataclass
 
 from experiments.errors import nearest
 
+Value = bool | int | float | str
+
 
 @dataclass(frozen=True, slots=True)
 class Param:
     """One parameter: a whole number, a number, a truth value or a text; bounds include their ends."""
 
     kind: type[int] | type[float] | type[bool] | type[str]
+    default: Value | None = None  # what a built-in strategy takes when nothing is written
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
 
 
 FLAG_VALUE = "value"
-_DAYS, _COUNT = Param(float, 0.01, 3650), Param(int, 1, 10_000)
-_WINDOW = {"window_days": Param(int, 1, 3650)}
+_DAYS, _COUNT = Param(float, 14.0, 0.01, 3650), Param(int, 50, 1, 10_000)
+_WINDOW = {"window_days": Param(int, 90, 1, 3650)}
+_SIMILARITY = Param(str, "cosine", choices=("cosine", "tfidf", "bm25"))
 _FACTORS = {
-    "factors": Param(int, 1, 2_048),
-    "iterations": Param(int, 1, 1_000),
-    "regularization": Param(float, 0, 1_000),
+    "factors": Param(int, None, 1, 2_048),
+    "iterations": Param(int, None, 1, 1_000),
+    "regularization": Param(float, None, 0, 1_000),
 }
 
 STRATEGIES: Mapping[str, Mapping[str, Param]] = {
@@ -35,14 +41,19 @@ STRATEGIES: Mapping[str, Mapping[str, Param]] = {
     "category_popularity": {"half_life_days": _DAYS},
     "recently_viewed": _WINDOW,
     "covisitation": {**_WINDOW, "min_support": _COUNT},
-    "item_knn": {**_WINDOW, "neighbours": _COUNT, "similarity": Param(str, choices=("cosine", "tfidf", "bm25"))},
+    "item_knn": {
+        **_WINDOW,
+        "neighbours": _COUNT,
+        "similarity": Param(str, "cosine", choices=("cosine", "tfidf", "bm25")),
+    },
     "user_knn": {**_WINDOW, "neighbours": _COUNT},
-    "als": {**_FACTORS, "alpha": Param(float, 0, 10_000)},
-    "bpr": {**_FACTORS, "learning_rate": Param(float, 0, 10)},
-    "ease": {"regularization": Param(float, 0, 1_000_000)},
+    "als": {**_FACTORS, "alpha": Param(float, None, 0, 10_000)},
+    "bpr": {**_FACTORS, "learning_rate": Param(float, None, 0, 10)},
+    "ease": {"regularization": Param(float, None, 0, 1_000_000)},
     "content": {"neighbours": _COUNT},
-    "http": {"url": Param(str), "deadline_ms": Param(int, 1, 10_000)},
+    "http": {"url": Param(str), "deadline_ms": Param(int, None, 1, 10_000)},
 }
+SERVED = ("no_recommendations", "random", "popularity", "category_popularity", "item_knn")
 
 
 def strategy_fault(name: str) -> tuple[str, tuple[str, ...], str] | None:
