@@ -17,11 +17,16 @@ with
             traffic_bucket,
             layer_bucket,
             traffic_bp,
-            assignment_reason in ('split', 'arm_disabled') as is_drawn,
+            assignment_reason in ('split', 'arm_disabled', 'burn_in') as is_drawn,
+            assignment_reason = 'interleaved' as is_interleaved,
+            substr(unit_id, length(unit_id) - 20) as window_suffix,
         from exposures
         where
             experiment_key = $experiment_key
-            and assignment_reason in ('split', 'arm_disabled', 'override', 'holdout', 'not_in_layer', 'not_in_traffic')
+            and assignment_reason in (
+                'split', 'arm_disabled', 'burn_in', 'interleaved', 'override', 'holdout', 'not_in_layer',
+                'not_in_traffic'
+            )
     ),
     -- an exposure meets every holdout of its phase, each by the id of the holdout's own unit type, null where it is not known
     met_holdouts as (
@@ -148,6 +153,9 @@ with
             a.layer_bucket,
             a.traffic_bp,
             a.is_drawn,
+            a.is_interleaved,
+            a.is_drawn or a.is_interleaved as is_let_in,
+            p.design,
             p.phase is null or coalesce(a.hash_version <> p.hash_version, false) as is_unknown,
             coalesce(a.unit_id, '') = '' as has_no_id,
             a.unit_type <> p.unit_type as is_another_type,
@@ -157,6 +165,8 @@ with
             u.layer_expected,
             u.variant_expected,
             known.variant is not null as is_an_arm,
+            coalesce(a.event_ts >= w.start_at and a.event_ts < w.end_at, p.design <> 'switchback') as is_in_its_window,
+            coalesce(a.event_ts < w.analysed_from, false) as is_burn_in,
             coalesce(u.is_in_layer, false) as is_in_layer,
             coalesce(h.must_be_held, 0) = 1 as must_be_held,
             coalesce(h.may_be_held, 0) = 1 as may_be_held,
@@ -165,6 +175,7 @@ with
         left join units_expected as u on u.phase = a.phase and u.unit_id = a.unit_id
         left join audit_arms as known on known.phase = a.phase and known.variant = a.variant
         left join held as h on h.event_id = a.event_id
+        left join audit_windows as w on w.phase = a.phase and w.suffix = a.window_suffix
     )
 select
     event_id,
@@ -195,15 +206,22 @@ select
                 or layer_bucket is distinct from layer_expected
             )
             then 'bucket_mismatch'
+        when
+            is_interleaved
+            and (traffic_bucket is distinct from traffic_expected or layer_bucket is distinct from layer_expected)
+            then 'bucket_mismatch'
         when split_bucket <> split_expected or traffic_bucket <> traffic_expected or layer_bucket <> layer_expected
             then 'bucket_mismatch'
+        when not is_in_its_window then 'window_mismatch'
+        when is_drawn and (assignment_reason = 'burn_in') <> is_burn_in then 'window_mismatch'
         when assignment_reason = 'holdout' and not may_be_held then 'holdout_mismatch'
         when assignment_reason <> 'holdout' and must_be_held then 'holdout_mismatch'
-        when (is_drawn or assignment_reason = 'not_in_traffic') and not is_in_layer then 'outside_layer'
-        when is_drawn and coalesce(traffic_expected >= traffic_bp or traffic_bp > most_bp, true) then 'outside_traffic'
+        when (is_let_in or assignment_reason = 'not_in_traffic') and not is_in_layer then 'outside_layer'
+        when is_let_in and coalesce(traffic_expected >= traffic_bp or traffic_bp > most_bp, true) then 'outside_traffic'
         when assignment_reason = 'not_in_traffic' and traffic_expected < traffic_bp then 'outside_traffic'
         when is_drawn and variant is distinct from variant_expected then 'variant_mismatch'
         when not is_drawn and variant is not null then 'variant_mismatch'
+        when is_interleaved and design <> 'interleaving' then 'variant_mismatch'
         else 'ok'
     end as class,
 from recomputed

@@ -15,7 +15,10 @@ with
             coalesce(phase, 0) as place_phase,
             case when experiment_key is null then module else '' end as place_module,
         from exposures
-        where assignment_reason in ('split', 'arm_disabled', 'holdout', 'not_in_layer', 'not_in_traffic', 'none')
+        where
+            assignment_reason in (
+                'split', 'arm_disabled', 'burn_in', 'interleaved', 'holdout', 'not_in_layer', 'not_in_traffic', 'none'
+            )
     ),
     audited as (
         select

@@ -5,10 +5,11 @@ What the log says and what the definition gives must agree; each row gets the fi
     null_unit          no unit id, or one of another type than the phase assigns
     unknown_phase      no such phase, or another hash than the phase's
     bucket_mismatch    a logged bucket is not the recomputed one
+    window_mismatch    a switchback's unit is not the window of its moment, or the burn-in is another
     holdout_mismatch   in an arm though held out, or held out though no member
     outside_layer      the unit's layer bucket is not the experiment's
     outside_traffic    the unit was let in, or kept out, against the logged traffic; or traffic was never that high
-    variant_mismatch   another arm than the recomputed one
+    variant_mismatch   another arm than the recomputed one; one at all where two rankers drafted, or the other way round
     ok
 
 Not recomputed are rows decided by what is not logged: not_targeted, not_running, killed. Layer ranges and overrides
@@ -28,11 +29,12 @@ from analysis.warehouse.sql_files import SQL_FOLDER
 from assignment.bundle import compile_bundle
 from assignment.document import BundleDocument, ExperimentDocument
 from assignment.hashing import Stage, stage_salt
+from assignment.switchback import window_start
 from experiments.errors import WarehouseError
 
 CLASSES = (
-    "ok", "null_unit", "unknown_phase", "bucket_mismatch", "holdout_mismatch", "outside_layer", "outside_traffic",
-    "variant_mismatch",
+    "ok", "null_unit", "unknown_phase", "bucket_mismatch", "window_mismatch", "holdout_mismatch", "outside_layer",
+    "outside_traffic", "variant_mismatch",
 )  # fmt: skip
 _EVER, _NEVER = datetime(1970, 1, 1), datetime(2200, 1, 1)
 
@@ -73,6 +75,7 @@ def audit_exposures(
                 phases.setdefault(experiment.phase, (experiment, document))
     tables = _tables([*phases.values()])
     try:
+        tables["audit_windows"] = _windows(connection, experiment_key, [each for each, _ in phases.values()])
         for name, table in tables.items():
             connection.register("audit_source", table)
             connection.execute(f"create or replace temp table {name} as select * from audit_source")
@@ -121,8 +124,9 @@ def _tables(phases: Sequence[tuple[ExperimentDocument, BundleDocument]]) -> dict
             ("layer", phase, stage_salt(layer.salt, "layer")),
         ]
         most_bp = max((step.bp for step in experiment.traffic), default=0)
-        whole.append((phase, experiment.unit_type, experiment.hash_version, most_bp))
-        arms += [(phase, arm.key, arm.start, arm.end) for arm in experiment.variants]
+        whole.append((phase, experiment.unit_type, experiment.hash_version, most_bp, experiment.design))
+        no_arm = experiment.design == "interleaving"  # no bucket belongs to one
+        arms += [(phase, arm.key, *((0, 0) if no_arm else (arm.start, arm.end))) for arm in experiment.variants]
         ranges += [(phase, start, end) for start, end in experiment.layer.ranges]
         for holdout in document.holdouts:
             if holdout.key in experiment.holdouts:
@@ -135,7 +139,8 @@ def _tables(phases: Sequence[tuple[ExperimentDocument, BundleDocument]]) -> dict
     edges = (("first_bucket", whole_number), ("end_bucket", whole_number))
     return {
         "audit_phases": _table(
-            whole, phase_column, ("unit_type", text), ("hash_version", text), ("most_bp", whole_number)
+            whole, phase_column, ("unit_type", text), ("hash_version", text), ("most_bp", whole_number),
+            ("design", text),
         ),
         "audit_salts": _table(salts, ("stage", text), phase_column, ("salt", text)),
         "audit_arms": _table(arms, phase_column, ("variant", text), *edges),
@@ -146,6 +151,28 @@ def _tables(phases: Sequence[tuple[ExperimentDocument, BundleDocument]]) -> dict
         ),
         "audit_holdout_ranges": _table(held, phase_column, ("holdout_key", text), *edges),
     }  # fmt: skip
+
+
+def _windows(connection: duckdb.DuckDBPyConnection, key: str, experiments: Sequence[ExperimentDocument]) -> pa.Table:
+    """Every window in which a switchback was exposed: how its units' ids end, its bounds, the end of its burn-in."""
+    rows: list[tuple[object, ...]] = []
+    for experiment in experiments:
+        if experiment.switchback is None:
+            continue
+        window, burn_in = experiment.switchback.window, experiment.switchback.burn_in
+        first, last = connection.execute(
+            "select min(event_ts), max(event_ts) from exposures where experiment_key = ? and phase = ?",
+            [key, experiment.phase],
+        ).fetchall()[0]
+        start = None if first is None else window_start(first.replace(tzinfo=UTC), window).replace(tzinfo=None)
+        while start is not None and start <= last:
+            rows.append((experiment.phase, f"|{start:%Y-%m-%dT%H:%M:%SZ}", start, start + burn_in, start + window))
+            start += window
+    moment = pa.timestamp("us")
+    return _table(
+        rows, ("phase", pa.int64()), ("suffix", pa.string()), ("start_at", moment), ("analysed_from", moment),
+        ("end_at", moment),
+    )  # fmt: skip
 
 
 def _table(rows: Sequence[tuple[object, ...]], *columns: tuple[str, pa.DataType]) -> pa.Table:

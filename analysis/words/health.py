@@ -186,6 +186,7 @@ MISMATCH = {
     "null_unit": "no unit id, or one of another kind",
     "unknown_phase": "a phase nobody started",
     "bucket_mismatch": "logged buckets that do not follow from the unit",
+    "window_mismatch": "exposures outside the window that their unit names",
     "holdout_mismatch": "held out, or not, against the definition",
     "outside_layer": "a unit outside the experiment's share of its layer",
     "outside_traffic": "let in, or kept out, against the traffic",
