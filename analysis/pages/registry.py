@@ -12,6 +12,7 @@ from analysis.registry.changes import changes
 from analysis.registry.steps import next_steps
 from analysis.registry.timeline import in_order, timeline
 from analysis.words import registry as say
+from experiments.placement import HOLDOUT_PREFIX
 from experiments.shop import open_shop
 
 store = components.begin()
@@ -21,7 +22,7 @@ if not book.courses:
 ordered = [each.key for each in in_order(book.courses, now)]
 
 top, filters = st.container(), st.container(horizontal=True, key="filters")
-held = [f"holdout.{each}" for each in book.ground.holdouts]  # as their readouts are called
+held = [HOLDOUT_PREFIX + each for each in book.ground.holdouts]  # as their readouts are called
 key = components.experiment(ordered, lambda: ordered[0], filters, elsewhere=held)
 with top:
     st.title(components.literal(view.headline(book, now)), anchor=False)
@@ -80,6 +81,7 @@ else:
 holdouts = view.holdout_rows(course, book)
 if holdouts:
     parts.told(view.HOLDOUT_HEADINGS, holdouts)
+    parts.readouts([name for row in holdouts if store.latest(name := HOLDOUT_PREFIX + row[0]) is not None])
 else:
     st.write(say.NO_HOLDOUT)
 

@@ -1,5 +1,6 @@
 """How the registry page draws its parts: links, changes, lists of commands. Texts come ready and are escaped here."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlencode
@@ -21,11 +22,12 @@ def chain(rows: int, broken: Sequence[str]) -> None:
     if not broken:
         st.caption(components.literal(f"● {say.audit_holds(rows)}"))
         return
+    warning = re.sub("`(.+?)`", r"<code>\1</code>", escape(components.typed(say.AUDIT_WARNING)))
     told = "".join(f"<li>{escape(each)}</li>" for each in broken[:FIRST_CHANGES])
     more = "" if len(broken) <= FIRST_CHANGES else f"<li>… {len(broken) - FIRST_CHANGES} more</li>"
     st.html(
         f'<section class="banner stop" role="alert"><h2><span aria-hidden="true">⊘</span> {escape(say.AUDIT_BROKEN)}'
-        f"</h2><p>{escape(components.typed(say.AUDIT_WARNING))}</p><ul>{told}{more}</ul></section>"
+        f"</h2><p>{warning}</p><ul>{told}{more}</ul></section>"
     )
 
 
@@ -68,6 +70,12 @@ def summary(sentences: Sequence[str], key: str, *, read: bool) -> None:
     """The experiment in plain words, and the way to its readout."""
     link = f" {_link('readout', key, say.OPEN_READOUT)}" if read else ""
     st.html(f'<p class="summary">{escape(" ".join(sentences))}{link}</p>')
+
+
+def readouts(keys: Sequence[str]) -> None:
+    """Links to readouts, by their keys."""
+    for key in keys:
+        st.html(f'<p class="summary">{_link("readout", key, say.readout_of(key))}</p>')
 
 
 def commands(steps: Sequence[Step]) -> None:

@@ -43,10 +43,11 @@ class Change:
 def changes(course: Course, rows: Sequence[AuditRow], broken: Sequence[str]) -> tuple[Change, ...]:
     """Every change of the experiment, and of the layer and holdouts it stands on; the newest first."""
     ground = _ground(course)
+    numbers = {row.number for row in course.rows}
     state, found = "", []
     phases: dict[int, Json] = {}
     for row in rows:
-        own = row in course.rows
+        own = row.number in numbers
         if not own and (row.action, row.experiment_key) not in ground:
             continue
         after, lines, note = _change(row, phases)

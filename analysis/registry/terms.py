@@ -202,6 +202,7 @@ def frozen(begun: Begun | None, course: Course) -> tuple[tuple[str, str], ...]:
     planned = analysis.planned_units if begun is None else begun[0].planned_units
     slices = () if begun is None else begun[0].slices
     return (
+        ("Kind", say.KINDS[experiment.design]),
         ("Design", say.DESIGNS.get(analysis.design, words.pretty(analysis.design))),
         ("Risk of a false verdict", words.amount(float(analysis.alpha), unit="share")),
         (

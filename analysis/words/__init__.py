@@ -29,7 +29,7 @@ ONE = ("personalisation", "what is new")  # spoken of as it, not them
 AS_IT_SHOULD_BE = "As it should be"  # what an A/A test's verdict begins with when it found nothing
 NONE = "(none)"  # a dimension without a value
 PRETTY = {NONE: "None given", "pdp": "Product page"}
-UNIT_NAMES = {"user": "users", "session": "sessions", "device": "devices"}
+UNIT_NAMES = {"cluster_window": "cluster windows"}  # others take an s
 
 
 # --- numbers ---------------------------------------------------------------------------------------------

@@ -19,6 +19,11 @@ LOCKED, NOT_LOCKED = "Locked at the start", "Not locked before the start"
 ADDED, DROPPED = "Exploratory: added after the start", "Locked at the start, dropped since"
 TAKEN, DUE, TO_COME, NEVER_TAKEN = "taken", "due, not taken yet", "to come", "never taken"
 CHECKS = {"srm": "sample ratio", "guardrails": "guardrails"}
+KINDS = {
+    "ab": "A/B test",
+    "switchback": "switchback: whole windows of a cluster change arms together",
+    "interleaving": "interleaving: two rankers draft one list",
+}
 DESIGNS = {"always_valid": "always-valid: may be read every day", "fixed": "fixed: one look at the planned end"}
 COMPARATORS = {
     "none": "no recommendations at all",
@@ -309,6 +314,11 @@ def covers(*, named: bool, strategy: str) -> str:
     if named:
         return f"Its members meet {words.inside(words.pretty(strategy))} in place of this experiment."
     return "It is not named here: its members take part in this experiment."
+
+
+def readout_of(key: str) -> str:
+    """A link to another readout."""
+    return f"Open the readout of {key}"
 
 
 def holdout_gone() -> str:

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import hints
 from analysis.pages import components
-from experiments.shop import create
+from experiments.shop import create, open_shop
 from experiments.store import Store
 from tests.analysis.pages.conftest import NOW, OpenPage, charts, plain, said, visit
 from tests.helpers import published
@@ -116,6 +116,18 @@ def test_a_holdouts_address_leads_to_an_experiment(home: Path, monkeypatch: pyte
     assert client.header[0].value == "Bundles"
 
 
+def test_a_holdouts_readout_is_linked_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = shop.full(tmp_path / "shop")
+    links = "".join(str(each.value) for each in opened(home, monkeypatch, experiment=shop.RAMPED).html)
+    assert "holdout.global_h2" not in links
+    with Store.open(open_shop(home).store_url) as store:
+        read = example("SHIP")
+        head = read.experiment.model_copy(update={"key": "holdout.global_h2"})
+        published.publish(store, read.model_copy(update={"experiment": head}))
+    links = "".join(str(each.value) for each in opened(home, monkeypatch, experiment=shop.RAMPED).html)
+    assert 'href="readout?experiment=holdout.global_h2"' in links
+
+
 def test_a_broken_chain_is_a_warning_and_never_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = shop.full(tmp_path / "shop")
     engine = create_engine(f"sqlite:///{home / 'registry.sqlite'}")
@@ -130,7 +142,7 @@ def test_a_broken_chain_is_a_warning_and_never_a_pass(tmp_path: Path, monkeypatc
     assert "The audit chain is broken" in told
     assert "audit row 14 (pause home_als_v3) was changed after it was written" in told
     assert "audit row 20 is missing" in told
-    assert "`./run verify-audit` names every row" in told
+    assert "./run verify-audit names every row" in told
     assert "are as they were written" not in told
     alert = next(str(each.value) for each in client.html if 'role="alert"' in str(each.value))
     assert 'class="banner stop"' in alert
