@@ -1,10 +1,11 @@
 """One experiment's course: what ran when, with how much traffic, and how it stands now."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from experiments.ranges import BUCKETS
 from experiments.spec import Assigned, Experiment, Live, Phase
@@ -107,18 +108,34 @@ def courses(
 
 def segments(course: Course, now: datetime) -> tuple[Segment, ...]:
     """What ran until `now`, phase by phase, cut where traffic, a pause or a kill changed it."""
-    marks = [(row.at, SWITCHES[row.action]) for row in course.rows if row.action in SWITCHES]
+    switched = Series((row.at, SWITCHES[row.action]) for row in course.rows if row.action in SWITCHES)
     found: list[Segment] = []
     for (phase, live), until in zip(course.phases, _ends(course, now), strict=True):
-        steps = [(step.at, step.bp) for step in live.traffic]
-        inner = sorted({at for at, _ in (*marks, *steps) if phase.started_at < at < until})
-        for begin, end in pairwise([phase.started_at, *inner, until] if phase.started_at < until else []):
-            kind = _last(((at, kind) for at, kind in marks if at >= phase.started_at), begin, "running")
-            traffic = _last(steps, begin, 0 if steps else BUCKETS)
+        begin = phase.started_at
+        if begin >= until:
+            continue
+        grown = Series((step.at, step.bp) for step in live.traffic)
+        inner = sorted({at for at in (*switched.times, *grown.times) if begin < at < until})
+        for since, end in pairwise([begin, *inner, until]):
+            kind = switched.value(since, "running", after=begin)
+            traffic = grown.value(since, 0 if live.traffic else BUCKETS)
             same = found and (found[-1].kind, found[-1].phase, found[-1].traffic_bp) == (kind, phase.number, traffic)
-            since = found.pop().begin if same else begin
-            found.append(Segment(kind, phase.number, since, end, traffic))
+            found.append(Segment(kind, phase.number, found.pop().begin if same else since, end, traffic))
     return tuple(found)
+
+
+class Series(Generic[Value]):
+    """Values that each hold from a moment on."""
+
+    def __init__(self, steps: Iterable[tuple[datetime, Value]]) -> None:
+        ordered = sorted(steps, key=lambda step: step[0])
+        self.times = [at for at, _ in ordered]
+        self._values = [value for _, value in ordered]
+
+    def value(self, at: datetime, default: Value, *, after: datetime | None = None) -> Value:
+        """What holds at a moment; the default before the first, or where that is from before `after`."""
+        index = bisect_right(self.times, at) - 1
+        return default if index < 0 or (after is not None and self.times[index] < after) else self._values[index]
 
 
 def waits(course: Course, now: datetime) -> tuple[datetime, datetime] | None:
@@ -145,11 +162,3 @@ def _ends(course: Course, now: datetime) -> Iterator[datetime]:
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     given = [at for at in (one, other) if at is not None]
     return min(given) if given else None
-
-
-def _last(series: Iterable[tuple[datetime, Value]], at: datetime, default: Value) -> Value:
-    found = default
-    for since, value in series:
-        if since <= at:
-            found = value
-    return found
