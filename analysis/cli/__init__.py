@@ -72,7 +72,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "token": "Make, list or revoke the tokens of the HTTP service; a secret is shown once and never kept.",
     },
     "serve_app": {
-        "app": "Open the app: decisions that wait, every readout, where it helps and hurts, the registry. Ctrl+C ends it.",
+        "app": "Open the app: waiting decisions, readouts, where it helps and hurts, the registry. Ctrl+C ends it.",
     },
     "demo": {
         "demo": "Simulate a shop with a known lift, take its logs to a verdict, and say how close the verdict came.",

@@ -61,7 +61,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 8501,
     address: Annotated[str, typer.Option(help="Which address to listen on; there is no login.")] = "localhost",
 ) -> None:
-    """Open the app: decisions that wait, every readout, where it helps and hurts, the registry. Ctrl+C ends it."""
+    """Open the app: waiting decisions, readouts, where it helps and hurts, the registry. Ctrl+C ends it."""
     shop = open_shop(home)
     _refuse_taken(port, address)
     os.environ[hints.TYPED_HOME] = hints.needed(home) or ""
