@@ -57,10 +57,11 @@ def audit(
                        if row.get(logged) is not None and row[logged] != row[expected]]  # fmt: skip
             if row.get("bucket_expected") is not None:
                 differs.append(f"the holdout's bucket is {row['bucket_expected']}")
-            place = "" if row["phase"] is None else f" in {row.get('experiment_key', '')} phase {row['phase']}"
+            whose = f"{row['experiment_key']} " if row.get("experiment_key") else ""
+            place = "" if row["phase"] is None else f" in {whose}phase {row['phase']}"
             beside = f"; {', '.join(differs)}" if differs else ""
             out.print(f"    {row['event_ts']} {row['event_id']}: {row['class']}, logged {row['assignment_reason']}"
-                      f"{place.replace('  ', ' ')} for {row['unit_type']} {row['unit_id']}{beside}")  # fmt: skip
+                      f"{place} for {row['unit_type']} {row['unit_id']}{beside}")  # fmt: skip
         if report.not_recomputed:
             others = ", ".join(f"{count:,} {reason}" for reason, count in report.not_recomputed.items())
             cause = "no holdout decided them" if is_holdout(key) else "their cause is not in the log"
