@@ -14,7 +14,7 @@ from experiments.shop import open_shop
 from experiments.store import Store
 
 if TYPE_CHECKING:
-    from assignment.bundle import Bundle
+    from assignment.bundle import Bundle, Slot
     from assignment.decision import Explanation
 
 
@@ -38,7 +38,7 @@ def assign(
     with Store.open(shop.store_url) as store:
         bundle = compile_bundle(bundle_document(store, shop))
     explained = [
-        explain(bundle, flag, {**attributes, f"{bundle.slots[flag].unit_type}_id": unit}, moment)
+        explain(bundle, flag, {**attributes, _named_by(bundle.slots[flag]): unit}, moment)
         for flag in _flags(bundle, key)
     ]
     if as_json:
@@ -54,6 +54,11 @@ def assign(
                 out.print(f"  {step.number:>2} {'✓' if step.goes_on else '✗'} {step.name}: {step.said}{hashed}")
     if any(one.decision.error for one in explained):
         raise typer.Exit(2)
+
+
+def _named_by(slot: "Slot") -> str:
+    """What the context calls the unit; in a switchback the cluster, whose window the moment gives."""
+    return f"{slot.unit_type}_id" if slot.clock is None else slot.clock.cluster
 
 
 def _flags(bundle: "Bundle", key: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from experiments.errors import NotFoundError, TrueliftError, UsageError
 from experiments.shop import Shop, create
 from experiments.store import Store
 from tests.helpers.assigned_shop import KEY, Desk
+from tests.helpers.definitions import SWITCHBACK, layer_of
 
 AT = "2026-12-02T09:00:00"
 WEB = '{"platform": "web"}'
@@ -83,6 +84,14 @@ def test_json_holds_decisions_and_steps(desk: Desk) -> None:
     [one] = json.loads(run(desk.shop, KEY, "u3", "--context", WEB, "--json").output)
     assert one["decision"]["unit_id"] == "u3"
     assert [step["number"] for step in one["steps"]] == list(range(1, 12))
+
+
+def test_a_cluster_is_asked_by_its_name_and_gets_its_window(desk: Desk) -> None:
+    (desk.shop.layers / "delivery.yml").write_text(layer_of("delivery", "cluster_window"))
+    key = desk.begin(SWITCHBACK).experiment.key
+    said = run(desk.shop, key, "berlin", "--explain").output
+    assert "cluster_window berlin|2026-12-" in said
+    assert ":switchback-berlin|2026-12-" in said
 
 
 def test_an_id_that_cannot_be_hashed_ends_with_2(desk: Desk) -> None:
