@@ -20,7 +20,7 @@ from experiments.shop import create
 from experiments.store import Store
 from tests.helpers import loads
 from tests.helpers.assigned_shop import Desk
-from tests.helpers.bundles import NOW, Document, bundle, experiment, layer
+from tests.helpers.bundles import NOW, Document, bundle, experiment, holdout, layer
 from tests.helpers.definitions import INTERLEAVING, SWITCHBACK, layer_of
 
 DAY = 24.0
@@ -128,6 +128,25 @@ def test_a_cell_that_was_changed_afterwards_is_found(tmp_path: Path, reason: str
             [reason],
         )
         assert classes(connection, CELLS) == {wrong: 1}
+
+
+def test_a_visitor_is_held_out_of_a_cell_by_their_own_id(tmp_path: Path) -> None:
+    document = CELLS | {"holdouts": [holdout(buckets=[[0, 5_000]])]}
+    written = document["experiments"]
+    assert isinstance(written, list)
+    document["experiments"] = [{**written[0], "holdouts": ["global"]}]
+    late = NOW + timedelta(minutes=30)
+    asked = [({"city": f"city-{number}", "user_id": f"u{number % 40}"}, late) for number in range(200)]
+    with loaded(tmp_path, document, asked) as connection:
+        held = connection.execute(
+            "select count(distinct user_id), count(distinct unit_type) from exposures "
+            "where assignment_reason = 'holdout'"
+        ).fetchall()
+        assert 5 < held[0][0] < 35
+        assert held[0][1] == 1
+        assert audit_exposures(connection, [document], "home").counts["ok"] == 200
+        connection.execute("update exposures set user_id = 'u' || (cast(substr(user_id, 2) as integer) + 100)")
+        assert set(classes(connection, document)) == {"holdout_mismatch"}
 
 
 def requests(folder: Path) -> Connection:

@@ -13,10 +13,12 @@ from assignment.allocation import evaluate
 from assignment.batch import assign_units
 from assignment.bundle import Bundle, compile_bundle
 from assignment.decision import ANALYSED, Decision
+from assignment.event_log import MemorySpool
 from assignment.explanation import explain
 from assignment.exposures import exposure_row
 from assignment.flags import metadata_of, reason_of, variant_of
 from assignment.interleaving import team_draft
+from assignment.recording import Recorder
 from assignment.switchback import cluster_window
 from experiments.contracts import Exposure, reasons
 from experiments.errors import DefinitionError, UsageError
@@ -187,6 +189,19 @@ def test_an_interleaved_request_is_in_no_arm() -> None:
     assert ask(DUEL, {"targetingKey": "u1"}).error == "TARGETING_KEY_MISSING"
     with pytest.raises(UsageError, match="draft of an interleaving"):
         assign_units(DUEL.plans["home"], NOW)
+
+
+def test_in_ones_own_process_a_flag_of_an_interleaving_is_control_and_no_exposure() -> None:
+    log = MemorySpool()
+    context = {"request_id": "r1"}
+    decision = ask(DUEL, context)
+    served, exposure_id = Recorder(log).recorded(DUEL, decision, context, NOW)
+    assert (variant_of(served), exposure_id, list(log.rows)) == ("control", None, [])
+    drafted = {"items": [{"item_id": "a1", "position": 1, "source": "als"}], "fallback": False}
+    Recorder(log).rendered(DUEL, decision, context, drafted, NOW)  # whoever drafts logs the teams
+    [(_, row)] = log.rows
+    assert (row["assignment_reason"], row["items"]) == ("interleaved", drafted["items"])
+    assert "served_variant" not in row
 
 
 def test_nobody_meets_a_prerequisite_in_an_interleaving() -> None:
