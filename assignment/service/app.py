@@ -29,7 +29,7 @@ Path_ = tuple[str, str, TokenScope | None, Handle]  # method, path, scope, handl
 class Front:
     """One flag for a server takes the short way; who sends an origin is a browser and needs the rules for those."""
 
-    def __init__(self, whole: ASGIApp, single: ASGIApp) -> None:
+    def __init__(self, whole: Starlette, single: ASGIApp) -> None:
         self.whole, self._single = whole, single
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
