@@ -22,7 +22,8 @@ from experiments.recommenders.slates import CAUSES, Codes, Slate, Slates
 
 LADDER = ("item_knn", "category_popularity", "popularity")
 CELLS = 4_000_000  # of one array at a time
-_OPEN, _SKIPPED, _PLACED = -1, -2, -3  # what became of a candidate, where no rule removed it
+_OPEN, _SKIPPED, _PLACED = -1, -2, -3  # what became of a candidate, where no rule removed it …
+_CAPPED = 127  # … and where one by groups did
 
 
 def ladder(fitted: Mapping[str, Fitted]) -> tuple[Fitted, ...]:
@@ -78,7 +79,7 @@ class _Work:
     rules: Sequence[Rule]
     session: Integers  # (n, longest), in the shelf's codes
     blocked: Codes  # (n_items + 1,): _OPEN, _SKIPPED off the shelf, or the first rule that removes it
-    groups: Sequence[tuple[int, int, Integers]]  # number, most and (n_items,) groups of each rule by groups
+    groups: Sequence[tuple[int, int, Integers]]  # number, most and (n_items + 1,) groups of each rule by groups
     items: Integers
     score: Floats
     propensity: Floats
@@ -97,7 +98,11 @@ class _Work:
             rules=rules,
             session=requests.items.into(shelf.items)[requests.session],
             blocked=np.append(blocked, np.int8(_SKIPPED)),
-            groups=[(at, rule.most, rule.group(shelf)) for at, rule in enumerate(rules) if rule.group is not None],
+            groups=[
+                (at, rule.most, np.append(rule.group(shelf), -1))
+                for at, rule in enumerate(rules)
+                if rule.group is not None
+            ],
             items=np.full((n, k), -1),
             score=np.full((n, k), np.nan),
             propensity=np.full((n, k), np.nan),
@@ -129,10 +134,12 @@ class _Work:
         score, propensity = self.score[rows], self.propensity[rows]
         fate = self.blocked[codes]
         for column in (*self.session[rows].T, *items.T):
-            fate[(codes == column[:, None]) & (codes >= 0)] = _SKIPPED
+            if (column >= 0).any():
+                fate[codes == column[:, None]] = _SKIPPED
+        groups = [group[codes] for _, _, group in self.groups]
         for place in range(k):
-            self._cap(fate, codes, items, place)
-        last, every = np.full(r, m), np.arange(r)
+            self._cap(fate, groups, items, place)
+        column_of, last, every = np.where(items >= 0, -1, m), np.full(r, m), np.arange(r)
         while m:
             is_open = fate == _OPEN
             first = is_open.argmax(axis=1)
@@ -143,33 +150,37 @@ class _Work:
             items[picks, next_open] = codes[picks, at]
             score[picks, next_open] = found.score[picks, at]
             if found.weight is not None:
-                left = (found.weight[picks] * is_open[picks]).sum(axis=1)
-                propensity[picks, next_open] = found.weight[picks, at] / left
-            fate[picks, at] = _PLACED
+                left = np.where(is_open, found.weight, 0.0).sum(axis=1)
+                propensity[picks, next_open] = found.weight[picks, at] / left[picks]
+            fate[picks, at], column_of[picks, next_open] = _PLACED, at
             filled[picks] += 1
             last[picks] = np.where(filled[picks] == k, at, m)
             for place in np.unique(next_open).tolist():
-                self._cap(fate, codes, items, place)
+                self._cap(fate, groups, items, place)
         done: Flags = exhausted | (filled == k)
         kept = rows[done]
         self.source[kept] = np.where(items[done] == self.items[kept], self.source[kept], source)
         self.items[kept], self.score[kept], self.propensity[kept] = items[done], score[done], propensity[done]
         self.filled[kept] = filled[done]
         row, column = np.nonzero((fate >= 0) & (np.arange(m) <= last[:, None]) & done[:, None])
-        self.removed.append((rows[row], codes[row, column], fate[row, column].astype(np.int64)))
+        gone, rule = codes[row, column], fate[row, column].astype(np.int64)
+        above = column_of[row] < column[:, None]
+        for number, most, group in reversed(self.groups):
+            full = (above & (group[items[row]] == group[gone][:, None])).sum(axis=1) >= most
+            rule = np.where(full & (fate[row, column] == _CAPPED), number, rule)
+        self.removed.append((rows[row], gone, rule))
         return done
 
-    def _cap(self, fate: Codes, codes: Integers, items: Integers, place: int) -> None:
+    def _cap(self, fate: Codes, groups: Sequence[Integers], items: Integers, place: int) -> None:
         """Remove what would be one too many of the group of the item at `place`."""
         chosen = items[:, place]
-        there = chosen >= 0
-        if not there.any():
+        if not (chosen >= 0).any():
             return
-        for rule, most, group in self.groups:
-            mine = np.where(there, group[chosen], -1)
-            taken = ((items >= 0) & (group[items] == mine[:, None])).sum(axis=1)
-            full = there & (taken >= most)
-            fate[(fate == _OPEN) & full[:, None] & (group[codes] == mine[:, None])] = rule
+        for (_, most, group), of_candidate in zip(self.groups, groups, strict=True):
+            mine = group[chosen]
+            taken = (group[items] == mine[:, None]).sum(axis=1)
+            full = np.where((chosen >= 0) & (taken >= most), mine, -2)
+            fate[(of_candidate == full[:, None]) & (fate == _OPEN)] = _CAPPED
 
     def note_cause(self) -> None:
         """Why the ladder is needed, where the strategy itself left places open."""
@@ -185,7 +196,7 @@ class _Work:
             np.concatenate([np.array([], dtype=np.int64), *parts])
             for parts in (zip(*self.removed, strict=True) if self.removed else ((), (), ()))
         )
-        _, once = np.unique(row * (len(self.shelf.items) + 1) + item, return_index=True)
+        once = np.sort(np.unique(row * (len(self.shelf.items) + 1) + item, return_index=True)[1])
         helped = (self.source > 0).any(axis=1)
         return Slates(
             items=self.items,

@@ -31,10 +31,10 @@ class Model:
     def retrieve(self, requests: Requests, n: int) -> Candidates:
         """The `n` items with the largest numbers; each weighs 1."""
         asked = _hashes([f"{self.salt}-{name}" for name in requests.ids])
-        drawn = _mixed(asked[:, None] ^ self.own)
-        order = np.argsort(~drawn, axis=1, kind="stable")[:, :n].astype(np.int64)
-        score = np.take_along_axis(drawn, order, axis=1) / 2.0**64
-        return Candidates(order, score, np.ones(order.shape))
+        low = np.uint64((1 << len(self.items).bit_length()) - 1)  # the number's last bits give way to the item's code
+        drawn = np.sort(_mixed(asked[:, None] ^ self.own) & ~low | np.arange(len(self.items), dtype=np.uint64), axis=1)
+        best = drawn[:, ::-1][:, :n]
+        return Candidates((best & low).astype(np.int64), best / 2.0**64, np.broadcast_to(1.0, best.shape))
 
     def explain(self, request: Request, item_id: str) -> Reason:  # noqa: ARG002
         """By chance."""

@@ -1,8 +1,9 @@
 """What may not be shown, whatever a strategy thinks of it: ordered rules between the candidates and the slate.
 
 A rule either keeps items one by one (in stock, enough margin) or lets only so many of a group into one slate (one per
-variant group). The first rule that removes an item is named for it. What the catalogue does not know removes nothing.
-Rules change without fitting anything anew; `version` tells two sets of them apart.
+variant group); those of the first kind go first, since a slate is made of what they keep. The first rule that removes
+an item is named for it. What the catalogue does not know removes nothing. Rules change without fitting anything anew;
+`version` tells two sets of them apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
