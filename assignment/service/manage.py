@@ -197,7 +197,7 @@ def _register(step: Step) -> object:
 
 
 def _validate(step: Step) -> object:
-    experiment, _ = checked(step.store, step.shop, step.document, where="definition")
+    experiment, _ = checked(step.store, step.shop, step.document, where="definition", now=step.seen["now"])
     return {"key": experiment.key, "valid": True} | _advised(step, experiment)
 
 
