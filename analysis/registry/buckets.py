@@ -52,7 +52,8 @@ def strips(course: Course, phase: tuple[Phase, Live] | None, ground: Ground, oth
     points = experiment.first_traffic_bp if phase is None else phase[1].traffic_bp
     told = say.part_of(points / BUCKETS, say.TAKES_PART)
     found.append(Strip(say.TRAFFIC, tuple(_in_and_out(points)), told))
-    found.append(Strip(say.SPLIT, _arms(experiment, experiment.splits)))
+    if experiment.design != "interleaving":  # there each request meets both rankers
+        found.append(Strip(say.SPLIT, _arms(experiment, experiment.splits)))
     return found
 
 

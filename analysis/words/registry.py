@@ -206,11 +206,12 @@ def reads(verdict: str, as_of: datetime) -> str:
 
 
 def meets(part: float, arms: Sequence[tuple[str, str]], unit_type: str, condition: str, *, narrowed: bool) -> str:
-    """Which share of all units is in it, and into which arms those are drawn."""
+    """Which share of all units is in it, and into which arms those are drawn; no arms where each meets both."""
     who = f"{words.units(unit_type)} its targeting lets in" if narrowed else words.units(unit_type)
     verb = {"running": "are in it now", "stopped": "were in it", "archived": "were in it", "undecided": "were in it"}
-    drawn = words.listed([f"{name} {amount}" for name, amount in arms])
-    return f"About {share(part)} of the {who} {verb.get(condition, 'would be in it')}: {drawn} of those."
+    drawn = f": {words.listed([f'{name} {amount}' for name, amount in arms])} of those" if arms else ""
+    some = "All" if part == 1 else f"About {share(part)} of the"
+    return f"{some} {who} {verb.get(condition, 'would be in it')}{drawn}."
 
 
 def targeted(text: str | None) -> str:

@@ -84,7 +84,8 @@ def sentences(
     if share is not None:
         own = experiment if begun is None else begun[0].experiment
         narrowed = isinstance(own, Assigned) and (own.targeting is not None or bool(own.prerequisites))
-        drawn = [(variant.key, say.share(float(own.share([variant])))) for variant in own.variants]
+        split = () if own.design == "interleaving" else own.variants
+        drawn = [(variant.key, say.share(float(own.share([variant])))) for variant in split]
         told.append(say.meets(float(share), drawn, experiment.unit_type, condition, narrowed=narrowed))
     decision = course.registered.decision
     if decision is not None:

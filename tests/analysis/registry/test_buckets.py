@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 from analysis.drawing import contrast
+from analysis.pages.views import registry as view
 from analysis.pages.views.registry import Book
 from analysis.registry import charts
 from analysis.registry.buckets import owners, part, strips
@@ -12,8 +13,10 @@ from analysis.registry.course import Course
 from assignment.hashing import bucket
 from experiments.layers import Ground
 from experiments.spec import Live, Phase
-from tests.analysis.registry.conftest import values
+from tests.analysis.registry.conftest import NOW, values
 from tests.helpers import registry_shop as shop
+from tests.helpers.assigned_shop import Desk
+from tests.helpers.definitions import INTERLEAVING, layer_of
 
 
 def newest(course: Course) -> tuple[Phase, Live] | None:
@@ -62,6 +65,19 @@ def test_another_systems_split_is_shares_and_nothing_else(book: Book) -> None:
     [split] = strips(course, newest(course), book.ground, book.courses)
     assert [(band.who, band.share) for band in split.bands] == [("control", "50%"), ("als_v2", "50%")]
     assert part(course, newest(course), book.ground) is None
+
+
+def test_an_interleaving_splits_nobody(desk: Desk) -> None:
+    (desk.shop.layers / "search.yml").write_text(layer_of("search", "request"))
+    desk.propose(INTERLEAVING)
+    known = view.read(desk.store)
+    [course] = known.courses
+    assert [strip.title for strip in strips(course, None, known.ground, known.courses)] == [
+        "Layer search, now",
+        "Traffic",
+    ]
+    told = view.sentences(course, None, known.ground, None, NOW)
+    assert "All requests would be in it." in told
 
 
 def test_the_share_of_all_units_is_what_hashing_gives(book: Book) -> None:
