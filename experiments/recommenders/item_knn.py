@@ -5,9 +5,9 @@ the `neighbours` most similar items of every item by cosine, TF-IDF or BM25. A c
 similarities to what the unit had before and to the session; items the unit had already are left out.
 """
 
+import itertools
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -18,11 +18,11 @@ from experiments.recommenders.ranking import top
 from experiments.recommenders.training import DAY_MICROS, WEIGHTS, Events, TrainingData
 
 CODE = 1
-CELLS = 4_000_000  # of scores at a time
+CELLS = 4_000_000  # scores and their summands at a time
 SESSION_WEIGHT = WEIGHTS["purchase"]  # what is looked at now says as much as a thing bought
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Model:
     """Two sparse matrices by rows: a row's entries are from `begin[row]` to `begin[row + 1]`, ascending."""
 
@@ -39,45 +39,51 @@ class Model:
 
     def retrieve(self, requests: Requests, n: int) -> Candidates:
         """The `n` items nearest to what the unit had and the session shows; nothing where neither says anything."""
-        rows = max(1, CELLS // max(1, len(self.items)))
-        parts = [self._top(requests, slice(start, start + rows), n) for start in range(0, max(1, len(requests)), rows)]
-        return Candidates(np.concatenate([codes for codes, _ in parts]), np.concatenate([score for _, score in parts]))
+        row, item, weight = self._tastes(requests)
+        work = len(self.items) + np.bincount(row, np.diff(self.near_begin)[item], minlength=len(requests))
+        part = (np.cumsum(work) // CELLS).astype(np.int64)
+        begins = np.flatnonzero(np.diff(part, prepend=-1, append=-1))
+        found = [top(np.empty((0, len(self.items))), n)]
+        for begin, end in itertools.pairwise(begins.tolist()):
+            mine = slice(*np.searchsorted(row, (begin, end)).tolist())
+            found.append(self._top(end - begin, row[mine] - begin, item[mine], weight[mine], n))
+        return Candidates(np.concatenate([codes for codes, _ in found]), np.concatenate([score for _, score in found]))
 
     def explain(self, request: Request, item_id: str) -> Reason:
-        """The thing of the request to which it owes most."""
-        taste = self._taste(Requests.of(request), slice(0, 1)).toarray()[0]
-        owed = taste * self._near[:, [self.items.code(item_id)]].toarray()[:, 0]
+        """The thing of the request to which the item owes most."""
+        _, item, weight = self._tastes(Requests.of(request))
+        of, entry = _entries(self.near_begin, item)
+        owed = np.where(self.near_item[entry] == self.items.code(item_id), weight[of] * self.near_score[entry], 0.0)
         if not owed.any():
-            return Reason("popular", "Popular in the shop")
-        because = str(self.items.ids[owed.argmax()])
+            return Reason("not_shown", f"{item_id} goes with nothing of this request")
+        because = self.items.ids[item[of[owed.argmax()]]]
         return Reason("bought_together", f"Goes with {because}")
 
-    def _top(self, requests: Requests, part: slice, n: int) -> tuple[Integers, Floats]:
-        taste = self._taste(requests, part)
-        scores = (taste @ self._near).toarray()
-        scores[taste.nonzero()] = 0.0
-        return top(scores, n)
+    def _top(self, rows: int, row: Integers, item: Integers, weight: Floats, n: int) -> tuple[Integers, Floats]:
+        of, entry = _entries(self.near_begin, item)
+        cell = row[of] * len(self.items) + self.near_item[entry]
+        scores = np.bincount(cell, weight[of] * self.near_score[entry], minlength=rows * len(self.items))
+        scores[row * len(self.items) + item] = 0.0
+        return top(scores.reshape(rows, -1).astype(np.float64), n)
 
-    def _taste(self, requests: Requests, part: slice) -> csr_array:
-        """Weights of what each unit had and of its session: (rows, n_items)."""
-        unit = requests.units.into(self.units)[requests.unit[part]]
-        session = requests.items.into(self.items)[requests.session[part]]
-        shape = len(unit), len(self.items)
-        known = np.flatnonzero(unit >= 0)
-        sizes = np.zeros(len(unit), dtype=np.int64)
-        sizes[known] = (self.had_begin[1:] - self.had_begin[:-1])[unit[known]]
-        begin = np.concatenate(([0], sizes.cumsum()))
-        row = np.repeat(np.arange(len(unit)), sizes)
-        entry = np.arange(len(row)) - begin[row] + self.had_begin[unit[row]]
-        had = csr_array((self.had_weight[entry], self.had_item[entry], begin), shape=shape)
-        row, column = np.nonzero(session >= 0)
-        now = csr_array((np.full(len(row), SESSION_WEIGHT), (row, session[row, column])), shape=shape)
-        return had + now
+    def _tastes(self, requests: Requests) -> tuple[Integers, Integers, Floats]:
+        """What each request's unit had, then its session: row, ascending, item and weight."""
+        unit = requests.units.into(self.units)[requests.unit]
+        session = requests.items.into(self.items)[requests.session]
+        known, (now, place) = np.flatnonzero(unit >= 0), np.nonzero(session >= 0)
+        of, entry = _entries(self.had_begin, unit[known])
+        row = np.concatenate([known[of], now])
+        order = np.argsort(row, kind="stable")
+        item = np.concatenate([self.had_item[entry], session[now, place]])
+        weight = np.concatenate([self.had_weight[entry], np.full(len(now), SESSION_WEIGHT)])
+        return row[order], item[order], weight[order]
 
-    @cached_property
-    def _near(self) -> csr_array:
-        n = len(self.items)
-        return csr_array((self.near_score, self.near_item, self.near_begin), shape=(n, n))
+
+def _entries(begin: Integers, rows: Integers) -> tuple[Integers, Integers]:
+    """All entries of these rows of a sparse matrix: for each, its place in `rows` and its own."""
+    sizes = (begin[1:] - begin[:-1])[rows]
+    of = np.repeat(np.arange(len(rows)), sizes)
+    return of, np.arange(len(of)) - np.repeat(sizes.cumsum() - sizes, sizes) + begin[rows][of]
 
 
 def fit(data: TrainingData, *, seed: int, window_days: int, neighbours: int, similarity: str) -> Model:  # noqa: ARG001
