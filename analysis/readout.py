@@ -15,6 +15,7 @@ VerdictCode = Literal["WITHHELD", "STOP", "TOO_EARLY", "NO_MATERIAL_EFFECT", "SH
 CheckState = Literal["pass", "warn", "fail", "unknown", "not_applicable"]
 Status = Literal["better", "worse", "cleared", "breached", "not_clear", "no_material_effect", "descriptive"]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Measure = Literal["share", "change", "odds", "chance", "hours", "days", "index", "deviations"]
 Figure = bool | int | Number | str | None  # what a check may show of a group
 METHOD_VERSION = "1"
 VERDICT_RULE = 1
@@ -111,6 +112,27 @@ class Arm(Part):
     units_excluded: dict[str, int]
 
 
+class Judged(Part):
+    """A figure of a check beside its limits. It is as bad as they say, but never worse than the check itself."""
+
+    figure: str  # its name in the check's figures
+    measure: str  # what it measures, in words
+    unit: Measure
+    value: Number
+    warn: Number | None  # None: it never warns before it fails
+    fail: Number | None  # None: it never fails
+    worse: Literal["above", "below"]
+    state: CheckState
+
+
+class Withholds(Part):
+    """What a failing check withholds: every result, or some metrics and slices."""
+
+    everything: bool
+    metrics: tuple[str, ...] = ()  # labels
+    dimensions: tuple[str, ...] = ()
+
+
 class Check(Part):
     id: str
     label: str
@@ -122,6 +144,10 @@ class Check(Part):
     sql: str | None
     since: str | None
     owner: str
+    judged: tuple[Judged, ...] = ()
+    browsers: dict[str, CheckState] = {}  # of those that look at each browser
+    withholds: Withholds | None = None  # what it withholds now
+    more_sql: tuple[str, ...] = ()  # its other queries
 
 
 class ArmValue(Part):

@@ -7,10 +7,11 @@ groups it looks at. Thresholds are one table in `thresholds`. A failure withhold
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from analysis import words
 from analysis.health import consistency, delivery, drift, events, population, split, stock
 from analysis.health.findings import Evidence, Finding
 from analysis.health.thresholds import THRESHOLDS
-from analysis.readout import Check
+from analysis.readout import Check, Withholds
 from analysis.verdict import Hold
 
 __all__ = ["CHECKS", "RULES", "THRESHOLDS", "Evidence", "Health", "evaluate"]
@@ -81,4 +82,14 @@ def evaluate(given: Evidence) -> Health:
     """Judge everything; pure. Holds come in the order of the checks, but for the one that causes others."""
     findings = [rule(given) for rule in RULES]
     holds = sorted((f.hold for f in findings if f.hold is not None), key=lambda hold: hold.check != FIRST_CAUSE)
-    return Health(tuple(f.check for f in findings), tuple(holds))
+    return Health(tuple(_telling(f, given) for f in findings), tuple(holds))
+
+
+def _telling(found: Finding, given: Evidence) -> Check:
+    """The check with what it withholds now."""
+    if found.hold is None:
+        return found.check
+    held, kind = found.hold.metrics, given.experiment.unit_type
+    labels = [words.label(metric.label, kind) for key, metric in given.metrics.items() if held and key in held]
+    tells = Withholds(everything=held is None, metrics=tuple(labels), dimensions=tuple(sorted(found.hold.dimensions)))
+    return found.check.model_copy(update={"withholds": tells})

@@ -11,7 +11,11 @@ from analysis.words import health as said
 from analysis.words import signals
 from experiments.spec import Fact
 
-CONSISTENCY = Sheet("SH-14", "Outcomes fit together", blocking=False, sql="returns_unlinked", owner=DATA_TEAM)
+CONSISTENCY = Sheet(
+    "SH-14", "Outcomes fit together", blocking=False, sql="returns_unlinked", owner=DATA_TEAM,
+    judged={"unlinked_rate": "unlinked_returns", "not_shown": "clicks_not_shown", "shared": "orders_shared"},
+    more_sql=("clicks_not_shown", "orders_shared"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,9 @@ def _returns(given: Evidence) -> _Part | None:
     count, unlinked = summed(rows, "returns"), summed(rows, "unlinked")
     if count == 0:
         return None
-    state = THRESHOLDS["unlinked_returns"].state(rate(unlinked, count))
-    return _Part(state, said.returns_linked(count, unlinked), {"returns": count, "unlinked": unlinked})
+    found = rate(unlinked, count)
+    figures: dict[str, Figure] = {"returns": count, "unlinked": unlinked, "unlinked_rate": found}
+    return _Part(THRESHOLDS["unlinked_returns"].state(found), said.returns_linked(count, unlinked), figures)
 
 
 def _clicks(given: Evidence) -> _Part | None:

@@ -25,7 +25,6 @@ from analysis.health.thresholds import (
     MIN_CLOCK_ROWS,
     MIN_EXPECTED,
     MIN_ROWS,
-    STALE_DAYS,
     THRESHOLDS,
     WEEKS_BEFORE,
 )
@@ -33,9 +32,17 @@ from analysis.readout import CheckState, Figure
 from analysis.words import health as said
 from analysis.words import signals
 
-LATE = Sheet("SH-05", "Late events", blocking=False, sql="late_events", owner=DATA_TEAM)
-CLOCKS = Sheet("SH-06", "Clocks of the browsers", blocking=False, sql="clock_skew", owner=WEB_TEAM)
-VOLUME = Sheet("SH-13", "Volume and freshness", blocking=False, sql="volume", owner=DATA_TEAM)
+LATE = Sheet(
+    "SH-05", "Late events", blocking=False, sql="late_events", owner=DATA_TEAM,
+    judged={"late_hour": "late_hour", "late_day": "late_day"},
+)  # fmt: skip
+CLOCKS = Sheet(
+    "SH-06", "Clocks of the browsers", blocking=False, sql="clock_skew", owner=WEB_TEAM, judged={"ahead": "clock_skew"}
+)
+VOLUME = Sheet(
+    "SH-13", "Volume and freshness", blocking=False, sql="volume", owner=DATA_TEAM,
+    judged={"largest_drop": "volume", "days_old": "silent_days"},
+)  # fmt: skip
 
 
 # --- SH-05, SH-06 ----------------------------------------------------------------------------------------
@@ -82,6 +89,7 @@ def clock_skew(given: Evidence) -> Finding:
         signals.clocks(browser, shares[browser]),
         figures={"ahead": shares[browser], "browsers": len(shares)},
         groups=[dict(row) for row in enough if states[text(row, "browser")] != "pass"],
+        browsers={text(row, "browser"): states.get(text(row, "browser"), "unknown") for row in rows},
     )
 
 
@@ -133,7 +141,7 @@ def volume(given: Evidence) -> Finding:
     if not rows:
         return VOLUME.unknown(said.too_few(0, MIN_ROWS, "rows"))
     age = min(whole(row, "days_before_end") for row in rows) - 1  # the cut lies at the end of a day
-    if age > STALE_DAYS and not given.finished_import:
+    if not given.finished_import and THRESHOLDS["silent_days"].state(age) == "fail":
         return VOLUME.finding("fail", signals.stale(age), figures={"days_old": age})
     days = _volume_days(rows)
     if not days:
@@ -141,8 +149,12 @@ def volume(given: Evidence) -> Finding:
     series = len({(day.kind, day.browser) for day in days})
     figures: dict[str, Figure] = {"series": series, "largest_drop": min(day.change for day in days), "days_old": age}
     state = worst(day.state for day in days)
+    browsers: dict[str, CheckState] = {text(row, "browser"): "unknown" for row in rows}
+    browsers |= {name: worst(day.state for day in days if day.browser == name) for name in {d.browser for d in days}}
+    unjudged = ("days_old",) if given.finished_import else ()
     if state == "pass":
-        return VOLUME.finding(state, signals.volume_steady(series), figures=figures)
+        steady = signals.volume_steady(series)
+        return VOLUME.finding(state, steady, figures=figures, browsers=browsers, unjudged=unjudged)
     bad = sorted((day for day in days if day.state != "pass"), key=lambda day: day.change)
     deepest = bad[0]
     return VOLUME.finding(
@@ -151,6 +163,8 @@ def volume(given: Evidence) -> Finding:
         figures=figures,
         groups=[day.figures() for day in bad],
         since=min(day.day for day in bad),
+        browsers=browsers,
+        unjudged=unjudged,
     )
 
 

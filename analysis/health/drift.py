@@ -15,7 +15,9 @@ from analysis.health.thresholds import MIN_DRIFT_ROWS, THRESHOLDS
 from analysis.readout import Figure
 from analysis.words import signals
 
-DRIFT = Sheet("drift", "Drift since before the start", blocking=False, sql="drift", owner=DATA_TEAM)
+DRIFT = Sheet(
+    "drift", "Drift since before the start", blocking=False, sql="drift", owner=DATA_TEAM, judged={"psi": "drift"}
+)
 Values = Mapping[str, tuple[int, int]]  # value → rows before, rows now
 
 

@@ -32,10 +32,25 @@ from analysis.verdict import Hold
 from analysis.words import health as said
 from experiments.spec import Fact, Metric
 
-ADD_TO_CART = Sheet("SH-02", "Missing add-to-cart", blocking=False, sql="missing_add_to_cart", owner=WEB_TEAM)
-CATALOGUE = Sheet("SH-03", "Catalogue join", blocking=False, sql="catalogue_join", owner=DATA_TEAM)
-ORDER = Sheet("SH-08", "Order of events", blocking=False, sql="order_of_events", owner=WEB_TEAM)
-CONTRACT = Sheet("contract", "Rows keep the contract", blocking=False, sql="rejected_rows", owner=DATA_TEAM)
+ADD_TO_CART = Sheet(
+    "SH-02", "Missing add-to-cart", blocking=False, sql="missing_add_to_cart", owner=WEB_TEAM,
+    judged={"largest_drop": "add_to_cart_drop"},
+)  # fmt: skip
+CATALOGUE = Sheet(
+    "SH-03", "Catalogue join", blocking=False, sql="catalogue_join", owner=DATA_TEAM,
+    judged={"found": "catalogue_join", "found_by_spelling": "catalogue_id_gap"},
+)  # fmt: skip
+ORDER = Sheet(
+    "SH-08", "Order of events", blocking=False, sql="order_of_events", owner=WEB_TEAM,
+    judged={
+        "clicks_before_exposure": "clicks_before_exposure", "unexposed": "purchases_unexposed",
+        "growth": "unexposed_growth",
+    },
+)  # fmt: skip
+CONTRACT = Sheet(
+    "contract", "Rows keep the contract", blocking=False, sql="rejected_rows", owner=DATA_TEAM,
+    judged={"rate": "rejected"},
+)  # fmt: skip
 
 
 # --- SH-02 -----------------------------------------------------------------------------------------------
@@ -79,8 +94,13 @@ def add_to_cart(given: Evidence) -> Finding:
     if never is not None:
         cause = said.add_to_cart_never(*never)
         hold = ADD_TO_CART.holding(cause, said.ADD_TO_CART_FIX, metrics=held)
-        return ADD_TO_CART.finding("fail", words.sentence_case(f"{cause}."), figures={"orders": never[1]}, hold=hold)
+        return ADD_TO_CART.finding(
+            "fail", words.sentence_case(f"{cause}."), figures={"orders": never[1]}, hold=hold,
+            browsers={text(row, "browser"): "fail" if text(row, "browser") == never[0] else "unknown" for row in rows},
+        )  # fmt: skip
     days = _browser_days(rows)
+    browsers: dict[str, CheckState] = {text(row, "browser"): "unknown" for row in rows}
+    browsers |= {name: worst(day.state for day in days if day.browser == name) for name in {d.browser for d in days}}
     if not days:
         return ADD_TO_CART.unknown(f"no browser has {MIN_VIEWS} views on a day and on its days before")
     figures: dict[str, Figure] = {
@@ -90,7 +110,8 @@ def add_to_cart(given: Evidence) -> Finding:
     }
     state = worst(day.state for day in days)
     if state == "pass":
-        return ADD_TO_CART.finding(state, said.add_to_cart_steady(len({d.browser for d in days})), figures=figures)
+        steady = said.add_to_cart_steady(len({d.browser for d in days}))
+        return ADD_TO_CART.finding(state, steady, figures=figures, browsers=browsers)
     bad = sorted((d for d in days if d.state == state), key=lambda d: (d.day, d.browser))
     cause = said.add_to_cart_missing(bad[0].browser, bad[0].day, bad[0].change)
     return ADD_TO_CART.finding(
@@ -99,6 +120,7 @@ def add_to_cart(given: Evidence) -> Finding:
         figures=figures,
         groups=(day.figures() for day in bad),
         since=bad[0].day,
+        browsers=browsers,
         hold=ADD_TO_CART.holding(cause, said.ADD_TO_CART_FIX, metrics=held) if state == "fail" else None,
     )
 
@@ -186,7 +208,9 @@ def catalogue_join(given: Evidence) -> Finding:
         return CATALOGUE.unknown(said.too_few(items, MIN_ROWS, "rows with an item"))
     found, normalised = rate(summed(rows, "found"), items), rate(summed(rows, "found_normalised"), items)
     gap = normalised - found
-    figures: dict[str, Figure] = {"found": found, "found_normalised": normalised, "items": items}
+    figures: dict[str, Figure] = {
+        "found": found, "found_normalised": normalised, "found_by_spelling": gap, "items": items
+    }  # fmt: skip
     state = worst(
         (THRESHOLDS["catalogue_join"].state(found), THRESHOLDS["catalogue_id_gap"].state(gap)),
     )
@@ -227,7 +251,11 @@ def order_of_events(given: Evidence) -> Finding:
         states.append(THRESHOLDS["unexposed_growth"].state(growth))
     state = worst(states) if states else "pass"
     groups = [] if state == "pass" else [dict(row) for row in rows]
-    return ORDER.finding(state, said.order_of_events(before, unexposed), figures=figures, groups=groups)
+    few = {"clicks_before_exposure": clicks, "unexposed": purchases}
+    return ORDER.finding(
+        state, said.order_of_events(before, unexposed), figures=figures, groups=groups,
+        unjudged=[name for name, count in few.items() if count < MIN_ROWS],
+    )  # fmt: skip
 
 
 def _growth(rows: Sequence[Row]) -> float | None:
@@ -254,8 +282,9 @@ def contract(given: Evidence) -> Finding:
     if loaded == 0:
         return CONTRACT.unknown("no load is recorded")
     refused = max((whole(row, "rows_rejected") for row in rows), default=0)
-    state = THRESHOLDS["rejected"].state(rate(refused, loaded))
+    found = rate(refused, loaded)
+    state = THRESHOLDS["rejected"].state(found)
     reasons = list(dict.fromkeys(text(row, "reason") for row in rows if row.get("reason") is not None))
-    sentence = said.rejected(rate(refused, loaded), refused, reasons)
-    figures: dict[str, Figure] = {"rejected": refused, "read": loaded}
+    sentence = said.rejected(found, refused, reasons)
+    figures: dict[str, Figure] = {"rejected": refused, "read": loaded, "rate": found}
     return CONTRACT.finding(state, sentence, figures=figures, groups=[dict(row) for row in rows if refused])

@@ -1,14 +1,15 @@
 """What a check is given and what it gives back, and the small steps all of them share."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from math import isfinite
 
 from analysis.health.pre_period import PrePeriod
 from analysis.health.sample_ratio import evidence
 from analysis.health.thresholds import THRESHOLDS
 from analysis.inference.result import Undetermined
-from analysis.readout import Check, CheckState, Figure
+from analysis.readout import Check, CheckState, Figure, Judged
 from analysis.verdict import Hold
 from analysis.warehouse.base import CellValue, CheckRows, Counts
 from analysis.words import health as said
@@ -64,13 +65,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What never changes of a check: its id, its name for readers, its SQL, and who mends it."""
+    """What never changes of a check: its id, its name for readers, its SQL, who mends it, and its limits.
+
+    `judged` names the threshold of each figure that has one; `more_sql` are its other queries.
+    """
 
     id: str
     label: str
     blocking: bool  # a failure withholds every result
     sql: str | None
     owner: str
+    judged: Mapping[str, str] = field(default_factory=dict)
+    more_sql: tuple[str, ...] = ()
 
     def finding(
         self,
@@ -81,19 +87,29 @@ class Sheet:
         groups: Iterable[Mapping[str, Figure]] = (),
         since: str | None = None,
         hold: Hold | None = None,
+        browsers: Mapping[str, CheckState] | None = None,
+        unjudged: Iterable[str] = (),
     ) -> Finding:
-        """The result in this check's name."""
+        """The result in this check's name; `unjudged` figures are no reason for it this time."""
+        left_out, shown = frozenset(unjudged), dict(figures or {})
         check = Check(
             id=self.id,
             label=self.label,
             state=state,
             blocking=self.blocking,
             sentence=sentence,
-            figures=dict(figures or {}),
+            figures=shown,
             groups=tuple(dict(group) for group in groups),
-            sql=f"sql/checks/{self.sql}.sql" if self.sql else None,
+            sql=_path(self.sql) if self.sql else None,
             since=since,
             owner=self.owner,
+            judged=tuple(
+                _judged(name, value, key, state)
+                for name, key in self.judged.items()
+                if name not in left_out and isinstance(value := shown.get(name), float | int)
+            ),
+            browsers=dict(sorted((browsers or {}).items())),
+            more_sql=tuple(_path(each) for each in self.more_sql),
         )
         return Finding(check, hold)
 
@@ -111,6 +127,27 @@ class Sheet:
 
 
 NOT_RUN = "its query was not run"
+
+
+def _path(query: str) -> str:
+    return f"sql/checks/{query}.sql"
+
+
+def _judged(figure: str, value: float, key: str, of_check: CheckState) -> Judged:
+    """The figure beside its limits; what is over one for a reason that the check knows is as good as the check."""
+    limit = THRESHOLDS[key]
+    found = min(limit.state(value), of_check, key=SEVERITY.index)
+    warn, fail = (limit.warn, limit.fail) if limit.warn != limit.fail else (None, limit.fail)
+    return Judged(
+        figure=figure,
+        measure=limit.measure,
+        unit=limit.unit,
+        value=value,
+        warn=warn,
+        fail=fail if isfinite(fail) else None,
+        worse=limit.worse,
+        state="pass" if found in ("not_applicable", "unknown") else found,
+    )
 
 
 def worst(states: Iterable[CheckState]) -> CheckState:

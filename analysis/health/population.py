@@ -27,10 +27,21 @@ from analysis.words import health as said
 from analysis.words import signals
 from experiments.spec import Assigned
 
-MET = Sheet("SH-10", "Visitors meet the module alike", blocking=True, sql="met_the_module", owner=WEB_TEAM)
-BOTS = Sheet("SH-11", "Bots and own people", blocking=True, sql="busy_units", owner=DATA_TEAM)
-IDENTITY = Sheet("SH-12", "Ids that hang together", blocking=False, sql="identity", owner=WEB_TEAM)
-SPIKES = Sheet("SH-18", "Items pushed by one visitor", blocking=False, sql="spikes", owner=DATA_TEAM)
+MET = Sheet(
+    "SH-10", "Visitors meet the module alike", blocking=True, sql="met_the_module", owner=WEB_TEAM,
+    judged={"p": "met_p"},
+)  # fmt: skip
+BOTS = Sheet(
+    "SH-11", "Bots and own people", blocking=True, sql="busy_units", owner=DATA_TEAM,
+    judged={"marked": "bots", "not_marked": "busy_units", "e_unequal": "unequal_by_arm"},
+)  # fmt: skip
+IDENTITY = Sheet(
+    "SH-12", "Ids that hang together", blocking=False, sql="identity", owner=WEB_TEAM,
+    judged={"sharing": "identity", "e_unequal": "unequal_by_arm"},
+)  # fmt: skip
+SPIKES = Sheet(
+    "SH-18", "Items pushed by one visitor", blocking=False, sql="spikes", owner=DATA_TEAM, judged={"z": "spike_z"}
+)
 MARKED = ("bot", "internal")  # why a unit is not analysed
 
 
@@ -92,7 +103,7 @@ def bots(given: Evidence) -> Finding:
         cause = said.unequal("bots and own people", rates)
         hold = BOTS.holding(cause, signals.LEFT_OUT_FIX)
         return BOTS.finding("fail", words.sentence_case(f"{cause}."), figures=figures, hold=hold)
-    state = worst(THRESHOLDS["bots"].state(share) for share in (found, rate(busy, total)))
+    state = worst((THRESHOLDS["bots"].state(found), THRESHOLDS["busy_units"].state(rate(busy, total))))
     return BOTS.finding(state, signals.left_out(sum(marked), found, kind, busy), figures=figures)
 
 

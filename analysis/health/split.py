@@ -29,11 +29,24 @@ from analysis.readout import CheckState, Figure
 from analysis.words import health as said
 from experiments.spec import Assigned, HeldOut
 
-SAMPLE_RATIO = Sheet("SH-01", "Sample ratio", blocking=True, sql="sample_ratio", owner=DATA_TEAM)
-DUPLICATES = Sheet("SH-04", "Duplicates", blocking=False, sql="duplicates", owner=WEB_TEAM)
-TWO_ARMS = Sheet("SH-07", "Units in two arms", blocking=True, sql="two_arms", owner=DATA_TEAM)
-AUDIT = Sheet("SH-09", "Logged arm is the computed arm", blocking=True, sql=None, owner=DATA_TEAM)
-PRE_PERIOD = Sheet("SH-15", "Arms alike before", blocking=True, sql=None, owner=DATA_TEAM)
+SAMPLE_RATIO = Sheet(
+    "SH-01", "Sample ratio", blocking=True, sql="sample_ratio", owner=DATA_TEAM, judged={
+        "e": "sample_ratio_e", "p": "sample_ratio_p", "e_worst_group": "group_ratio_e",
+        "p_worst_group": "group_ratio_p",
+    },
+)  # fmt: skip
+DUPLICATES = Sheet(
+    "SH-04", "Duplicates", blocking=False, sql="duplicates", owner=WEB_TEAM,
+    judged={"by_id": "duplicates", "semantic": "slots_repeated", "e_unequal": "unequal_by_arm"},
+)  # fmt: skip
+TWO_ARMS = Sheet(
+    "SH-07", "Units in two arms", blocking=True, sql="two_arms", owner=DATA_TEAM,
+    judged={"rate": "two_arms", "e_unequal": "unequal_by_arm"},
+)  # fmt: skip
+AUDIT = Sheet(
+    "SH-09", "Logged arm is the computed arm", blocking=True, sql=None, owner=DATA_TEAM, judged={"rate": "audit"}
+)
+PRE_PERIOD = Sheet("SH-15", "Arms alike before", blocking=True, sql=None, owner=DATA_TEAM, judged={"p": "pre_period_p"})
 REGISTERED = Sheet("SH-16", "Only registered variants", blocking=True, sql="unregistered_variant", owner=DATA_TEAM)
 
 
@@ -57,9 +70,10 @@ class Split:
         """Limits times the number of groups tested; 1 for all units."""
         if self.off < MIN_SHARE_OFF:
             return "pass"
+        of = "sample" if self.group is None else "group"
         if finished_import:
-            return THRESHOLDS["sample_ratio_p"].state(self.p * groups)
-        return THRESHOLDS["sample_ratio_e"].state(self.e / groups)
+            return THRESHOLDS[f"{of}_ratio_p"].state(self.p * groups)
+        return THRESHOLDS[f"{of}_ratio_e"].state(self.e / groups)
 
     def figures(self, arms: Sequence[str]) -> dict[str, Figure]:
         """For the readout."""
@@ -77,9 +91,13 @@ def sample_ratio(given: Evidence) -> Finding:
         return SAMPLE_RATIO.unknown(said.too_few(sum(counts), MIN_GROUP_UNITS, "units"))
     days = _daily_evidence(given)
     overall = _split(None, counts, weights, max((e for _, e in days), default=0.0))
-    groups = [_split(name, units, weights) for name, units in _groups(given).items() if sum(units) >= MIN_GROUP_UNITS]
+    everybody = _groups(given)
+    groups = [_split(name, units, weights) for name, units in everybody.items() if sum(units) >= MIN_GROUP_UNITS]
     judged = [(overall, overall.state(1, finished_import=given.finished_import))]
     judged += [(group, group.state(len(groups), finished_import=given.finished_import)) for group in groups]
+    told = {split.group: found for split, found in judged}
+    browsers = {text(row, "value") for row in given.of("sample_ratio") or () if text(row, "dimension") == "browser"}
+    by_browser = {name: told.get(said.group("browser", [name]), "unknown") for name in browsers}
     state = worst(found for _, found in judged)
     figures: dict[str, Figure] = {
         "e": overall.e,
@@ -88,8 +106,15 @@ def sample_ratio(given: Evidence) -> Finding:
         "groups": len(groups),
         **{f"share {arm}": rate(units, sum(counts)) for arm, units in zip(arms, counts, strict=True)},
     }
+    if groups:  # as they are held against the limits: there are many, and the worst is looked for
+        off = [group for group in groups if group.off >= MIN_SHARE_OFF]
+        figures["e_worst_group"] = max((group.e for group in off), default=0.0) / len(groups)
+        figures["p_worst_group"] = min(1.0, min((group.p for group in off), default=1.0) * len(groups))
+    unjudged = ("e", "e_worst_group") if given.finished_import else ("p", "p_worst_group")
     if state == "pass":
-        return SAMPLE_RATIO.finding(state, said.split_as_planned(len(groups)), figures=figures)
+        return SAMPLE_RATIO.finding(
+            state, said.split_as_planned(len(groups)), figures=figures, browsers=by_browser, unjudged=unjudged
+        )
     offending = [split for split, found in judged if found == state]
     cause = _cause(offending[0], arms, weights)
     return SAMPLE_RATIO.finding(
@@ -99,6 +124,8 @@ def sample_ratio(given: Evidence) -> Finding:
         groups=(split.figures(arms) for split in _distinct(offending)),
         since=_first_day(days, state) if offending[0] is overall else None,
         hold=SAMPLE_RATIO.holding(cause, said.SPLIT_FIX) if state == "fail" else None,
+        browsers=by_browser,
+        unjudged=unjudged,
     )
 
 
@@ -181,7 +208,7 @@ def duplicates(given: Evidence) -> Finding:
         return DUPLICATES.finding(
             "fail", words.sentence_case(f"{cause}."), figures=figures, groups=_shown(rows), hold=hold
         )
-    state = worst(THRESHOLDS["duplicates"].state(figure) for figure in (rate(by_id, loaded), semantic))
+    state = worst((THRESHOLDS["duplicates"].state(rate(by_id, loaded)), THRESHOLDS["slots_repeated"].state(semantic)))
     return DUPLICATES.finding(state, sentence, figures=figures, groups=() if state == "pass" else _shown(rows))
 
 

@@ -12,8 +12,14 @@ from analysis.words import health as said
 from analysis.words import signals
 from experiments.spec import Metric
 
-STOCK = Sheet("SH-17", "Stock of what was shown", blocking=False, sql="stock_known", owner=DATA_TEAM)
-FIELDS = Sheet("SH-19", "Catalogue and margins are complete", blocking=False, sql="catalogue_fields", owner=DATA_TEAM)
+STOCK = Sheet(
+    "SH-17", "Stock of what was shown", blocking=False, sql="stock_known", owner=DATA_TEAM,
+    judged={"known": "stock_known", "catalogue_hours_old": "catalogue_hours"},
+)  # fmt: skip
+FIELDS = Sheet(
+    "SH-19", "Catalogue and margins are complete", blocking=False, sql="catalogue_fields", owner=DATA_TEAM,
+    judged={"lines_with_margin": "margin_coverage", "least_known": "catalogue_field"}, more_sql=("margin_coverage",),
+)  # fmt: skip
 NAMES = ("price", "margin", "stock", "category", "variant_group")
 COLUMNS = frozenset({"items_out_of_stock", "items_stock_known", "item_out_of_stock"})
 
@@ -97,7 +103,8 @@ def _fields(given: Evidence) -> _Part | None:
     if not known:
         return None
     state = worst(THRESHOLDS["catalogue_field"].state(share) for _, share in known)
-    return _Part(state, signals.fields(known), {"items": items, **dict(known)})
+    figures: dict[str, Figure] = {"items": items, **dict(known), "least_known": min(share for _, share in known)}
+    return _Part(state, signals.fields(known), figures)
 
 
 def _adds_margins(metric: Metric) -> bool:
