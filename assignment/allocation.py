@@ -79,16 +79,16 @@ def _of_unit(bundle: Bundle, slot: Slot, unit_id: str, context: Context, now: da
         else:
             plan = slot.owners[0] or slot.fallback
     if plan is None:
-        for holdout in slot.holdouts:
-            if _holds(holdout, slot.unit_type, encoded, context, now):
-                return _default(bundle, slot, unit_id, holdout)
-        return _default(bundle, slot, unit_id)
+        return _held_out_of_slot(bundle, slot, unit_id, context, now) or _default(bundle, slot, unit_id)
     if plan.overrides and plan.state != "archived":
         forced = plan.overrides.get(unit_id)
         if forced is not None:
             return _decided(bundle, slot, plan, unit_id, "override", forced, forced)
     control = plan.control
     if not plan.running or not plan.starts_at <= now < plan.ends_at:
+        held = _held_out_of_slot(bundle, slot, unit_id, context, now) if plan.is_over(now) else None
+        if held is not None:
+            return held
         reason: AssignmentReason = "killed" if plan.killed and plan.state in ("running", "paused") else "not_running"
         return _decided(bundle, slot, plan, unit_id, reason, None, control)
     if (plan.targeting is not None or plan.prerequisites) and not targeted(bundle, plan, context, now, {}):
@@ -129,6 +129,15 @@ def _of_unit(bundle: Bundle, slot: Slot, unit_id: str, context: Context, now: da
         split_bucket, traffic_bucket, layer_bucket, traffic_bp,
         plan.hash_version, bundle.config_version, plan.trigger, None,
     )  # fmt: skip
+
+
+def _held_out_of_slot(bundle: Bundle, slot: Slot, unit_id: str, context: Context, now: datetime) -> Decision | None:
+    """What a member of a holdout on the slot's module meets while no experiment runs there; None for anybody else."""
+    encoded = unit_id.encode()
+    for holdout in slot.holdouts:
+        if _holds(holdout, slot.unit_type, encoded, context, now):
+            return _default(bundle, slot, unit_id, holdout)
+    return None
 
 
 def traffic_at(plan: Plan, now: datetime) -> int:

@@ -30,11 +30,13 @@ def assign_units(plan: Plan, now: datetime) -> Query:
     """The arms of one experiment at `now`, for units that its slot's other experiments do not own.
 
     UsageError where ids do not suffice: targeting and prerequisites read a context, a holdout of another unit type
-    another id. UsageError before its start: its slot is served as if it were not there.
+    another id. UsageError before its start and after its end: its slot is served as if it were not there.
     """
     _refuse_what_ids_do_not_say(plan)
     if plan.waits:
         raise UsageError(f"{plan.key}: is {plan.state}, and before its start it assigns nobody; start it first")
+    if plan.is_over(now):
+        raise UsageError(f"{plan.key}: is over, and assigns nobody any more; name a moment of its run")
     parameters: dict[str, str | list[str]] = {f"arm_{index}": arm.key for index, arm in enumerate(plan.arms)}
     forced, halted, layer, traffic = "cast(null as varchar)", "false", _NO_WORD, _NO_WORD
     holdouts: list[Holdout] = []

@@ -96,6 +96,10 @@ class Plan:
         """Whether it has never started: until then it changes nothing of what is served."""
         return self.state in ("draft", "scheduled")
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has ended, by decision or by its schedule; while paused or killed it has not."""
+        return self.state in ("stopped", "archived") or (self.running and now >= self.ends_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:

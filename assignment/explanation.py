@@ -34,7 +34,7 @@ def _steps(
         return
     yield Step(1, "flag", goes_on=True, said=f"{flag_key} is a slot of module {slot.module} in layer {slot.layer_key}")
     if plan is None:
-        yield Step(2, "experiment", goes_on=False, said="no experiment on this slot has started: its default is served")
+        yield Step(2, "experiment", goes_on=False, said="no experiment runs on this slot: its default is served")
     else:
         said = f"{plan.key}, phase {plan.phase}, is {plan.state}"
         yield Step(2, "experiment", goes_on=plan.state != "archived", said=said)

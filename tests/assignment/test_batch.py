@@ -71,7 +71,6 @@ def in_python(document: Document, now: datetime = NOW) -> list[Row]:
         ({"variants": OFF, "overrides": [QA]}, {"split", "arm_disabled", "override"}),
         ({"state": "paused", "overrides": [QA]}, {"not_running", "override"}),
         ({"killed": True}, {"killed"}),
-        ({"unit_type": "user", "schedule": {"start_at": None, "end_at": BEGAN}}, {"not_running"}),
         (
             {
                 "layer": {"key": "homepage", "ranges": [[0, 6_000]]},
@@ -108,6 +107,8 @@ def test_a_table_of_cells_is_hashed_as_cells() -> None:
         ({"holdouts": ["global"]}, "holdout global of devices"),
         ({"state": "draft"}, "home: is draft, and before its start it assigns nobody"),
         ({"state": "scheduled"}, "is scheduled"),
+        ({"state": "stopped"}, "home: is over"),
+        ({"schedule": {"start_at": None, "end_at": BEGAN}}, "home: is over"),
     ],
 )
 def test_what_ids_do_not_say_is_refused(changed: Mapping[str, object], said: str) -> None:

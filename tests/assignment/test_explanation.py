@@ -8,7 +8,7 @@ from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle
 from assignment.explanation import explain
 from assignment.hashing import BUCKETS, md5_32
-from tests.helpers.bundles import NOW, Document, arm, bundle, experiment, holdout, layer
+from tests.helpers.bundles import BEGAN, NOW, Document, arm, bundle, experiment, holdout, layer
 
 DECIDES = {  # reason → the first step that does not go on
     "override": "override",
@@ -43,7 +43,6 @@ def written(**changed: object) -> Document:
         ({}, {"override", "not_targeted", "holdout", "not_in_layer", "not_in_traffic", "split", "arm_disabled"}),
         ({"state": "paused"}, {"override", "not_running"}),
         ({"killed": True}, {"override", "killed"}),
-        ({"schedule": {"start_at": None, "end_at": "2026-12-02T00:00:00Z"}}, {"override", "not_running"}),
     ],
 )
 def test_the_first_step_that_does_not_go_on_is_the_reason(changed: Mapping[str, object], reasons: set[str]) -> None:
@@ -124,3 +123,25 @@ def test_prerequisites_are_named() -> None:
     made = compile_bundle(bundle(experiment(), second, layers=[layer(), layer("pdp")]))
     said = {step.name: step.said for step in explain(made, "rec.pdp", {"targetingKey": "user_1"}, NOW).steps}
     assert said["targeting"].startswith("home in als: ")
+
+
+@pytest.mark.parametrize("changed", [{"state": "stopped"}, {"schedule": {"start_at": None, "end_at": BEGAN}}])
+def test_who_is_held_out_stays_so_after_an_experiment(changed: Mapping[str, object]) -> None:
+    made = compile_bundle(written(overrides=[], **changed))
+    explained = [explain(made, "rec.homepage", {"targetingKey": f"user_{number}"}, NOW) for number in range(400)]
+    held = [each for each in explained if each.decision.assignment_reason == "holdout"]
+    assert 5 <= len(held) <= 40
+    assert {each.decision.strategy for each in held} == {"no_recommendations"}
+    assert {each.decision.experiment_key for each in held} == {None}
+    assert all(each.steps[-1].name == "holdout" and not each.steps[-1].goes_on for each in held)
+    assert {each.decision.assignment_reason for each in explained} == {"holdout", "not_running"}
+
+
+def test_a_pause_and_a_kill_give_control_to_everybody() -> None:
+    for changed in ({"state": "paused"}, {"killed": True}):
+        made = compile_bundle(written(overrides=[], **changed))
+        served = {
+            evaluate(made, "rec.homepage", {"targetingKey": f"user_{number}"}, NOW).served_variant
+            for number in range(400)
+        }
+        assert served == {"control"}
