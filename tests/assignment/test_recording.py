@@ -254,10 +254,11 @@ users = [EvaluationContext(f"user_{number}") for number in range(20)]
 ask = lambda: sorted({provider.resolve_string_details("rec.mail", "none", user).value for user in users})
 before = ask()
 child = os.fork()
-print("child" if child == 0 else "parent", *(ask() if child == 0 else before), flush=True)
+answers = ask() if child == 0 else before
+os.write(1, f"{'child' if child == 0 else 'parent'} {' '.join(answers)}\\n".encode())  # one write, from two processes
 if child:
     os.waitpid(child, 0)
-    print("after", *ask())
+    os.write(1, f"after {' '.join(ask())}\\n".encode())
 else:
     os._exit(0)
 """
