@@ -1,7 +1,8 @@
 """The strategies an arm or a slot may name, and the parameters each takes. A closed list: no other is served.
 
-SERVED are built in, each in the file of its name in `experiments/recommenders`; the others a shop serves itself. The
+Those BUILT_IN are each in the file of their name in `experiments/recommenders`; the others a shop serves itself. The
 table is read with every definition, so it imports none of them.
+
 Every strategy also takes `value`: what a feature-flag client is answered while the arm is served, of any type.
 """
 
@@ -34,18 +35,16 @@ _FACTORS = {
     "regularization": Param(float, None, 0, 1_000),
 }
 
-STRATEGIES: Mapping[str, Mapping[str, Param]] = {
+BUILT_IN: Mapping[str, Mapping[str, Param]] = {
     "no_recommendations": {},
     "random": {},
     "popularity": {"half_life_days": _DAYS},
     "category_popularity": {"half_life_days": _DAYS},
+    "item_knn": {**_WINDOW, "neighbours": _COUNT, "similarity": _SIMILARITY},
+}
+ELSEWHERE: Mapping[str, Mapping[str, Param]] = {
     "recently_viewed": _WINDOW,
     "covisitation": {**_WINDOW, "min_support": _COUNT},
-    "item_knn": {
-        **_WINDOW,
-        "neighbours": _COUNT,
-        "similarity": Param(str, "cosine", choices=("cosine", "tfidf", "bm25")),
-    },
     "user_knn": {**_WINDOW, "neighbours": _COUNT},
     "als": {**_FACTORS, "alpha": Param(float, None, 0, 10_000)},
     "bpr": {**_FACTORS, "learning_rate": Param(float, None, 0, 10)},
@@ -53,7 +52,7 @@ STRATEGIES: Mapping[str, Mapping[str, Param]] = {
     "content": {"neighbours": _COUNT},
     "http": {"url": Param(str), "deadline_ms": Param(int, None, 1, 10_000)},
 }
-SERVED = ("no_recommendations", "random", "popularity", "category_popularity", "item_knn")
+STRATEGIES: Mapping[str, Mapping[str, Param]] = {**BUILT_IN, **ELSEWHERE}
 
 
 def strategy_fault(name: str) -> tuple[str, tuple[str, ...], str] | None:

@@ -62,6 +62,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         ),
         "readout": "Print the published verdict with its reasons and numbers, or hand it on as JSON, CSV or HTML.",
     },
+    "fit": {
+        "fit": (
+            "Fit the strategies that slots, arms and holdouts name on the shop's logs; a running service takes them up."
+        ),
+    },
     "serve": {
         "serve": (
             "Serve flags by OFREP, recommendations and the exposure log over HTTP. "

@@ -13,9 +13,10 @@ from assignment.service.core import Service
 from assignment.service.journal import Journal
 from assignment.service.live import LiveCatalogue
 from assignment.service.metrics import Metrics
-from assignment.service.recommend import Lists
+from assignment.service.recommend import MOST_ITEMS, Lists
 from assignment.service.settings import ServiceSettings
 from assignment.service.shop_source import ShopSource
+from experiments.recommenders.serving import FittedStrategies
 from experiments.shop import open_shop
 from experiments.store import Store
 
@@ -36,9 +37,8 @@ def application() -> app.Front:
         metrics=metrics,
         now=_now,
     )
-    return app.application(
-        service, Lists(shop.published / "lists.json"), manage.paths(store, shop, adviser(store, shop))
-    )
+    recommender = FittedStrategies(shop.published, Lists(shop.published / "lists.json"), _now, most=MOST_ITEMS)
+    return app.application(service, recommender, manage.paths(store, shop, adviser(store, shop)))
 
 
 def _now() -> datetime:

@@ -20,7 +20,7 @@ from experiments.errors import DefinitionError, NotFoundError, Problem, UsageErr
 from experiments.recommenders import base
 from experiments.recommenders.base import Candidates, Index, Reason, Request, Requests
 from experiments.recommenders.training import TrainingData
-from experiments.strategies import SERVED, STRATEGIES, Value, param_fault, strategy_fault
+from experiments.strategies import BUILT_IN, STRATEGIES, Value, param_fault, strategy_fault
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -136,7 +136,9 @@ def parameters(name: str, given: Mapping[str, object]) -> dict[str, Value]:
     ]
     if problems:
         raise DefinitionError(name, problems)
-    return {param: cast("Value", given.get(param, known.default)) for param, known in STRATEGIES[name].items()}
+    return {
+        param: known.kind(cast("Value", given.get(param, known.default))) for param, known in STRATEGIES[name].items()
+    }
 
 
 def load(folder: Path) -> Fitted:
@@ -170,6 +172,6 @@ def _file(name: str) -> StrategyFile:
     if fault:
         message, near, step = fault
         raise DefinitionError("strategy", [Problem("unknown_strategy", "name", name, message, near, step)])
-    if name not in SERVED:
-        raise UsageError(f"{name}: a known name, but not built in; choose one of {', '.join(SERVED)}")
+    if name not in BUILT_IN:
+        raise UsageError(f"{name}: a known name, but not built in; choose one of {', '.join(BUILT_IN)}")
     return cast("StrategyFile", import_module(f"experiments.recommenders.{name}"))

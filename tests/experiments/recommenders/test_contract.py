@@ -14,15 +14,15 @@ from experiments.recommenders.fitted import Fitted, fit, load
 from experiments.recommenders.pipeline import Pipeline, ladder
 from experiments.recommenders.slates import Slates
 from experiments.recommenders.training import TrainingData
-from experiments.strategies import SERVED, STRATEGIES
+from experiments.strategies import BUILT_IN, STRATEGIES
 from tests.experiments.recommenders.conftest import AS_OF, SmallShop, later
 
-each_strategy = pytest.mark.parametrize("name", SERVED)
+each_strategy = pytest.mark.parametrize("name", BUILT_IN)
 
 
 @pytest.fixture(scope="module")
 def fitted(small_shop: SmallShop) -> dict[str, Fitted]:
-    return {name: fit(name, small_shop.data, as_of=AS_OF, seed=5) for name in SERVED}
+    return {name: fit(name, small_shop.data, as_of=AS_OF, seed=5) for name in BUILT_IN}
 
 
 def slates(each: Fitted, shop: SmallShop, requests: Requests | None = None) -> Slates:
@@ -202,7 +202,7 @@ def test_no_requests_and_an_empty_shelf(name: str, small_shop: SmallShop, fitted
 def test_only_random_follows_the_seed(small_shop: SmallShop, fitted: dict[str, Fitted]) -> None:
     moved = [
         name
-        for name in SERVED
+        for name in BUILT_IN
         if not same(
             slates(fit(name, small_shop.data, as_of=AS_OF, seed=6), small_shop), slates(fitted[name], small_shop)
         )
@@ -211,15 +211,15 @@ def test_only_random_follows_the_seed(small_shop: SmallShop, fitted: dict[str, F
 
 
 def test_what_is_built_in_is_in_the_table_and_has_defaults() -> None:
-    assert set(SERVED) <= set(STRATEGIES)
-    for name in SERVED:
+    assert set(BUILT_IN) <= set(STRATEGIES)
+    for name in BUILT_IN:
         for param, known in STRATEGIES[name].items():
             assert known.default is not None, f"{name}.{param}"
             assert isinstance(known.default, known.kind)
             assert known.low is None or known.high is None or known.low <= float(known.default) <= known.high
             assert not known.choices or known.default in known.choices
     files = {path.stem for path in (Path(__file__).parents[3] / "experiments" / "recommenders").glob("*.py")}
-    assert set(SERVED) <= files
+    assert set(BUILT_IN) <= files
 
 
 def test_wrong_names_and_parameters_are_refused(small_shop: SmallShop) -> None:
