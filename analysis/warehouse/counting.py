@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TypeVar
 
 import duckdb
@@ -29,6 +29,7 @@ from analysis.warehouse.moment_table import (
     day_sums,
     entry_sums,
 )
+from analysis.warehouse.parameters import Parameter, request_parameters, wanted
 from analysis.warehouse.parts import LevelPart, SourcePart, part_facts, plan_parts
 from analysis.warehouse.slices import (
     DIRECT,
@@ -51,7 +52,6 @@ from analysis.warehouse.state import State
 from experiments.errors import WarehouseError
 from experiments.spec import Source
 
-Parameter = str | int | date | datetime | list[str] | list[int]
 Range = tuple[int, int]
 T = TypeVar("T")
 RANGE_UNITS = 200_000
@@ -377,35 +377,3 @@ class Counter:
                 return step(cursor, bounds)
 
         return list(pool.map(one, ranges))
-
-
-def request_parameters(request: CountRequest) -> dict[str, Parameter]:
-    """The named parameters every statement and check may ask for."""
-    held_out = request.held_out
-    by_hash: dict[str, Parameter] = {"by_hash": 0 if held_out is None else 1}
-    if held_out is not None:
-        by_hash["holdout_salt"] = held_out.salt
-        by_hash["holdout_starts"], by_hash["holdout_ends"] = map(list, zip(*held_out.buckets, strict=True))
-    names, starts, ends = zip(*request.split.arms, strict=True) if request.split else ((), (), ())
-    return by_hash | {
-        "split_salt": request.split.salt if request.split else "",
-        "split_arms": list(names),
-        "split_starts": list(starts),
-        "split_ends": list(ends),
-        "experiment_key": request.experiment_key,
-        "phase": request.phase,
-        "unit_type": request.unit_type,
-        "modules": list(request.modules),
-        "arms": list(request.arms),
-        "started_at": request.started_at,
-        "as_of": request.cut.as_of,
-        "as_of_day": request.cut.as_of_day,
-        "outcome_end": request.cut.outcome_end,
-        "covariate_days": request.covariate_days,
-        "attribution_days": request.attribution_days,
-    }
-
-
-def wanted(text: str, given: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The parameters the statement names; KeyError on one that nobody gives."""
-    return {name: given[name] for name in facts_sql.parameters(text)}

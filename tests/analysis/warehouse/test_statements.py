@@ -7,9 +7,9 @@ import sqlglot
 from sqlglot import ErrorLevel
 
 from analysis.warehouse import facts_sql, statements
-from analysis.warehouse.counting import request_parameters
 from analysis.warehouse.layout import Layout, layout
 from analysis.warehouse.moment_table import context_sums, covariate_sums, day_sums, entry_sums
+from analysis.warehouse.parameters import request_parameters
 from analysis.warehouse.parts import part_facts, plan_parts
 from analysis.warehouse.slices import context_slices, finest_cells, level_cells
 from experiments.catalogue import shipped_metrics
