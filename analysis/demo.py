@@ -27,14 +27,14 @@ from experiments import lifecycle
 from experiments.errors import UsageError
 from experiments.shop import SETTINGS_FILE, Shop, create, open_shop
 from experiments.simulator.generator import Logs, simulate, write
-from experiments.simulator.plan import Plan, Play
-from experiments.simulator.play import TrueEffect
+from experiments.simulator.plan import CATEGORY_KEYS, Plan, lifted
+from experiments.simulator.truth import Truth
 from experiments.store import Store
 
 SEED = 1
 # Orders that come through the homepage, by what the visitor came for.
 LIFTS = {"decor": 0.9, "bedding": -0.9, "garden": 0.2, "kitchen": 0.2, "lighting": 0.2}
-PLAYS = (Play("home_als_v2", "homepage", "als_v2", LIFTS, click_lift=0.2), Play("pdp_aa", "pdp", "again"))
+PLAYS = (lifted("home_als_v2", "homepage", "als_v2", LIFTS, click_lift=0.2), lifted("pdp_aa", "pdp", "again"))
 LOGS = ("catalogue", "exposures", "outcomes")
 Result = TypeVar("Result")
 Do = Callable[[], Result]
@@ -46,7 +46,7 @@ class Played:
 
     shop: Shop
     readouts: tuple[Readout, ...]
-    truth: Mapping[str, TrueEffect]
+    truth: Mapping[str, Truth]
 
 
 def plan(units: int) -> Plan:
@@ -56,7 +56,7 @@ def plan(units: int) -> Plan:
 
 def assign(experiment: str, unit: str) -> str:
     """Half and half by the public hash, with a salt of its own for each experiment."""
-    treatment = next(play.treatment for play in PLAYS if play.key == experiment)
+    (treatment,) = next(play.treatments for play in PLAYS if play.key == experiment)
     return "control" if bucket(f"{experiment}.1:split", unit) < 5_000 else treatment
 
 
@@ -165,23 +165,29 @@ def _packaged(name: str) -> str:
 # --- how close it came -------------------------------------------------------------------------------------
 
 
-def comparisons(readout: Readout, truth: TrueEffect) -> list[tuple[str, float, Estimate]]:
+def comparisons(readout: Readout, truth: Truth) -> list[tuple[str, float, Estimate]]:
     """(what, the injected lift, the estimated one), for the totals and, where there is any effect, each category."""
     totals: list[tuple[str, float, Estimate]] = [
-        ("revenue per user", truth.revenue_per_unit, _lift(readout, "revenue_per_unit")),
-        ("orders per user", truth.orders_per_unit, _lift(readout, "orders_per_unit")),
+        ("revenue per user", _injected(truth, "revenue_per_unit"), _lift(readout, "revenue_per_unit")),
+        ("orders per user", _injected(truth, "orders_per_unit"), _lift(readout, "orders_per_unit")),
     ]
-    if truth.revenue_per_unit == 0:
+    if totals[0][1] == 0:
         return totals
     cells = {
         cell.values["item_category"]: cell.raw
         for part in readout.slices or ()
         if part.key == "item_category"
         for cell in part.cells
-        if cell.metric == "revenue_per_unit" and cell.arm == truth.treatment
+        if cell.metric == "revenue_per_unit"
     }
-    parts = truth.revenue_by_category.items()
+    parts = [(key, _injected(truth, "revenue_per_unit", key)) for key in CATEGORY_KEYS]
     return [*totals, *((f"revenue, {name}", true, cells[name]) for name, true in parts if name in cells)]
+
+
+def _injected(truth: Truth, metric: str, category: str | None = None) -> float:
+    """The relative lift that the chances of an order give."""
+    of = {} if category is None else {"slice": "item_category", "value": category}
+    return truth.of(metric, method="analytic", **of).lift or 0.0
 
 
 def covers(found: Interval, true: float) -> bool:

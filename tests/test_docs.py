@@ -30,7 +30,7 @@ from assignment.hashing import bucket
 from experiments.catalogue import EVENTS
 from experiments.shop import open_shop
 from experiments.simulator.generator import simulate
-from experiments.simulator.plan import Plan, Play
+from experiments.simulator.plan import Plan, lifted
 from experiments.spec import SOURCES
 from experiments.validate import validate
 from tests.helpers.bundles import bundle, experiment
@@ -101,7 +101,7 @@ def desk(tmp_path: Path, small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def _write_exports(folder: Path) -> None:
-    plan = Plan(seed=11, units=4_000, plays=(Play("home_test", "homepage", "new", {"decor": 0.4}),))
+    plan = Plan(seed=11, units=4_000, plays=(lifted("home_test", "homepage", "new", {"decor": 0.4}, control="old"),))
     logs = simulate(plan, lambda _, unit: "new" if bucket("home_test.1:split", unit) < 5_000 else "old")
     seen = logs.exposures.filter(pc.equal(logs.exposures["assignment_reason"], "split"))
     with (folder / "assignments.csv").open("w", encoding="utf-8", newline="") as file:

@@ -1,31 +1,35 @@
 """A small seeded shop that plays experiments with a known true lift, and writes its logs as a storefront would.
 
-Every visit carries one basket, drawn before anybody knows the arm. What an arm changes is only the chance that the
-visit becomes an order: orders that come through the experiment's module are made `1 + lift` times as likely, by the
-category the visitor came for. So the true effect on the visits that took place is a sum over both possible worlds,
-not an estimate:
+    world ─▶ pages ─▶ play (arms) ─▶ rows ─▶ logs
+      every draw,      └─ and once more for each arm ─▶ count ─▶ truth
+      before any arm
 
-    lift(Y) = Σ_visits p(order | treated) Y(basket) / Σ_visits p(order | control) Y(basket) − 1
-
-over the visits of exposed units from their first exposure to the end of the run. There is no clock and no hidden
-randomness: the same plan and the same `assign` give the same rows, and with lifts of zero every `assign` gives the
-same outcomes.
+There is no clock and no hidden randomness: the same plan and the same `assign` give the same rows, and the assignment
+moves no draw. So with arms that are alike every `assign` gives the same outcomes, and the effect of an arm is counted,
+not estimated: everybody is played in the control and then in the arm.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from experiments.simulator import play, rows, world
-from experiments.simulator.plan import Plan
-from experiments.simulator.play import TrueEffect
+from experiments.errors import UsageError
+from experiments.simulator import rows
+from experiments.simulator.events import outcomes
+from experiments.simulator.items import Integers
+from experiments.simulator.pages import pages
+from experiments.simulator.plan import Plan, Play
+from experiments.simulator.play import playing
+from experiments.simulator.truth import Truth, truth
+from experiments.simulator.world import world
 
 Assign = Callable[[str, str], str]  # (experiment key, unit id) → arm key
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +39,41 @@ class Logs:
     exposures: pa.Table
     outcomes: pa.Table
     catalogue: pa.Table
-    truth: Mapping[str, TrueEffect]
+    truth: Mapping[str, Truth]
 
 
-def simulate(plan: Plan, assign: Assign) -> Logs:
-    """Play the plan. `assign` is asked once for each experiment and unit."""
-    rng = np.random.default_rng(plan.seed)
-    folk = world.people(rng, plan)
-    shelf = world.stock(rng, plan)
-    came = world.visits(rng, plan, folk)
-    basket = world.baskets(rng, folk, shelf, came)
-    arms = {each.key: [assign(each.key, rows.unit_id(unit)) for unit in range(plan.units)] for each in plan.plays}
-    treated = {each.key: np.array([arm == each.treatment for arm in arms[each.key]]) for each in plan.plays}
-    ordered = play.orders(rng, plan, folk, came, treated)
-    shown = play.slates(rng, plan, shelf, came, basket, ordered, treated)
+def simulate(plan: Plan, assign: Assign, *, say: Say = lambda _: None) -> Logs:
+    """Play the plan. `assign` is asked once for each experiment and unit; UsageError for an arm nobody plays.
+
+    `say` is told what comes next.
+    """
+    say("people, items, visits and baskets")
+    shop = world(plan)
+    pages_of = pages(shop)
+    say("who is in which arm")
+    arms = {play.key: [assign(play.key, rows.unit_id(unit)) for unit in range(plan.units)] for play in plan.plays}
+    chosen = {play.key: _codes(play, arms[play.key]) for play in plan.plays}
+    say("what the arms make of it")
+    played = playing(shop, pages_of, plan.plays, chosen)
+    known = {}
+    for play in plan.plays:
+        say(f"the truth of {play.key}")
+        known[play.key] = truth(shop, pages_of, plan.plays, chosen, play)
+    say("rows")
     return Logs(
-        exposures=rows.exposures(rng, plan, folk, came, shown, arms),
-        outcomes=rows.outcomes(rng, plan, folk, came, basket, ordered, shown),
-        catalogue=rows.catalogue(plan, shelf),
-        truth={each.key: play.truth(each, plan, folk, came, basket, treated) for each in plan.plays},
+        exposures=rows.exposures(shop, played.slates, arms),
+        outcomes=outcomes(shop, played),
+        catalogue=rows.catalogue(plan, shop.shelf),
+        truth=known,
     )
+
+
+def _codes(play: Play, arms: list[str]) -> Integers:
+    code = {arm: number for number, arm in enumerate(play.arms)}
+    strange = sorted(set(arms) - set(code))
+    if strange:
+        raise UsageError(f"{play.key}: assigned to {', '.join(strange)}; it plays {', '.join(code)}")
+    return np.array([code[arm] for arm in arms], dtype=np.int64)
 
 
 def write(logs: Logs, folder: Path) -> Mapping[str, Path]:
@@ -64,7 +83,7 @@ def write(logs: Logs, folder: Path) -> Mapping[str, Path]:
     paths = {name: folder / f"{name}.parquet" for name in tables}
     for name, table in tables.items():
         pq.write_table(table, paths[name], compression="zstd")
-    truth = {key: asdict(effect) for key, effect in logs.truth.items()}
+    known = {key: each.to_json() for key, each in logs.truth.items()}
     paths["truth"] = folder / "truth.json"
-    paths["truth"].write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
+    paths["truth"].write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return paths

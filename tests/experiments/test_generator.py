@@ -11,11 +11,12 @@ import pytest
 
 from assignment.hashing import bucket
 from experiments.contracts import CONTRACTS
+from experiments.errors import UsageError
 from experiments.simulator.generator import Assign, Logs, simulate, write
-from experiments.simulator.plan import CATEGORY_KEYS, Plan, Play
+from experiments.simulator.plan import CATEGORY_KEYS, Plan, Play, lifted
 
-LIFTED = Play("home_als", "homepage", "als", {"decor": 0.8, "bedding": -0.5}, click_lift=0.3)
-SAME = Play("pdp_aa", "pdp", "b")
+LIFTED = lifted("home_als", "homepage", "als", {"decor": 0.8, "bedding": -0.5}, click_lift=0.3)
+SAME = lifted("pdp_aa", "pdp", "b")
 START, END = datetime(2026, 9, 28), datetime(2026, 10, 26)
 
 
@@ -52,6 +53,14 @@ def number(logs: Logs, query: str) -> float:
     return float(value)
 
 
+def revenue(logs: Logs, category: str | None) -> float:
+    """The analytic lift of revenue, of everything or of a category."""
+    cut = (None, None) if category is None else ("item_category", category)
+    lift = logs.truth["home_als"].of("revenue_per_unit", method="analytic", slice=cut[0], value=cut[1]).lift
+    assert lift is not None
+    return lift
+
+
 def test_the_same_plan_gives_the_same_rows(logs: Logs) -> None:
     again = simulate(Plan(seed=1, units=4_000, plays=(LIFTED, SAME)), assign)
     other = simulate(Plan(seed=2, units=4_000, plays=(LIFTED, SAME)), assign)
@@ -66,12 +75,14 @@ def test_without_a_lift_the_split_changes_nothing_but_the_label() -> None:
     control, treated = (simulate(plan, everybody(arm)) for arm in ("control", "b"))
     assert control.outcomes.equals(treated.outcomes)
     assert control.exposures.drop_columns("variant").equals(treated.exposures.drop_columns("variant"))
-    assert control.truth["pdp_aa"].revenue_per_unit == 0
-    assert set(control.truth["pdp_aa"].revenue_by_category.values()) == {0.0}
+    lifts = control.truth["pdp_aa"].lifts
+    assert len(lifts) > 300
+    assert all(each.control == each.treatment for each in lifts)
+    assert {each.lift for each in lifts} <= {0.0, None}
 
 
 def test_a_lift_makes_orders_and_a_negative_one_takes_them() -> None:
-    plan = Plan(seed=5, units=1_500, plays=(Play("home_als", "homepage", "als", {"decor": 1.0, "bedding": -1.0}),))
+    plan = Plan(seed=5, units=1_500, plays=(lifted("home_als", "homepage", "als", {"decor": 1.0, "bedding": -1.0}),))
     none, all_of_them = (simulate(plan, everybody(arm)) for arm in ("control", "als"))
     orders = (
         "select distinct order_id from outcomes where event_name = 'purchase' and "
@@ -92,9 +103,7 @@ def test_arms_differ_by_the_written_truth() -> None:
     for seed in range(12):
         logs = simulate(Plan(seed=100 + seed, units=3_000, plays=(LIFTED,)), assign)
         for category, found in scores.items():
-            truth = logs.truth["home_als"]
-            true = truth.revenue_per_unit if category == "all" else truth.revenue_by_category[category]
-            found.append(_score(logs, category, true))
+            found.append(_score(logs, category, revenue(logs, None if category == "all" else category)))
     for name, found in scores.items():
         assert abs(statistics.mean(found)) < 3.3 / math.sqrt(len(found)), name
         assert 0.3 < statistics.pstdev(found) < 1.8, name
@@ -123,12 +132,12 @@ def _score(logs: Logs, category: str, true: float) -> float:
 
 
 def test_the_injected_signs_are_in_the_truth(logs: Logs) -> None:
-    truth = logs.truth["home_als"]
-    assert set(truth.revenue_by_category) == set(CATEGORY_KEYS)
-    assert 0.15 < truth.revenue_by_category["decor"] < 0.35
-    assert -0.25 < truth.revenue_by_category["bedding"] < -0.08
-    assert truth.revenue_per_unit > 0
-    assert logs.truth["pdp_aa"].orders_per_unit == 0
+    assert 0.15 < revenue(logs, "decor") < 0.35
+    assert -0.25 < revenue(logs, "bedding") < -0.08
+    assert revenue(logs, None) > 0
+    others = [revenue(logs, key) for key in CATEGORY_KEYS if key not in LIFTED.arms["als"].lifts]
+    assert all(0 < abs(lift) < 0.06 for lift in others), "only what was bought beside something else"
+    assert logs.truth["pdp_aa"].of("orders_per_unit", method="analytic").lift == 0
 
 
 @pytest.mark.parametrize("name", ["exposure", "outcome", "catalogue"])
@@ -178,7 +187,7 @@ def test_people_keep_their_habits(logs: Logs) -> None:
         with visits as (
             select unit_id, count(distinct session_id) filter (event_ts < '2026-09-28') as before,
                 count(distinct session_id) filter (event_ts between '2026-09-28' and '2026-10-26') as during
-            from outcomes where not starts_with(event_name, 'c') group by unit_id
+            from outcomes where event_name = 'view' group by unit_id
         )
         select corr(before, during) from visits
     """
@@ -254,21 +263,43 @@ def test_written_files_read_back(logs: Logs, tmp_path: Path) -> None:
     for name in ("exposures", "outcomes", "catalogue"):
         assert pq.read_table(paths[name]).equals(getattr(logs, name))
     truth = json.loads(paths["truth"].read_text("utf-8"))
-    assert truth["home_als"]["revenue_per_unit"] == logs.truth["home_als"].revenue_per_unit
-    assert truth["home_als"]["revenue_by_category"]["decor"] == logs.truth["home_als"].revenue_by_category["decor"]
+    written = {
+        (row["method"], row["metric"], *next(iter((row["slice"] or {"": ""}).items()))): row
+        for row in truth["home_als"]["arms"]["als"]
+    }
+    assert len(written) == len(logs.truth["home_als"].lifts)
+    assert written["analytic", "revenue_per_unit", "", ""]["lift"] == revenue(logs, None)
+    assert written["analytic", "revenue_per_unit", "item_category", "decor"]["lift"] == revenue(logs, "decor")
+    assert written["replayed", "ctr", "", ""]["difference"] == logs.truth["home_als"].of("ctr").difference
+    assert truth["home_als"]["control"] == "control"
 
 
 @pytest.mark.parametrize(
     ("plays", "said"),
     [
-        ((LIFTED, Play("other", "homepage", "b")), "share a module"),
-        ((Play("x", "pdp", "b", {"toys": 0.1}),), "no category toys"),
-        ((Play("x", "pdp", "b", {"decor": 1.5}),), "between -1 and 1"),
+        ((LIFTED, lifted("other", "homepage", "b")), "share the module homepage"),
+        ((LIFTED, lifted("home_als", "pdp", "b")), "share the key home_als"),
+        ((lifted("x", "pdp", "b", {"toys": 0.1}),), "no category toys"),
+        ((lifted("x", "pdp", "b", {"decor": 1.5}),), "between -1 and 1"),
+        ((lifted("x", "pdp", "b", click_lift=9),), "click_lift of 9"),
+        ((Play("x", "pdp", {"b": LIFTED.arms["als"]}),), "needs control and another"),
     ],
 )
 def test_plans_that_cannot_be_played_are_refused(plays: tuple[Play, ...], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UsageError, match=said):
         Plan(seed=1, plays=plays)
+
+
+def test_every_fault_of_a_plan_is_said_at_once() -> None:
+    with pytest.raises(UsageError) as refused:
+        Plan(seed=1, plays=(lifted("x", "pdp", "b", {"toys": 0.1, "decor": -2}),), units=0, visits_a_day=7)
+    for said in ("toys", "-2", "units is 0", "visits_a_day is 7"):
+        assert said in str(refused.value)
+
+
+def test_an_arm_that_nobody_plays_is_refused() -> None:
+    with pytest.raises(UsageError, match="home_als: assigned to bls; it plays control, als"):
+        simulate(Plan(seed=1, units=50, plays=(LIFTED,)), everybody("bls"))
 
 
 def test_the_dates_are_the_plans_own() -> None:
@@ -276,4 +307,4 @@ def test_the_dates_are_the_plans_own() -> None:
     logs = simulate(plan, assign)
     times = logs.exposures["event_ts"].to_pylist()
     assert datetime(2024, 12, 30, tzinfo=UTC) <= times[0]
-    assert times[-1] < datetime(2025, 1, 20, 0, 1, tzinfo=UTC), "the last visit begins inside the run"
+    assert times[-1] < datetime(2025, 1, 20, tzinfo=UTC), "the last visit ends inside the run"
