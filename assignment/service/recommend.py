@@ -1,8 +1,9 @@
 """`POST /v1/recommendations`: assign, run the served arm's strategy inside its deadline, log, answer.
 
-What a strategy recommends is, so far, a list: the arm's parameter `items` where it has one, else the list of that name
-in the shop's `published/lists.json` ({"popularity": ["item-1", …]}, read again when it changes). `no_recommendations`
-recommends nothing. A strategy that fails or is late falls back to control's, and that to nothing; the exposure says so.
+What a strategy recommends is said by the recommender this is made with. The simplest is lists: the arm's parameter
+`items` where it has one, else the list of that name in the shop's `published/lists.json` ({"popularity": ["item-1"]},
+read again when it changes); `no_recommendations` recommends nothing. A strategy that fails or is late falls back to
+control's, and that to nothing; the exposure says so.
 Items that the live catalogue knows to be sold out are passed over, whatever the strategy.
 To a request of an interleaving both arms' lists are drafted into one, and each item says whose it is (`source`).
 """
@@ -29,6 +30,7 @@ from assignment.service.in_stock import Slate, slate
 from assignment.service.interleave import STRATEGY, VARIANT, cause_of, interleave, with_request_id
 from assignment.service.ofrep import check_targeting_key, control_instead, decide
 from experiments.errors import RequestError, SpoolError
+from experiments.recommenders.recommended import Recommended
 
 MOST_ITEMS = 100
 Recommender = Callable[[str, Mapping[str, object], Mapping[str, object]], Sequence[str]]  # strategy, params, context
@@ -115,6 +117,8 @@ class Recommend:
                 row["fallback_cause"] = made.cause
                 if decision.assignment_reason == "interleaved":
                     row["served_variant"] = decision.served_variant
+            if made.version is not None:
+                row["strategy_version"] = made.version
             if made.would_differ is not None:
                 row["would_differ"] = made.would_differ
             try:
@@ -132,7 +136,8 @@ class Recommend:
         stock = service.catalogue.stock
         if decision.assignment_reason != "interleaved":
             strategy, found, cause = await self._items(service, decision, context)
-            return _Made(strategy, slate(found, stock, limit), cause)
+            version = found.version if isinstance(found, Recommended) else None
+            return _Made(strategy, slate(found, stock, limit), cause, version=version)
         seconds = service.settings.deadline_ms / 1000
         plan = bundle.plans[str(decision.experiment_key)]
         drafted = await interleave(
@@ -181,6 +186,7 @@ class _Made:
     cause: str | None
     teams: tuple[str, ...] = ()  # the arm each item counts for, where two of them drafted the list
     would_differ: bool | None = None
+    version: str | None = None  # of the strategy, where it has one
 
 
 def _body(decision: Decision, made: _Made, exposure_id: str | None) -> dict[str, object]:

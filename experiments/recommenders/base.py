@@ -17,6 +17,7 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.str_]
+CELLS = 250_000  # of an array that is worked on at a time: what fits a processor's cache is three times as fast
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,11 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_array
 
-from experiments.recommenders.base import Candidates, Floats, Index, Integers, Reason, Request, Requests
+from experiments.recommenders.base import CELLS, Candidates, Floats, Index, Integers, Reason, Request, Requests
 from experiments.recommenders.ranking import top
 from experiments.recommenders.training import DAY_MICROS, WEIGHTS, Events, TrainingData
 
 CODE = 1
-CELLS = 4_000_000  # scores and their summands at a time
 SESSION_WEIGHT = WEIGHTS["purchase"]  # what is looked at now says as much as a thing bought
 
 

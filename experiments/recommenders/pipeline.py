@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from experiments.recommenders import rules as all_rules
-from experiments.recommenders.base import Flags, Floats, Integers, Model, Request, Requests
+from experiments.recommenders.base import CELLS, Flags, Floats, Integers, Model, Request, Requests
 from experiments.recommenders.fitted import Fitted
 from experiments.recommenders.rules import RULES, Rule, removed_by
 from experiments.recommenders.shelf import Shelf
 from experiments.recommenders.slates import CAUSES, Codes, Slate, Slates
 
 LADDER = ("item_knn", "category_popularity", "popularity")
-CELLS = 4_000_000  # of one array at a time
 _OPEN, _SKIPPED, _PLACED = -1, -2, -3  # what became of a candidate, where no rule removed it …
 _CAPPED = 127  # … and where one by groups did
 

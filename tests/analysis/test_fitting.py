@@ -13,6 +13,7 @@ from analysis.cli import fit as command
 from analysis.cli.serve_worker import application
 from analysis.fitting import fit_shop, wanted
 from analysis.warehouse.connection import open_connection
+from analysis.warehouse.spool import load_spool
 from analysis.warehouse.training import training_data
 from assignment.bundle import compile_bundle
 from assignment.service.auth import digest_of
@@ -127,6 +128,10 @@ def test_the_command_fits_and_the_service_answers_with_it(desk: Desk, monkeypatc
             seen.add(strategy)
             assert "fallback_cause" not in said
             assert said["items"] == _expected(fitted, strategy, unit, desk)
+    with open_connection(desk.shop.warehouse_path) as connection:
+        assert load_spool(connection, desk.shop.spool, EUROS, now=NOW.replace(tzinfo=None)).rejected == 0
+        logged = connection.execute("select distinct strategy, strategy_version from exposures").fetchall()
+    assert dict(logged) == {name: fitted[name].version for name in seen}
     assert seen == {"popularity", "item_knn", "no_recommendations"}  # of the arms, and of who is held out
 
 

@@ -14,6 +14,7 @@ from experiments.recommenders.base import Request
 from experiments.recommenders.fitted import Fitted, fit
 from experiments.recommenders.pipeline import Pipeline, ladder
 from experiments.recommenders.published import load_published, pointer, publish
+from experiments.recommenders.recommended import Recommended
 from experiments.recommenders.serving import FittedStrategies, StrategyNotFittedError
 from experiments.recommenders.training import TrainingData
 from experiments.strategies import BUILT_IN
@@ -89,7 +90,10 @@ def test_a_service_answers_as_the_pipeline_does(tmp_path: Path, small_shop: Smal
     request = Request("r-1", "", 5, AS_OF, "u003", ("decor-2",), "decor")
     for name in BUILT_IN:
         expected = Pipeline(fitted[name], ladder(fitted)).slate(request, small_shop.shelf)
-        assert answer(name, {"value": "shown to flags"}, context) == [shown.item_id for shown in expected.items]
+        answered = answer(name, {"value": "shown to flags"}, context)
+        assert list(answered) == [shown.item_id for shown in expected.items]
+        assert isinstance(answered, Recommended)
+        assert answered.version == fitted[name].version
     assert answer("item_knn", {}, context) != answer("item_knn", {}, context | {"user_id": "u004"})
     assert answer("random", {}, context) == answer("random", {}, context)
     drawn = {tuple(answer("random", {}, {})) for _ in range(20)}
