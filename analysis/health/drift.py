@@ -75,7 +75,7 @@ def drift(given: Evidence) -> Finding:
     states = [THRESHOLDS["drift"].state(each.psi) for each in enough]
     return DRIFT.finding(
         worst(states),
-        signals.drifted(furthest.what, furthest.module, furthest.most, furthest.psi, len(enough)),
+        signals.drifted(furthest.what, furthest.module, furthest.most, furthest.psi, moved=worst(states) != "pass"),
         figures={"psi": furthest.psi, "js": furthest.js, "distributions": len(enough)},
         groups=[each.figures() for each in sorted(enough, key=lambda each: -each.psi)],
     )

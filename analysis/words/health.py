@@ -8,6 +8,17 @@ from analysis.words import notes
 
 SMALLEST_SHARE, MOST_ODDS = 0.0001, 1_000_000  # printed as they are; what lies beyond is only said to
 HEADINGS = {"e": "Odds against the plan", "p": "Chance of it under the plan"}
+COLUMNS = {
+    "add_to_carts": "Add-to-carts", "others": "Other browsers", "z": "Standard deviations", "event_day": "Day",
+    "kind": "Rows", "events": "Came", "item_id": "Item", "most_of_a_unit": "By one visitor", "ahead": "Dated ahead",
+    "arrivals": "Rows", "hour_late": "Over an hour late", "day_late": "Over a day late",
+    "minute_late": "Over a minute late", "catalogue_minutes_old": "Catalogue row, minutes old",
+    "items_stock_known": "Stock known", "not_shown": "Not shown there", "shared": "Of several units",
+    "unlinked_rate": "Share without an order", "units_sharing": "Share an id", "psi": "Stability index",
+    "js": "Divergence", "moved_most": "Moved most",
+}  # fmt: skip
+SHARES = ("not_shown", "shared", "unlinked_rate")  # columns of groups
+CHANGES = ("change", "others")
 
 
 def share(value: float) -> str:
@@ -82,21 +93,33 @@ SPLIT_FIX = "find the exposures that one arm loses, and repair or restart the ru
 # --- SH-02 -----------------------------------------------------------------------------------------------
 
 
+BROWSERS = {
+    "chrome_mobile": "mobile Chrome", "safari_mobile": "mobile Safari", "firefox_mobile": "mobile Firefox",
+    "samsung_internet": "Samsung Internet", "in_app_webview": "browsers inside apps", "native_app": "the app",
+    "other": "other browsers", "(none)": "an unnamed browser",
+}  # fmt: skip
+
+
+def browser(name: str) -> str:
+    """A browser inside a sentence: `mobile Safari`, `Firefox`."""
+    return BROWSERS.get(name, words.pretty(name))
+
+
 def add_to_cart_steady(browsers: int) -> str:
     """Every browser still sends what it used to."""
     kinds = "the one browser" if browsers == 1 else f"all {browsers} browsers"
     return f"Add-to-carts arrive as they used to from {kinds} with enough views."
 
 
-def add_to_cart_missing(browser: str, day: str, drop: float) -> str:
+def add_to_cart_missing(name: str, day: str, drop: float) -> str:
     """A cause without a full stop."""
     when = words.day(date.fromisoformat(day))
-    return f"add-to-carts on {browser} fell by {share(abs(drop))} on {when} while other browsers did not"
+    return f"add-to-carts on {browser(name)} fell by {share(abs(drop))} on {when} while other browsers did not"
 
 
-def add_to_cart_never(browser: str, orders: int) -> str:
+def add_to_cart_never(name: str, orders: int) -> str:
     """A browser whose add-to-carts were never logged although it orders."""
-    return f"no add-to-cart is logged on {browser}, which has {words.whole(orders)} orders"
+    return f"no add-to-cart is logged on {browser(name)}, which has {words.whole(orders)} orders"
 
 
 ADD_TO_CART_FIX = "repair the add-to-cart event of that browser"

@@ -1,10 +1,11 @@
 """The sentences of the checks of delivery, population and catalogue: what was found, and what to do about it."""
 
+import math
 from collections.abc import Sequence
 from datetime import date
 
 from analysis import words
-from analysis.words.health import portion, share
+from analysis.words.health import browser, portion, share
 
 
 def day(iso: str) -> str:
@@ -17,28 +18,38 @@ def day(iso: str) -> str:
 
 def arrivals(hour: float, late_day: float) -> str:
     """How late rows come."""
+    if hour == 0:
+        return "Every row came within an hour after it happened."
     return (
         f"{words.sentence_case(portion(hour, 'rows'))} came more than an hour after they happened, "
         f"{portion(late_day, 'rows')} more than a day."
     )
 
 
-def clocks(browser: str, ahead: float) -> str:
+def clocks(name: str, ahead: float) -> str:
     """The browser whose clocks are most often ahead."""
     if ahead == 0:
         return "No row is dated after its arrival."
-    return f"On {browser} {portion(ahead, 'rows')} are dated more than 5 minutes after their arrival."
+    return f"On {browser(name)}, {portion(ahead, 'rows')} are dated more than 5 minutes after their arrival."
 
 
 def volume_steady(series: int) -> str:
     """Every series with days enough behind it."""
-    return f"As many rows came as on the same weekdays before, in all {words.whole(series)} kinds and browsers."
+    return f"As many rows came as on the same weekdays before, in all {words.whole(series)} pairs of kind and browser."
 
 
-def volume_fell(kind: str, browser: str, iso: str, change: float) -> str:
+KINDS = {"slot shown": "slots shown", "add_to_cart": "add-to-carts"}
+
+
+def kind(name: str) -> str:
+    """A kind of row inside a sentence: `purchases`, `add-to-carts`."""
+    return KINDS.get(name, f"{words.pretty(name).lower()}s")
+
+
+def volume_fell(what: str, name: str, iso: str, change: float) -> str:
     """The deepest fall."""
-    name = words.pretty(kind).lower()
-    return f"“{name}” on {browser} fell by {share(abs(change))} on {day(iso)} against the same weekdays before."
+    fell = f"{kind(what)} on {browser(name)} fell by {share(abs(change))}"
+    return f"{words.sentence_case(fell)} on {day(iso)} against the same weekdays before."
 
 
 def stale(days: int) -> str:
@@ -51,12 +62,12 @@ def stale(days: int) -> str:
 
 def exposed_alike(shares: Sequence[tuple[str, float]]) -> str:
     """What became of the visitors that the split gives each arm."""
-    return f"Of the visitors that the split gives it, {_by_arm(shares)} met the module."
+    return f"Visitors of every arm meet the module alike: {_by_arm(shares)}."
 
 
 def exposed_unlike(shares: Sequence[tuple[str, float]]) -> str:
     """A cause without a full stop."""
-    return f"of the visitors that the split gives it, {_by_arm(shares)} met the module"
+    return f"visitors of the arms do not meet the module alike: {_by_arm(shares)} did"
 
 
 EXPOSED_FIX = "log the exposure where the arms begin to differ, for every arm alike"
@@ -68,16 +79,21 @@ def _by_arm(shares: Sequence[tuple[str, float]]) -> str:
 
 def left_out(count: int, rate: float, kind: str, busy: int) -> str:
     """Units marked as bots or own people, and those that look like a program but are not marked."""
-    who = "1 unit is" if count == 1 else f"{words.whole(count)} {words.units(kind)} are"
-    marked = f"{words.sentence_case(who)} marked as a bot or as your own people ({share(rate)}) and left out"
     if count == 0:
-        marked = f"No {kind} is marked as a bot or as your own people"
+        marked = f"No {kind} is marked as a bot or as one of your own people"
+    elif count == 1:
+        marked = f"1 {kind} ({share(rate)}) is marked as a bot or as one of your own people and left out"
+    else:
+        who = f"{words.whole(count)} {words.units(kind)} ({share(rate)})"
+        marked = f"{who} are marked as bots or as your own people and left out"
     if busy == 0:
         return f"{marked}."
-    some = f"1 {kind}" if busy == 1 else f"{words.whole(busy)} {words.units(kind)}"
-    return (
-        f"{marked}; {some} had 500 rows or more on a day before the test and {'is' if busy == 1 else 'are'} not marked."
+    some, are, look = (
+        (f"1 {kind}", "is", "looks like a program")
+        if busy == 1
+        else (f"{words.whole(busy)} {words.units(kind)}", "are", "look like programs")
     )
+    return f"{marked}. {some} had 500 rows or more on a day before the test, {look} and {are} not marked."
 
 
 LEFT_OUT_FIX = "mark bots and own people without looking at the arm"
@@ -105,6 +121,8 @@ NO_SPIKES = "No item was pushed by a single visitor."
 
 def clicks_shown(missing: float) -> str:
     """Clicks against what was shown."""
+    if missing == 0:
+        return "Every click is on an item that the visitor was shown there."
     return f"{words.sentence_case(portion(missing, 'clicks'))} are on an item that the visitor was not shown there."
 
 
@@ -118,6 +136,8 @@ CLICKS_FIX = "log the items of a slot as they are shown, and clicks under the id
 
 def orders_shared(shared: float) -> str:
     """Order ids against units."""
+    if shared == 0:
+        return "Every order belongs to one unit."
     return f"{words.sentence_case(portion(shared, 'orders'))} have lines of more than one unit."
 
 
@@ -144,21 +164,36 @@ def stock_cause(known: float) -> str:
 
 def catalogue_age(hours: float) -> str:
     """How old the newest catalogue row was when the newest slot was shown."""
-    return f"The newest catalogue row was {words.whole(round(hours))} hours old when the newest slot was shown."
+    return f"The newest catalogue row was {_hours(hours)} old when the newest slot was shown."
 
 
 def age_cause(hours: float) -> str:
     """A cause without a full stop."""
-    return f"the newest catalogue row was {words.whole(round(hours))} hours old when the newest slot was shown"
+    return f"the newest catalogue row was {_hours(hours)} old when the newest slot was shown"
+
+
+def _hours(hours: float) -> str:
+    """Whole hours that are over: one minute before a limit is not the limit."""
+    full = math.floor(hours + 1e-9)
+    return "less than an hour" if full == 0 else "1 hour" if full == 1 else f"{words.whole(full)} hours"
 
 
 STOCK_FIX = "send stock for every item on offer, and at least every six hours"
 
 
+FIELDS = {
+    "price": "a price", "margin": "a margin", "stock": "a stock level", "category": "a category",
+    "variant_group": "a variant group",
+}  # fmt: skip
+
+
 def fields(known: Sequence[tuple[str, float]]) -> str:
     """Which fields the catalogue has, of those it gives at all."""
-    parts = [f"{share(value)} have a {words.pretty(name).lower()}" for name, value in known]
-    return f"Of the items on offer {words.listed(parts)}."
+    whole = [FIELDS.get(name, name) for name, value in known if value == 1]
+    parts = [f"{share(value)} have {FIELDS.get(name, name)}" for name, value in known if value < 1]
+    if not parts:
+        return f"Every item on offer has {words.listed(whole)}."
+    return f"Of the items on offer {words.listed(parts)}{f'; all have {words.listed(whole)}' if whole else ''}."
 
 
 # --- drift -----------------------------------------------------------------------------------------------
@@ -173,10 +208,11 @@ DISTRIBUTIONS = {
 }
 
 
-def drifted(what: str, module: str, value: str, psi: float, count: int) -> str:
-    """The distribution that moved furthest."""
+def drifted(what: str, module: str, value: str, psi: float, *, moved: bool) -> str:
+    """The distribution that moved furthest; `moved` says that it is to be looked at."""
     where = "" if module == "(site)" else f" on {words.inside(words.pretty(module))}"
-    name = f"{DISTRIBUTIONS.get(what, what)}{where}"
-    if psi < 0.1:
-        return f"Control still looks as before the start in all {words.whole(count)} distributions; most moved: {name}."
-    return f"Since before the start the {name} moved, “{words.pretty(value).lower()}” most (index {psi:.2f})."
+    name = f"the {DISTRIBUTIONS.get(what, what)}{where}"
+    if not moved:
+        return f"Control still looks as it did before the start; {name} moved most, and hardly."
+    most = "" if value in ("yes", "no") else f", “{words.pretty(value).lower()}” most"
+    return f"{words.sentence_case(name)} moved since before the start{most} (index {psi:.2f})."

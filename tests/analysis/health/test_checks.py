@@ -154,7 +154,7 @@ def test_carts_that_vanish_in_one_browser_hold_the_metrics_that_count_them(drop:
     if state == "fail":
         assert held(health, "SH-02") == frozenset({"add_to_cart_rate", "cart_events"})
         assert check.since == "2026-03-10"
-        assert "on safari fell by" in health.holds[0].cause
+        assert "on Safari fell by" in health.holds[0].cause
     else:
         assert health.holds == ()
 
@@ -171,7 +171,7 @@ def test_days_before_the_start_are_a_baseline_only() -> None:
 def test_a_browser_that_never_logged_a_cart_but_has_orders_fails() -> None:
     rows = [{**row, "add_to_carts": 0} if row["browser"] == "safari" else row for row in _browser_days(1.0)]
     health = evaluate(evidence(missing_add_to_cart=rows))
-    assert "no add-to-cart is logged on safari, which has 500 orders" in health.holds[0].cause
+    assert "no add-to-cart is logged on Safari, which has 500 orders" in health.holds[0].cause
     no_orders = [{**row, "purchases": 0} for row in rows]
     assert check_of(evaluate(evidence(missing_add_to_cart=no_orders)), "SH-02").state == "pass"
 
