@@ -17,12 +17,18 @@ def top(scores: Floats, n: int) -> tuple[Integers, Floats]:
     """
     rows, items = scores.shape
     n = min(n, items)
-    if n == 0:
-        return np.empty((rows, 0), dtype=np.int64), np.empty((rows, 0))
-    # One sortable number for each cell: the bits of the positive score above, the smaller code higher below.
-    bits = np.maximum(scores, 0).astype(np.float32).view(np.uint32).astype(np.uint64)
-    keys = (bits << np.uint64(32)) | np.arange(items - 1, -1, -1, dtype=np.uint64)
-    best = np.sort(np.partition(keys, items - n, axis=1)[:, items - n :], axis=1)[:, ::-1]
-    codes = (items - 1 - (best & np.uint64(0xFFFFFFFF))).astype(np.int64)
-    taken = np.take_along_axis(scores, codes, axis=1)
-    return np.where(taken > 0, codes, -1), np.where(taken > 0, taken, np.nan)
+    cell = np.flatnonzero(scores > 0)
+    row, code = cell // max(1, items), cell % max(1, items)
+    sizes = np.bincount(row, minlength=rows)
+    place = np.arange(len(cell)) - np.repeat(sizes.cumsum() - sizes, sizes)
+    # One sortable number for each: the bits of the positive score above, the smaller code higher below; 0 is nothing.
+    keys = np.zeros((rows, max(n, int(sizes.max(initial=0)))), dtype=np.uint64)
+    bits = scores.ravel()[cell].astype(np.float32).view(np.uint32).astype(np.uint64)
+    keys[row, place] = (bits << np.uint64(32)) | (items - code).astype(np.uint64)
+    if n < keys.shape[1]:
+        keys = np.partition(keys, keys.shape[1] - n, axis=1)[:, keys.shape[1] - n :]
+    best = items - (np.sort(keys, axis=1)[:, ::-1] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    found = best < items
+    best = np.where(found, best, -1)
+    taken = scores[np.arange(rows)[:, None], best] if items else np.empty((rows, 0))
+    return best, np.where(found, taken, np.nan)
