@@ -8,14 +8,16 @@ similarities to what the unit had before and to the session; items the unit had 
 import itertools
 import warnings
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from experiments.recommenders.base import CELLS, Candidates, Floats, Index, Integers, Reason, Request, Requests
 from experiments.recommenders.ranking import top
 from experiments.recommenders.training import DAY_MICROS, WEIGHTS, Events, TrainingData
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array  # answering needs neither scipy nor implicit: only fitting imports them
 
 CODE = 1
 SESSION_WEIGHT = WEIGHTS["purchase"]  # what is looked at now says as much as a thing bought
@@ -101,8 +103,10 @@ def fit(data: TrainingData, *, seed: int, window_days: int, neighbours: int, sim
     )
 
 
-def matrix(events: Events, since: int) -> csr_array:
+def matrix(events: Events, since: int) -> "csr_array":
     """(n_units, n_items): the summed weights of the events from `since` on, µs since the epoch."""
+    from scipy.sparse import csr_array
+
     late = events.at >= since
     cells = (events.unit[late], events.item[late])
     made = csr_array((events.weight[late], cells), shape=(len(events.units), len(events.items)))
@@ -110,11 +114,11 @@ def matrix(events: Events, since: int) -> csr_array:
     return made
 
 
-def _neighbours(had: csr_array, neighbours: int, similarity: str) -> csr_array:
+def _neighbours(had: "csr_array", neighbours: int, similarity: str) -> "csr_array":
     """(n_items, n_items): each row has the similarities to its nearest other items, all above 0."""
     from implicit import nearest_neighbours as nn
     from implicit.utils import ParameterWarning
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_array, csr_matrix
 
     if not had.nnz:
         return csr_array(had.shape[1:] * 2)

@@ -1,5 +1,7 @@
 """What every strategy has to keep, whatever it recommends: one suite over all that are built in."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from experiments.recommenders.training import TrainingData
 from experiments.strategies import BUILT_IN, STRATEGIES
 from tests.experiments.recommenders.conftest import AS_OF, SmallShop, later
 
+ROOT = Path(__file__).parents[3]
 each_strategy = pytest.mark.parametrize("name", BUILT_IN)
 
 
@@ -218,7 +221,7 @@ def test_what_is_built_in_is_in_the_table_and_has_defaults() -> None:
             assert isinstance(known.default, known.kind)
             assert known.low is None or known.high is None or known.low <= float(known.default) <= known.high
             assert not known.choices or known.default in known.choices
-    files = {path.stem for path in (Path(__file__).parents[3] / "experiments" / "recommenders").glob("*.py")}
+    files = {path.stem for path in (ROOT / "experiments" / "recommenders").glob("*.py")}
     assert set(BUILT_IN) <= files
 
 
@@ -249,3 +252,18 @@ def test_a_folder_that_is_no_model_is_refused(fitted: dict[str, Fitted], tmp_pat
     (folder / "arrays.npz").write_bytes(b"PK\x05\x06" + bytes(18))
     with pytest.raises(UsageError, match="fit it anew"):
         load(folder)
+
+
+def test_a_definition_that_names_strategies_imports_none_of_them() -> None:
+    """Start-up matters: validating a definition must not wait for what fits a model."""
+    program = "import sys, experiments.validate, experiments.own_checks, experiments.strategies; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    heavy = [name for name in done.stdout.split() if name.startswith(("implicit", "scipy", "experiments.recommenders"))]
+    assert heavy == []
+
+
+@pytest.mark.parametrize("module", ["experiments.recommenders.serving", "experiments.recommenders.item_knn"])
+def test_answering_imports_no_library_of_fitting(module: str) -> None:
+    program = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert [name for name in done.stdout.split() if name.startswith(("implicit", "scipy"))] == []
