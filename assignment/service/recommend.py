@@ -136,8 +136,10 @@ class Recommend:
         stock = service.catalogue.stock
         if decision.assignment_reason != "interleaved":
             strategy, found, cause = await self._items(service, decision, context)
-            version = found.version if isinstance(found, Recommended) else None
-            return _Made(strategy, slate(found, stock, limit), cause, version=version)
+            shown = slate(found, stock, limit)
+            if not isinstance(found, Recommended):
+                return _Made(strategy, shown, cause)
+            return _Made(strategy, shown, cause or found.fallback_cause(shown.items), version=found.version)
         seconds = service.settings.deadline_ms / 1000
         plan = bundle.plans[str(decision.experiment_key)]
         drafted = await interleave(

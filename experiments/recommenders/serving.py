@@ -18,6 +18,7 @@ from experiments.recommenders.fitted import Fitted, parameters
 from experiments.recommenders.pipeline import Pipeline, ladder
 from experiments.recommenders.published import POINTER, Loaded, load_published
 from experiments.recommenders.recommended import Recommended
+from experiments.recommenders.slates import CAUSES
 from experiments.strategies import BUILT_IN
 
 Params = Mapping[str, object]
@@ -72,7 +73,12 @@ class FittedStrategies:
             category=_text(context.get("page_category")),
         )
         made = Pipeline(fitted, self._ready.rungs).slates(Requests.of(request), self._ready.loaded.shelf)
-        return Recommended.by(made.version, (str(made.index.ids[code]) for code in made.items[0].tolist() if code >= 0))
+        return Recommended.by(
+            made.version,
+            (str(made.index.ids[code]) for code in made.items[0].tolist() if code >= 0),
+            own=int((made.source[0] == 0).sum()),
+            cause=CAUSES[made.cause[0]],
+        )
 
     def _fitted(self, strategy: str, params: Params) -> Fitted | None:
         if self._ready is None or strategy not in BUILT_IN:
