@@ -79,6 +79,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
     "serve_app": {
         "app": "Open the app: waiting decisions, readouts, where it helps and hurts, the registry. Ctrl+C ends it.",
     },
+    "simulate": {
+        "simulate": (
+            "Write the logs of a simulated shop, faults and all, with their mappings and the true lifts beside them."
+        ),
+    },
     "demo": {
         "demo": "Simulate a shop with a known lift, take its logs to a verdict, and say how close the verdict came.",
     },

@@ -52,7 +52,7 @@ def simulate(plan: Plan, assign: Assign, *, say: Say = lambda _: None) -> Logs:
     pages_of = pages(shop)
     say("who is in which arm")
     arms = {play.key: [assign(play.key, rows.unit_id(unit)) for unit in range(plan.units)] for play in plan.plays}
-    chosen = {play.key: _codes(play, arms[play.key]) for play in plan.plays}
+    chosen = {play.key: codes(play, arms[play.key]) for play in plan.plays}
     say("what the arms make of it")
     played = playing(shop, pages_of, plan.plays, chosen)
     known = {}
@@ -68,7 +68,8 @@ def simulate(plan: Plan, assign: Assign, *, say: Say = lambda _: None) -> Logs:
     )
 
 
-def _codes(play: Play, arms: list[str]) -> Integers:
+def codes(play: Play, arms: list[str]) -> Integers:
+    """Which of the play's arms each unit is in, (n_units,). UsageError for an arm it does not have."""
     code = {arm: number for number, arm in enumerate(play.arms)}
     strange = sorted(set(arms) - set(code))
     if strange:
