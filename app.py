@@ -14,6 +14,7 @@ st.navigation(
             st.Page(PAGES / "readout.py", title="Readout", icon=":material/science:"),
             st.Page(PAGES / "where.py", title="Where", icon=":material/grid_on:"),
         ],
+        "Trust": [st.Page(PAGES / "health.py", title="Signal health", icon=":material/monitor_heart:")],
         "Build": [st.Page(PAGES / "registry.py", title="Registry", icon=":material/view_timeline:")],
     }
 ).run()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.helpers import published, registry_shop
+from tests.helpers import published, registry_shop, signals
 from tests.helpers.readouts import ODD, example, examples, odd_names
 
 pytestmark = pytest.mark.browser
@@ -55,6 +55,16 @@ def registry(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert browser.is_connected()
     folder = tmp_path_factory.mktemp("registry")
     with _served(registry_shop.full(folder / "shop"), folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def health(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same on a shop whose signals were read on five days, one of them withheld."""
+    assert browser.is_connected()
+    folder = tmp_path_factory.mktemp("health")
+    readings = [*signals.course(), signals.withheld(), signals.healthy()]
+    with _served(published.shop(folder / "shop", readings), folder) as address:
         yield address
 
 
@@ -265,3 +275,30 @@ def test_the_registry_is_a_link_draws_and_fits_a_phone(registry: str, visit: Vis
     visit.page.get_by_role("link", name="Picks by e-mail").click()
     expect(visit.page.locator("h2").first).to_have_text("Picks by e-mail")
     assert "experiment=email_picks" in visit.page.url
+
+
+def test_signal_health_leads_from_all_experiments_to_one_draws_and_fits_a_phone(health: str, visit: Visit) -> None:
+    visit.open(f"{health}/health")
+    visit.charts(1)
+    expect(visit.page.locator("h1")).to_have_text("3 experiments: 1 withheld, 1 with a failing check, 1 in order")
+    visit.page.get_by_role("link", name="Homepage freshness boost").click()
+    expect(visit.page.locator("h1")).to_contain_text("add-to-cart is missing on mobile Safari")
+    visit.settle()
+    visit.charts(2)
+    link = visit.page.url
+    assert "experiment=home_freshness" in link
+    grid, drift = visit.page.locator('[role="graphics-document"]').all()
+    assert "Missing add-to-cart: fails (Chrome passes, Opera unknown" in str(grid.get_attribute("aria-label"))
+    assert "Share of slots filled by the fallback on homepage" in str(drift.get_attribute("aria-label"))
+    line = visit.page.get_by_role("img", name="Largest fall of add-to-carts a view in one browser on one day: 0%")
+    assert line.evaluate("image => image.complete && image.naturalWidth") == 180
+    visit.page.get_by_text("SQL of “Missing add-to-cart”").click()
+    expect(visit.page.get_by_text("-- one row per browser and business day")).to_be_visible()
+    for width in (1280, 900, 390):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.open(link)
+        visit.charts(2)
+        assert too_wide(visit.page, width) == [], width
+        visit.open(f"{health}/health?experiment=All+experiments")
+        visit.charts(1)
+        assert too_wide(visit.page, width) == [], width

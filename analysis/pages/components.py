@@ -22,6 +22,7 @@ from analysis.pages.style import CSS
 from analysis.pages.views import listing, places, result, shared
 from analysis.readout import Readout, SliceReadout, Verdict
 from analysis.words import pages as say
+from analysis.words.trust import EVERY
 from experiments.errors import NotFoundError, TrueliftError, nearest
 from experiments.holdouts import is_holdout
 from experiments.shop import open_shop
@@ -136,7 +137,7 @@ def asked(store: Store) -> Asked:
         no_experiments()
     filters = st.container(horizontal=True, key="filters")
     key = experiment(keys, lambda: listing.overview(readings(store), now()).rows[0].key, filters)
-    snapshot = _snapshot(store, key, filters)
+    snapshot = snapshot_of(store, key, filters)
     reading = decode(snapshot)
     arms = {arm: arm for arm in shared.treatments(reading)}
     arm = choose("Arm", "arm", arms, prefer=reading.verdict.arm, pin=True, on=filters)
@@ -151,13 +152,13 @@ def experiment(
     Ends the page where it names one that is not there; one that only other pages have (`elsewhere`) is none here.
     """
     named = st.query_params.get("experiment")
-    if named is not None and named not in keys and named not in elsewhere:
+    if named is not None and named not in keys and named not in (*elsewhere, EVERY):
         _unknown_experiment(named, keys)
     prefer = None if named in keys else first()
     return choose("Experiment", "experiment", {k: k for k in keys}, prefer=prefer, widget=selectbox, pin=True, on=on)
 
 
-def _snapshot(store: Store, key: str, filters: DeltaGenerator) -> Snapshot:
+def snapshot_of(store: Store, key: str, filters: DeltaGenerator) -> Snapshot:
     """The snapshot the address pins, else the newest of the phase it names, else the newest."""
     heads = store.snapshots(key)
     if not heads:
@@ -321,6 +322,8 @@ def checks(reading: Readout) -> None:
         passed = sum(line.check.state == "pass" for line in quiet)
         with st.expander(say.quiet_checks(passed, len(quiet) - passed)):
             _checks(quiet)
+    address = escape(f"health?{urlencode({'experiment': reading.experiment.key})}")
+    st.html(f'<p class="summary"><a href="{address}">{say.OPEN_HEALTH}</a></p>')
 
 
 def _checks(lines: Sequence[result.CheckLine]) -> None:
@@ -337,6 +340,7 @@ def _check(line: result.CheckLine) -> str:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in line.groups[1:]
         )
         groups = f'<table class="plain"><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>'
+        groups += f"<small>{escape(say.more_groups(line.more))}</small>" if line.more else ""
     return (
         f'<div class="check {line.check.state}"><span class="state"><span aria-hidden="true">{line.glyph}</span> '
         f"{escape(line.state)}</span><div><b>{escape(line.label)}.</b> {escape(line.sentence)}{blocks}"
@@ -408,6 +412,7 @@ def overview(shown: listing.Overview) -> None:
 
 def _overview_row(row: listing.OverviewRow) -> str:
     address = f"readout?{urlencode({'experiment': row.key})}"
+    health = f"health?{urlencode({'experiment': row.key})}"
     small = f"<small>{escape(row.modules)}</small>"
     if row.verdict is None:
         chip, small = (
@@ -425,7 +430,7 @@ def _overview_row(row: listing.OverviewRow) -> str:
         ("Lift", f"<b>{escape(row.lift)}</b><small>{escape(row.metric)}</small>" if row.lift else ""),
         ("Worth", f"<b>{escape(row.money)}</b><small>a day</small>" if row.money else ""),
         ("Progress", f"<b>{escape(row.progress)}</b>{track}<small>{escape(row.left)}</small>" if row.progress else ""),
-        ("Signals", escape(row.health)),
+        ("Signals", row.health and f'<a class="quiet" href="{escape(health)}">{escape(row.health)}</a>'),
         ("Owner", f"<b>{escape(row.owner)}</b>"),
     )
     told = "".join(

@@ -96,6 +96,30 @@ table.overview tr.old .chip { filter: grayscale(1); }
   margin-top: 0.35rem; }
 .track span { display: block; height: 5px; border-radius: 3px; background: #767676; }
 
+table.overview a.quiet { color: #262730; font-weight: 400; text-decoration: underline; text-decoration-color: #B9BCC4;
+  text-underline-offset: 3px; }
+
+.signal { display: flex; gap: 0.9rem; padding: 0.6rem 0 0; border-top: 1px solid #ECECEC; font-size: 0.95rem; }
+.stMainBlockContainer .signal p { font-size: 0.95rem; }
+.signal > .state { flex: 0 0 8.2rem; color: #4A4A4A; }
+.signal.fail > .state, .signal.warn > .state { color: #8A3D00; font-weight: 600; }
+.signal > div { flex: 1 1 auto; min-width: 0; overflow-wrap: anywhere; }
+.signal p { margin: 0 0 0.25rem; }
+.signal .owner { color: #595959; font-size: 0.85rem; margin-left: 0.5rem; font-weight: 400; }
+.signal .figures { display: flex; gap: 0.5rem 2rem; align-items: flex-start; justify-content: space-between; }
+.signal .figures ul { flex: 1 1 auto; }
+.signal ul { list-style: none; margin: 0 0 0.3rem; padding: 0; font-size: 0.9rem; }
+.signal li { margin: 0 0 0.15rem; padding: 0; }
+.signal li.beyond b { color: #8A3D00; }
+.signal small { color: #595959; font-size: 0.82rem; }
+.signal img.spark { flex: 0 0 auto; max-width: 100%; }
+.signal table.plain { width: auto; margin: 0.2rem 0 0.4rem; overflow-wrap: normal; }
+.signal table.plain td { white-space: nowrap; }
+.signal a { color: #0B5C8E; font-weight: 600; text-decoration: none; }
+[class*="st-key-sql"] { padding-left: 9.1rem; margin-top: -0.3rem; }
+[class*="st-key-sql"] details { border: 0; }
+[class*="st-key-sql"] summary { padding: 0.1rem 0; font-size: 0.85rem; color: #595959; }
+
 @media (max-width: 1100px) {
   .st-key-cards [data-testid="stHorizontalBlock"], .st-key-charts [data-testid="stHorizontalBlock"] {
     flex-wrap: wrap; }
@@ -124,5 +148,9 @@ table.overview tr.old .chip { filter: grayscale(1); }
   ol.changes > li > div:first-child { flex-basis: auto; }
   .check .owner { display: block; margin-left: 0; }
   .check .state { flex-basis: auto; }
+  .signal, .signal .figures { flex-direction: column; gap: 0.2rem; }
+  .signal > .state { flex-basis: auto; }
+  .signal .owner { display: block; margin-left: 0; }
+  [class*="st-key-sql"] { padding-left: 0; }
 }
 """

@@ -8,6 +8,7 @@ from analysis.readout import Readout
 
 ROLES = {"success": "To be improved", "guardrail": "Guardrail", "secondary": "Also watched", "descriptive": "Described"}
 GROUPS = {**ROLES, "guardrail": "Guardrails", "descriptive": "Described only"}  # headings over several
+OPEN_HEALTH = "Every check with its limit, its trend and its SQL"
 OPEN_NEWEST = "Open the newest reading"
 NO_CELL = "No cell of this slice is better or worse beyond doubt. Show all cells to see the ranges."
 WITHHELD_PAGE = "No metric is shown, exported or sent while this check fails."
@@ -125,6 +126,11 @@ def health(blocking: Sequence[str], warned: int, unknown: int, judged: int) -> s
 def trust(health: str) -> str:
     """The heading of the checks; `health` is their one line."""
     return f"Can the numbers be trusted? {health}"
+
+
+def more_groups(count: int) -> str:
+    """What a table of offending groups leaves out."""
+    return f"and {words.whole(count)} more"
 
 
 def quiet_checks(passed: int, not_applicable: int) -> str:

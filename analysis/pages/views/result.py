@@ -9,14 +9,10 @@ from analysis import printed, words
 from analysis.drawing import LOOKS
 from analysis.pages.views.shared import comparison_of, instant, primary, span
 from analysis.readout import Check, Comparison, Estimate, Figure, Interval, MetricReadout, Readout, Status, Verdict
-from analysis.words import health, notes
+from analysis.words import health, notes, signals, trust
 from analysis.words import pages as say
 
-SHOWN_GROUPS = 10  # offending groups listed under a check
-STATE_GLYPHS = {"pass": "●", "warn": "▲", "fail": "⊘", "unknown": "?", "not_applicable": "–"}
-STATE_WORDS = {
-    "pass": "passes", "warn": "to look at", "fail": "fails", "unknown": "unknown", "not_applicable": "not applicable"
-}  # fmt: skip
+SHOWN_GROUPS, FIRST_GROUPS = 10, 3  # offending groups listed under a check on its own page, and on the readout's
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +176,8 @@ class CheckLine:
     state: str
     sentence: str
     owner: str
-    groups: tuple[tuple[str, ...], ...]  # headings, then the offending groups; empty where all is well
+    groups: tuple[tuple[str, ...], ...]  # headings, then the first offending groups; empty where all is well
+    more: int  # groups that are not listed
     check: Check
 
 
@@ -189,14 +186,20 @@ def check_lines(checks: Sequence[Check]) -> tuple[CheckLine, ...]:
     order = ("fail", "warn", "unknown", "pass", "not_applicable")
     return tuple(
         CheckLine(
-            STATE_GLYPHS[check.state], check.label, STATE_WORDS[check.state], check.sentence, check.owner,
-            _groups(check), check,
+            trust.GLYPHS[check.state], check.label, trust.STATES[check.state], check.sentence, check.owner,
+            offending(check, FIRST_GROUPS), unlisted(check, FIRST_GROUPS), check,
         )
         for check in sorted(checks, key=lambda check: (order.index(check.state), check.id))
     )  # fmt: skip
 
 
-def _groups(check: Check) -> tuple[tuple[str, ...], ...]:
+def unlisted(check: Check, most: int = SHOWN_GROUPS) -> int:
+    """How many groups `offending` leaves out."""
+    return max(len(check.groups) - most, 0) if check.state in ("fail", "warn") else 0
+
+
+def offending(check: Check, most: int = SHOWN_GROUPS) -> tuple[tuple[str, ...], ...]:
+    """Headings, then the groups that a check offends in, as texts; empty where it does not."""
     if check.state not in ("fail", "warn") or not check.groups:
         return ()
     unused = "e" if check.figures.get("judged_by") == "chi_square" else "p"
@@ -204,8 +207,9 @@ def _groups(check: Check) -> tuple[tuple[str, ...], ...]:
     texts = {name for group in check.groups for name, value in group.items() if isinstance(value, str)}
     # what a group is called, then its counts, then how they were judged
     names = sorted(seen, key=lambda name: (name not in texts, name in health.HEADINGS))
-    rows = [tuple(_figure(name, group.get(name)) for name in names) for group in check.groups[:SHOWN_GROUPS]]
-    return (tuple(health.HEADINGS.get(name, words.pretty(name)) for name in names), *rows)
+    rows = [tuple(_figure(name, group.get(name)) for name in names) for group in check.groups[:most]]
+    headings = {**health.COLUMNS, **health.HEADINGS}
+    return (tuple(headings.get(name, words.pretty(name)) for name in names), *rows)
 
 
 def _figure(name: str, value: Figure) -> str:
@@ -214,6 +218,20 @@ def _figure(name: str, value: Figure) -> str:
             return health.odds(value)
         case float() | int() if name == "p":
             return health.share(value)
+        case float() | int() if name in health.SHARES:
+            return health.share(value)
+        case float() | int() if name in health.CHANGES:
+            return trust.figure(round(value, 3), "change")
+        case float() if name == "z":
+            return trust.figure(value, "deviations")
+        case float() if name == "expected":
+            return words.whole(round(value))
+        case str() if name == "browser":
+            return words.sentence_case(health.browser(value))
+        case str() if name == "kind":
+            return words.sentence_case(signals.kind(value))
+        case str() if name == "module":
+            return words.pretty(value)
         case None:
             return "–"
         case bool():
@@ -272,10 +290,11 @@ def fine_print(reading: Readout, arm: str) -> tuple[tuple[str, tuple[tuple[str, 
 def check_sql(checks: Sequence[Check]) -> tuple[tuple[str, str], ...]:
     """The SQL behind each check, by its path, once; the path alone where the file is not shipped."""
     paths = dict.fromkeys(check.sql for check in checks if check.sql is not None)
-    return tuple((path, _sql(path)) for path in paths)
+    return tuple((path, sql_text(path)) for path in paths)
 
 
-def _sql(path: str) -> str:
+def sql_text(path: str) -> str:
+    """The query's text; its path alone where the file is not shipped."""
     if not path.startswith("sql/"):
         return path
     file = packaged("sql").joinpath(path.removeprefix("sql/"))

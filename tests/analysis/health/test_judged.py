@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
 
 import pytest
 
@@ -11,36 +10,15 @@ from analysis.health.findings import SEVERITY
 from analysis.health.thresholds import THRESHOLDS
 from analysis.readout import Check, Judged, Withholds
 from tests.helpers.evidence import Row, check_of, evidence
-
-
-def _carts(drop: float) -> list[Row]:
-    """Safari and chrome over ten days, 2,000 views and 200 carts a day; safari's last day × drop; opera: 40 views."""
-    return [
-        {
-            "browser": browser, "event_day": (date(2026, 3, 1) + timedelta(days=n)).isoformat(), "views": views,
-            "add_to_carts": round(views * 0.1 * (drop if n == 9 and browser == "safari" else 1)), "purchases": 5,
-            "in_run": True,
-        }
-        for browser, views in (("safari", 2_000), ("chrome", 2_000), ("opera", 40))
-        for n in range(10)
-    ]  # fmt: skip
-
-
-def _skew(ahead: int) -> list[Row]:
-    return [
-        {"browser": "safari", "arrivals": 10_000, "ahead": ahead},
-        {"browser": "chrome", "arrivals": 10_000, "ahead": 0},
-        {"browser": "opera", "arrivals": 500, "ahead": 400},
-    ]
-
+from tests.helpers.signals import carts, skewed
 
 SHOPS = {
     "healthy": evidence(),
     "split off": evidence({"control": 10_000, "new": 9_000}),
     "split off, imported": replace(evidence({"control": 10_000, "new": 9_000}), finished_import=True),
-    "carts missing": evidence(missing_add_to_cart=_carts(0.0)),
-    "carts fewer": evidence(missing_add_to_cart=_carts(0.7)),
-    "clocks": evidence(clock_skew=_skew(300)),
+    "carts missing": evidence(missing_add_to_cart=carts(0.0)),
+    "carts fewer": evidence(missing_add_to_cart=carts(0.7)),
+    "clocks": evidence(clock_skew=skewed(300)),
     "old catalogue": evidence(
         stock_known=[
             {"module": "home", "items_shown": 1000, "items_stock_known": 1000, "catalogue_minutes_old": 600}
@@ -102,9 +80,9 @@ def test_the_worst_group_is_held_against_the_limits_of_one() -> None:
 @pytest.mark.parametrize(
     ("query", "rows", "check", "states"),
     [
-        ("missing_add_to_cart", _carts(0.0), "SH-02", {"chrome": "pass", "opera": "unknown", "safari": "fail"}),
-        ("missing_add_to_cart", _carts(1.0), "SH-02", {"chrome": "pass", "opera": "unknown", "safari": "pass"}),
-        ("clock_skew", _skew(300), "SH-06", {"chrome": "pass", "opera": "unknown", "safari": "fail"}),
+        ("missing_add_to_cart", carts(0.0), "SH-02", {"chrome": "pass", "opera": "unknown", "safari_mobile": "fail"}),
+        ("missing_add_to_cart", carts(1.0), "SH-02", {"chrome": "pass", "opera": "unknown", "safari_mobile": "pass"}),
+        ("clock_skew", skewed(300), "SH-06", {"chrome": "pass", "opera": "unknown", "safari_mobile": "fail"}),
     ],
 )
 def test_each_browser_has_its_own_state_and_too_few_rows_are_no_pass(
