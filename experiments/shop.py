@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.resources import files as packaged
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     time_zone: str = "UTC"  # IANA: where a business day begins
     store_url: str | None = None  # None: registry.sqlite in the shop's folder
     warehouse: Path | None = None  # None: warehouse.duckdb in the shop's folder; relative to it
+    margin_floor: Annotated[Decimal, Field(ge=-1, le=1)] | None = None  # of the price, for what is recommended
     freeze: tuple[str, ...] = ()  # when no ramp takes a step: "friday 16:00-24:00", "christmas 2026-12-18/2027-01-02"
 
     @field_validator("currency")
@@ -229,12 +231,14 @@ def _settings_text(given: Mapping[str, object]) -> str:
         "money_digits": "digits kept of an amount; left out: the currency's own",
         "store_url": "left out: registry.sqlite in this folder",
         "warehouse": "relative to this folder",
+        "margin_floor": "recommend nothing with a smaller share of its price as margin; read when a service starts",
         "freeze": "when no ramp takes a step, in time_zone",
     }
     examples = {
         "money_digits": EXPONENTS[str(values["currency"])],
         "store_url": "postgresql://user@host/truelift",
         "warehouse": "warehouse.duckdb",
+        "margin_floor": "0.10",
         "freeze": ["friday 16:00-24:00", "christmas 2026-12-18/2027-01-02"],
     }
     lines = ["# This shop's settings. The environment overrides each: TRUELIFT_CURRENCY, TRUELIFT_TIME_ZONE, …"]

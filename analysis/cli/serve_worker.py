@@ -16,6 +16,7 @@ from assignment.service.metrics import Metrics
 from assignment.service.recommend import MOST_ITEMS, Lists
 from assignment.service.settings import ServiceSettings
 from assignment.service.shop_source import ShopSource
+from experiments.recommenders.rules import shop_rules
 from experiments.recommenders.serving import FittedStrategies
 from experiments.shop import open_shop
 from experiments.store import Store
@@ -37,7 +38,14 @@ def application() -> app.Front:
         metrics=metrics,
         now=_now,
     )
-    recommender = FittedStrategies(shop.published, Lists(shop.published / "lists.json"), _now, most=MOST_ITEMS)
+    floor = shop.settings.margin_floor
+    recommender = FittedStrategies(
+        shop.published,
+        Lists(shop.published / "lists.json"),
+        _now,
+        most=MOST_ITEMS,
+        rules=shop_rules(None if floor is None else float(floor)),
+    )
     return app.application(service, recommender, manage.paths(store, shop, adviser(store, shop)))
 
 

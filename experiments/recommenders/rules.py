@@ -61,6 +61,11 @@ def one_per_variant(*, set_by: str = "truelift", until: datetime | None = None) 
 RULES: tuple[Rule, ...] = (in_stock(), one_per_variant())  # what a shop has that says nothing else
 
 
+def shop_rules(floor: float | None) -> tuple[Rule, ...]:
+    """A shop's rules in their order, with the margin floor of its settings if it has one."""
+    return RULES if floor is None else (in_stock(), margin_floor(floor, set_by="truelift.toml"), one_per_variant())
+
+
 def version(rules: Sequence[Rule]) -> str:
     """12 hex digits: equal for the same rules in the same order."""
     said = [

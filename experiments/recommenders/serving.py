@@ -18,6 +18,7 @@ from experiments.recommenders.fitted import Fitted, parameters
 from experiments.recommenders.pipeline import Pipeline, ladder
 from experiments.recommenders.published import POINTER, Loaded, load_published
 from experiments.recommenders.recommended import Recommended
+from experiments.recommenders.rules import RULES, Rule
 from experiments.recommenders.slates import CAUSES
 from experiments.strategies import BUILT_IN
 
@@ -40,9 +41,17 @@ class _Ready:
 class FittedStrategies:
     """Item ids by the fitted strategies of `published`, or of `lists` for what is not fitted. Threads may call it."""
 
-    def __init__(self, published: Path, lists: Recommender, now: Callable[[], datetime], most: int) -> None:
+    def __init__(
+        self,
+        published: Path,
+        lists: Recommender,
+        now: Callable[[], datetime],
+        *,
+        most: int,
+        rules: Sequence[Rule] = RULES,
+    ) -> None:
         """Read what is published. What cannot be read is logged, and everything then comes from `lists`."""
-        self._published, self._lists, self._now, self._most = published, lists, now, most
+        self._published, self._lists, self._now, self._most, self._rules = published, lists, now, most, rules
         self._ready: _Ready | None = None
         self._read_at: tuple[int, int] | None = None
         self._reading = threading.Lock()
@@ -72,7 +81,7 @@ class FittedStrategies:
             session_items=_texts(context.get("session_items")),
             category=_text(context.get("page_category")),
         )
-        made = Pipeline(fitted, self._ready.rungs).slates(Requests.of(request), self._ready.loaded.shelf)
+        made = Pipeline(fitted, self._ready.rungs, self._rules).slates(Requests.of(request), self._ready.loaded.shelf)
         return Recommended.by(
             made.version,
             (str(made.index.ids[code]) for code in made.items[0].tolist() if code >= 0),
@@ -110,7 +119,9 @@ class FittedStrategies:
             firsts = {name: fitted[0] for name, fitted in by_name.items()}
             ready = _Ready(loaded, by_name, ladder(firsts))
             for each in loaded.models:  # what is only worked out once is worked out before anybody waits for it
-                Pipeline(each, ready.rungs).slates(Requests.of(Request("", "", 1, self._now(), "")), loaded.shelf)
+                Pipeline(each, ready.rungs, self._rules).slates(
+                    Requests.of(Request("", "", 1, self._now(), "")), loaded.shelf
+                )
             self._ready = ready
         except (TrueliftError, OSError) as error:
             _log.error("the fitted strategies stay as they are: %s", error)

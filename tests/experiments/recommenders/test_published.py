@@ -15,6 +15,7 @@ from experiments.recommenders.fitted import Fitted, fit
 from experiments.recommenders.pipeline import Pipeline, ladder
 from experiments.recommenders.published import load_published, pointer, publish
 from experiments.recommenders.recommended import Recommended
+from experiments.recommenders.rules import RULES, Rule, shop_rules
 from experiments.recommenders.serving import FittedStrategies, StrategyNotFittedError
 from experiments.recommenders.training import TrainingData
 from experiments.strategies import BUILT_IN
@@ -41,8 +42,8 @@ def lists(strategy: str, params: Params, _: Params) -> Sequence[str]:
     raise LookupError(f"{strategy} has no list")
 
 
-def serving(folder: Path, most: int = 5) -> FittedStrategies:
-    return FittedStrategies(folder, lists, lambda: AS_OF, most)
+def serving(folder: Path, most: int = 5, rules: Sequence[Rule] = RULES) -> FittedStrategies:
+    return FittedStrategies(folder, lists, lambda: AS_OF, most=most, rules=rules)
 
 
 def test_what_was_published_comes_back_and_again_writes_nothing(tmp_path: Path, small_shop: SmallShop) -> None:
@@ -99,6 +100,17 @@ def test_a_service_answers_as_the_pipeline_does(tmp_path: Path, small_shop: Smal
     drawn = {tuple(answer("random", {}, {})) for _ in range(20)}
     assert len(drawn) > 10
     assert len(answer("popularity", {}, {"session_items": "no list", "user_id": 7})) == 5
+
+
+def test_the_shops_margin_floor_holds_items_back(tmp_path: Path, small_shop: SmallShop) -> None:
+    publish_all(tmp_path, small_shop)
+    shelf = small_shop.shelf
+    shares = dict(zip(shelf.items.ids.tolist(), (shelf.margin / shelf.price).tolist(), strict=True))
+    assert shop_rules(None) == RULES
+    for floor in (None, 0.15):
+        shown = serving(tmp_path, 30, shop_rules(floor))("popularity", {}, {})
+        assert shown
+        assert (min(shares[item] for item in shown) >= 0.15) == (floor is not None)
 
 
 def test_what_is_not_fitted_comes_from_lists_or_is_refused(tmp_path: Path, small_shop: SmallShop) -> None:
