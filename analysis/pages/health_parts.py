@@ -115,16 +115,18 @@ def _row(row: view.Row) -> str:
         f"<small>({escape(limits)})</small></li>"
         for measure, value, limits, beyond in row.values
     )
-    drawn = "" if row.line is None else f'<img class="spark" src="{row.line.address}" alt="{escape(row.line.told)}">'
+    drawn, told = "", "" if row.line is None else escape(row.line.told)
+    if row.line is not None:
+        drawn = f'<img class="spark" src="{row.line.address}" alt="{told}" title="{told}">'
     figures = f'<div class="figures"><ul>{values}</ul>{drawn}</div>' if values else ""
-    told = [each for each in (row.since, row.withholds) if each]
+    history = [each for each in (row.since, row.withholds) if each]
     also = ", ".join(_link(key, name) for key, name in row.also)
     also = f" · {escape(say.ALSO)} {also}" if also else ""
     return (
         f'<div class="signal {check.state}"><span class="state"><span aria-hidden="true">{row.glyph}</span> '
         f"{escape(row.state)}</span><div><p><b>{escape(check.label)}</b>"
         f'<span class="owner">{escape(check.id)}, {escape(check.owner)}</span></p><p>{escape(check.sentence)}</p>'
-        f"{figures}{_groups(check)}<p><small>{escape(' · '.join(told))}{also}</small></p></div></div>"
+        f"{figures}{_groups(check)}<p><small>{escape(' · '.join(history))}{also}</small></p></div></div>"
     )
 
 

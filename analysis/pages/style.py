@@ -110,6 +110,7 @@ table.overview a.quiet { color: #262730; font-weight: 400; text-decoration: unde
 .signal .figures ul { flex: 1 1 auto; }
 .signal ul { list-style: none; margin: 0 0 0.3rem; padding: 0; font-size: 0.9rem; }
 .signal li { margin: 0 0 0.15rem; padding: 0; }
+.signal li b { white-space: nowrap; }
 .signal li.beyond b { color: #8A3D00; }
 .signal small { color: #595959; font-size: 0.82rem; }
 .signal img.spark { flex: 0 0 auto; max-width: 100%; }

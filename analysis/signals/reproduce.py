@@ -42,7 +42,7 @@ def literal(value: Parameter) -> str:
         case list():
             return "[" + ", ".join(literal(each) for each in value) + "]"
         case datetime():
-            return f"timestamp '{value:%Y-%m-%d %H:%M:%S.%f}'"
+            return f"timestamp '{value.isoformat(sep=' ')}'"
         case date():
             return f"date '{value:%Y-%m-%d}'"
     return str(value)

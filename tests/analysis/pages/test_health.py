@@ -1,6 +1,7 @@
 """The signal health page: which checks pass, since when, what they withhold, and the SQL to see for oneself."""
 
 import re
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from analysis.pages.views.listing import Registration
 from analysis.readout import Check, Readout
 from analysis.signals.past import Past
 from analysis.words import trust as say
-from tests.analysis.pages.conftest import OpenPage, charts, said
+from experiments.catalogue import shipped_metrics
+from experiments.spec import Phase
+from experiments.store import Store
+from tests.analysis.pages.conftest import OpenPage, charts, said, visit
+from tests.helpers import published
 from tests.helpers.readouts import ODD, example, examples, odd_names
 from tests.helpers.signals import course, healthy, reading, withheld
 
@@ -218,6 +223,24 @@ def test_its_sql_is_there_to_copy_or_says_whose_parameters_are_missing(open_page
     assert any(text.startswith("-- one row per browser and business day") for text in codes)
     assert say.PARAMETERS_UNKNOWN in [str(each.value) for each in client.caption]
     assert len(codes) >= sum(1 for check in NOW.checks if check.sql is not None)
+
+
+def test_the_sql_has_the_parameters_of_the_phase_and_data_cut(open_page: OpenPage, tmp_path: Path) -> None:
+    open_page("health", SHOP)
+    experiment = published.definition(NOW)
+    begun = datetime(2026, 12, 1, tzinfo=UTC)
+    phase = Phase(
+        number=1, experiment=experiment, metrics={"revenue_per_unit": shipped_metrics()["revenue_per_unit"]}, slices=(),
+        started_at=begun, planned_units=10_000,
+    )  # fmt: skip
+    with Store.open(f"sqlite:///{tmp_path / 'shop' / 'registry.sqlite'}") as store:
+        store.save_phase(experiment.key, phase, expected_version=1, actor="local user", reason="", now=begun)
+    client = visit("health", address(NOW))
+    (text,) = [str(code.value) for code in client.code if "missing_add_to_cart.sql" in str(code.value)]
+    assert "unit_type := 'user'" in text
+    assert "started_at := timestamp '2026-12-01 00:00:00'" in text
+    assert "outcome_end := timestamp '2026-12-14 00:00:00'" in text
+    assert say.PARAMETERS_UNKNOWN not in [str(each.value) for each in client.caption]
 
 
 def test_a_withheld_reading_shows_its_checks_and_no_metric(open_page: OpenPage) -> None:
