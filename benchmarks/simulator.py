@@ -17,11 +17,10 @@ from analysis.cli.simulate import by_hash
 from experiments.simulator import rows
 from experiments.simulator.events import outcomes
 from experiments.simulator.generator import Logs, codes, write
-from experiments.simulator.pages import pages
 from experiments.simulator.plan_file import DEFAULT, plan_of
 from experiments.simulator.play import playing
+from experiments.simulator.stage import stage
 from experiments.simulator.truth import truth
-from experiments.simulator.world import world
 
 Result = TypeVar("Result")
 
@@ -30,18 +29,17 @@ def main(units: int) -> None:
     """Measure and print."""
     plan, began, worked = plan_of(DEFAULT, units=units, after_days=0), perf_counter(), process_time()
     print(f"{plan.units:,} shoppers, {plan.days} days, {len(plan.plays)} experiments")
-    shop = step("world", lambda: world(plan))
-    slots = step("pages", lambda: pages(shop))
+    ready = step("stage", lambda: stage(plan))
     assign = by_hash(plan)
     arms = step(
         "arms", lambda: {p.key: [assign(p.key, rows.unit_id(unit)) for unit in range(units)] for p in plan.plays}
     )
     chosen = {play.key: codes(play, arms[play.key]) for play in plan.plays}
-    played = step("play", lambda: playing(shop, slots, plan.plays, chosen))
-    known = step("truth", lambda: {p.key: truth(shop, slots, plan.plays, chosen, p) for p in plan.plays})
-    shown = step("exposures", lambda: rows.exposures(shop, played.slates, arms))
-    happened = step("outcomes", lambda: outcomes(shop, played))
-    logs = Logs(shown, happened, rows.catalogue(plan, shop.shelf), known)
+    played = step("play", lambda: playing(ready, chosen))
+    known = step("truth", lambda: {p.key: truth(ready, chosen, p) for p in plan.plays})
+    shown = step("exposures", lambda: rows.exposures(ready.world, played.slates, arms))
+    happened = step("outcomes", lambda: outcomes(ready.world, played))
+    logs = Logs(shown, happened, rows.catalogue(plan, ready.world.shelf), known)
     with tempfile.TemporaryDirectory() as folder:
         paths = step("files", lambda: write(logs, Path(folder)))
         size = sum(path.stat().st_size for path in paths.values()) / 1e6

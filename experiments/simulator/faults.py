@@ -81,7 +81,7 @@ def _lost_exposures(logs: Logs, target: Target, rng: np.random.Generator) -> Log
     table = logs.exposures
     mine = _is(table, "experiment_key", target.experiment) & _is(table, "variant", target.treatment)
     mine &= _is(table, "browser", target.browser)
-    return replace(logs, exposures=table.filter(pa.array(~(mine & _some_units(table, mine, 0.5, rng)))))
+    return replace(logs, exposures=table.filter(pa.array(~(mine & _some_units(table, mine, 0.7, rng)))))
 
 
 def _control_without_render(logs: Logs, target: Target, rng: np.random.Generator) -> Logs:
@@ -252,7 +252,7 @@ def _with(table: pa.Table, column: str, values: pa.Array | pa.ChunkedArray) -> p
 
 FAULTS: Mapping[str, Fault] = {
     "lost_exposures": Fault(
-        "One browser loses the exposures of half the units of the treatment.",
+        "One browser loses the exposures of seven in ten units of the treatment.",
         "SH-01",
         True,
         ("SH-08", "SH-10", "SH-13", "SH-14", "SH-15", "drift"),

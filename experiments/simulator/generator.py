@@ -1,8 +1,8 @@
 """A small seeded shop that plays experiments with a known true lift, and writes its logs as a storefront would.
 
-    world ─▶ pages ─▶ play (arms) ─▶ rows ─▶ logs
-      every draw,      └─ and once more for each arm ─▶ count ─▶ truth
-      before any arm
+    world ─▶ pages ─▶ stage ─▶ play (arms) ─▶ rows ─▶ logs
+      every draw, and      └─ once more for each arm ─▶ count ─▶ truth
+      what each arm shows
 
 There is no clock and no hidden randomness: the same plan and the same `assign` give the same rows, and the assignment
 moves no draw. So with arms that are alike every `assign` gives the same outcomes, and the effect of an arm is counted,
@@ -22,11 +22,10 @@ from experiments.errors import UsageError
 from experiments.simulator import rows
 from experiments.simulator.events import outcomes
 from experiments.simulator.items import Integers
-from experiments.simulator.pages import pages
 from experiments.simulator.plan import Plan, Play
 from experiments.simulator.play import playing
+from experiments.simulator.stage import stage
 from experiments.simulator.truth import Truth, truth
-from experiments.simulator.world import world
 
 Assign = Callable[[str, str], str]  # (experiment key, unit id) → arm key
 Say = Callable[[str], None]
@@ -47,23 +46,22 @@ def simulate(plan: Plan, assign: Assign, *, say: Say = lambda _: None) -> Logs:
 
     `say` is told what comes next.
     """
-    say("people, items, visits and baskets")
-    shop = world(plan)
-    pages_of = pages(shop)
+    say("people, items, visits, baskets, and what each arm shows")
+    ready = stage(plan)
     say("who is in which arm")
     arms = {play.key: [assign(play.key, rows.unit_id(unit)) for unit in range(plan.units)] for play in plan.plays}
     chosen = {play.key: codes(play, arms[play.key]) for play in plan.plays}
     say("what the arms make of it")
-    played = playing(shop, pages_of, plan.plays, chosen)
+    played = playing(ready, chosen)
     known = {}
     for play in plan.plays:
         say(f"the truth of {play.key}")
-        known[play.key] = truth(shop, pages_of, plan.plays, chosen, play)
+        known[play.key] = truth(ready, chosen, play)
     say("rows")
     return Logs(
-        exposures=rows.exposures(shop, played.slates, arms),
-        outcomes=outcomes(shop, played),
-        catalogue=rows.catalogue(plan, shop.shelf),
+        exposures=rows.exposures(ready.world, played.slates, arms),
+        outcomes=outcomes(ready.world, played),
+        catalogue=rows.catalogue(plan, ready.world.shelf),
         truth=known,
     )
 

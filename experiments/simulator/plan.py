@@ -1,6 +1,6 @@
 """What is to be played: the shop's fixed facts, the experiments and their arms, the dates. Frozen values, no arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from experiments.errors import UsageError
+from experiments.strategies import BUILT_IN, param_fault
 
 SECOND = 1_000_000  # every instant is whole µs since the epoch
 DAY = 86_400 * SECOND
@@ -88,7 +89,15 @@ class Injected:
     click_lift: float = 0.0
 
 
-Arm = Injected
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """An arm that shows what a strategy recommends, fitted on the days before the run; its effect follows from that."""
+
+    strategy: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+Arm = Injected | Recommended
 AS_IT_IS = Injected()
 
 
@@ -181,14 +190,31 @@ def _faults(play: Play) -> list[str]:
     if play.control not in play.arms or not play.treatments:
         faults.append(f"{play.key}: arms {', '.join(play.arms)}; it needs {play.control} and another one at least")
     for name, arm in play.arms.items():
-        for strange in sorted(set(arm.lifts) - set(CATEGORY_KEYS)):
-            faults.append(f"{play.key}, {name}: no category {strange}; the shop sells {', '.join(CATEGORY_KEYS)}")
-        for key, lift in arm.lifts.items():
-            if not -1 <= lift <= ROOM - 1:
-                faults.append(f"{play.key}, {name}: a lift of {lift} for {key}; it lies between -1 and {ROOM - 1:g}")
-        if not -1 <= arm.click_lift <= 4:
-            faults.append(f"{play.key}, {name}: a click_lift of {arm.click_lift}; it lies between -1 and 4")
+        faults += [f"{play.key}, {name}: {fault}" for fault in _arm_faults(arm)]
     return faults
+
+
+def _arm_faults(arm: Arm) -> Iterator[str]:
+    if isinstance(arm, Recommended):
+        yield from _strategy_faults(arm)
+        return
+    for strange in sorted(set(arm.lifts) - set(CATEGORY_KEYS)):
+        yield f"no category {strange}; the shop sells {', '.join(CATEGORY_KEYS)}"
+    for key, lift in arm.lifts.items():
+        if not -1 <= lift <= ROOM - 1:
+            yield f"a lift of {lift} for {key}; it lies between -1 and {ROOM - 1:g}"
+    if not -1 <= arm.click_lift <= 4:
+        yield f"a click_lift of {arm.click_lift}; it lies between -1 and 4"
+
+
+def _strategy_faults(arm: Recommended) -> Iterator[str]:
+    if arm.strategy not in BUILT_IN:
+        yield f"strategy {arm.strategy} is not built in; choose one of {', '.join(BUILT_IN)}"
+        return
+    for param, value in arm.params.items():
+        fault = param_fault(arm.strategy, param, value)
+        if fault is not None:
+            yield f"{fault[0]}; {fault[2]}"
 
 
 def _micros(instant: datetime) -> int:

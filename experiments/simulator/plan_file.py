@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from experiments.errors import DefinitionError, UsageError
 from experiments.loading import parse, parse_yaml
-from experiments.simulator.plan import Injected, Module, Plan, Play
+from experiments.simulator.plan import Arm, Injected, Module, Plan, Play, Recommended
 
 
 class _Model(BaseModel):
@@ -16,10 +18,27 @@ class _Model(BaseModel):
 
 
 class ArmFile(_Model):
-    """One arm: what it does to orders by category, and to clicks."""
+    """One arm: what it does to orders by category and to clicks, or the strategy that it shows."""
 
     lifts: Mapping[str, float] = Field(default_factory=dict)
     click_lift: float = 0.0
+    strategy: str | None = None
+    params: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if self.strategy is not None and (self.lifts or self.click_lift):
+            raise PydanticCustomError("arm", "an arm shows a strategy or has lifts, not both: remove one of them")
+        if self.strategy is None and self.params:
+            raise PydanticCustomError("arm", "params without a strategy: name the strategy they are for")
+        return self
+
+    @property
+    def arm(self) -> Arm:
+        """As a plan has it."""
+        if self.strategy is not None:
+            return Recommended(self.strategy, dict(self.params))
+        return Injected(dict(self.lifts), self.click_lift)
 
 
 class PlayFile(_Model):
@@ -78,7 +97,7 @@ def plan_of(found: PlanFile, **given: int | None) -> Plan:
         Play(
             each.key,
             each.module,
-            {name: Injected(dict(arm.lifts), arm.click_lift) for name, arm in each.arms.items()},
+            {name: arm.arm for name, arm in each.arms.items()},
             each.control,
         )
         for each in found.experiments

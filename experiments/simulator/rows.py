@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from experiments.simulator.columns import INSTANT, constant, ids, instants, texts
 from experiments.simulator.items import BRANDS, ITEM_IDS, ITEMS_PER_CATEGORY, PERIOD, Integers, Items
-from experiments.simulator.plan import CATEGORY_KEYS, DEVICES, MODULES, PLACES, Plan
+from experiments.simulator.plan import CATEGORY_KEYS, DEVICES, MODULES, PLACES, Plan, Recommended
 from experiments.simulator.play import Slates
 from experiments.simulator.world import World
+from experiments.strategies import BUILT_IN
 
 UNIT_DIGITS = 7
 
@@ -29,6 +30,7 @@ def exposures(world: World, shown: Slates, arms: Mapping[str, Sequence[str]]) ->
     unit = came.unit[shown.visit]
     start, end = plan.run_span
     experiment, variant, names = np.full(n, -1), np.full(n, -1), [""]
+    strategy, strategies = np.full(n, -1), sorted(BUILT_IN)
     for number, play in enumerate(plan.plays):
         tested = (shown.module == MODULES.index(play.module)) & (shown.at >= start) & (shown.at < end)
         experiment[tested] = number
@@ -36,6 +38,9 @@ def exposures(world: World, shown: Slates, arms: Mapping[str, Sequence[str]]) ->
         codes = np.array([len(names) + known.index(arm) for arm in arms[play.key]], dtype=np.int64)
         variant[tested] = codes[unit[tested]]
         names += known
+        served = [play.arms[arm] for arm in arms[play.key]]
+        shows = [strategies.index(arm.strategy) if isinstance(arm, Recommended) else -1 for arm in served]
+        strategy[tested] = np.array(shows, dtype=np.int64)[unit[tested]]
     split = experiment >= 0
     device = folk.device[unit]
     slate_ids = ids("s", np.arange(n), 8)
@@ -53,6 +58,7 @@ def exposures(world: World, shown: Slates, arms: Mapping[str, Sequence[str]]) ->
             "session_id": ids("v", shown.visit, 8),
             "variant": texts(variant, names),
             "assignment_reason": texts(split.astype(np.int64), ("none", "split")),
+            "strategy": texts(strategy, strategies),
             "fallback": pa.array(shown.fallback),
             "fallback_cause": texts(np.where(shown.fallback, 0, -1), ("deadline",)),
             "trigger": constant("render", n),

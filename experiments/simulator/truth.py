@@ -3,12 +3,13 @@
 *replayed*: everybody is played in the control and then in the arm, with the same random numbers, and both courses of
 events are counted. That is the effect on the very visits that took place: what an experiment estimates.
 
-*analytic*: from the chances of an order in both, without the luck of who ordered; for money and orders alone.
+*analytic*: from the chances of an order in both, without the luck of who ordered; for money and orders alone, and
+where every arm is injected: what a strategy sells is not what somebody came for.
 
 Of several experiments at once each is true beside the arms that the others really had.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,13 +26,10 @@ from experiments.simulator.count import (
     slices,
 )
 from experiments.simulator.items import ITEMS_PER_CATEGORY, Floats
-from experiments.simulator.pages import Page
 from experiments.simulator.plan import CATEGORY_KEYS, Module, Play
-from experiments.simulator.play import Chosen, Played, chances, everybody, lines, playing
-from experiments.simulator.world import World
+from experiments.simulator.play import Chosen, Played, Stage, everybody, lines, playing, ways
 
 Method = Literal["replayed", "analytic"]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +108,12 @@ class Truth:
         return {"module": self.module, "control": self.control, "units": self.units, "arms": arms}
 
 
-def truth(
-    world: World,
-    pages: Mapping[Module, Page],
-    plays: tuple[Play, ...],
-    chosen: Chosen,
-    play: Play,
-) -> Truth:
+def truth(stage: Stage, chosen: Chosen, play: Play) -> Truth:
     """The play's truth: one course of events for its control and one for each other arm."""
+    world = stage.world
 
     def course(arm: str) -> Played:
-        return playing(world, pages, plays, everybody(plays, chosen, play.key, arm))
+        return playing(stage, everybody(stage, chosen, play.key, arm))
 
     before = course(play.control)
     who = exposed(world, play, before)
@@ -129,7 +122,8 @@ def truth(
     found: list[TrueLift] = []
     for arm in play.treatments:
         found += _replayed(arm, cuts, control, count(world, play, course(arm), who))
-        found += _analytic(world, plays, chosen, play, arm, who)
+        if not stage.offers:
+            found += _analytic(stage, chosen, play, arm, who)
     return Truth(play.key, play.module, play.control, int(who.analysed.sum()), tuple(found))
 
 
@@ -157,14 +151,13 @@ def _ratio(top: float, bottom: float) -> float | None:
     return top / bottom if bottom else None
 
 
-def _analytic(
-    world: World, plays: tuple[Play, ...], chosen: Chosen, play: Play, arm: str, who: Exposed
-) -> Iterator[TrueLift]:
+def _analytic(stage: Stage, chosen: Chosen, play: Play, arm: str, who: Exposed) -> Iterator[TrueLift]:
+    world = stage.world
     came, basket, units = world.came, world.basket, float(who.analysed.sum())
     counts = who.meets(came.unit, came.at)
     value = lines(world, np.ones(len(came.unit), dtype=np.bool_)).value
     both = [
-        chances(world, plays, everybody(plays, chosen, play.key, each)).sum(axis=0) * counts
+        ways(stage, everybody(stage, chosen, play.key, each)).chance.sum(axis=0) * counts
         for each in (play.control, arm)
     ]
     money = [

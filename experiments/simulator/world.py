@@ -49,7 +49,7 @@ def people(plan: Plan) -> People:
     rng, n, sigma = plan.stream("people"), plan.units, 0.9
     bot = rng.random(n) < 0.002
     visits = plan.visits_a_day * rng.lognormal(-(sigma**2) / 2, sigma, n)
-    taste = rng.dirichlet(_SHARES * 5, n).cumsum(axis=1)
+    taste = rng.dirichlet(_SHARES * 2.5, n).cumsum(axis=1)
     taste[:, -1] = 1.0
     return People(
         visits_a_day=np.where(bot, 3.0, np.minimum(visits, 2.0)),
