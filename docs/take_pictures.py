@@ -19,8 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from analysis.cli.demo import UNITS
-from analysis.demo import play
+from analysis.demo.play import play
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -38,7 +37,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "demo-shop"
-        play(home, units=UNITS, now=datetime(2026, 11, 10, 6, tzinfo=UTC), by="docs")
+        play(home, now=datetime(2026, 11, 10, 6, tzinfo=UTC), by="docs")
         with _served(home, Path(folder) / "app.log") as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             for name, (page, height, charts) in PICTURES.items():

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from analysis import cli
-from analysis.demo import play
+from analysis.demo.play import play
 from analysis.readout import VerdictCode
 from analysis.warehouse.mapping import read_mapping
 from assignment.hashing import bucket

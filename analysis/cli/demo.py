@@ -1,6 +1,7 @@
-"""`truelift demo`: a simulated shop, from its logs to a verdict, and how close the verdict came to the truth."""
+"""`truelift demo`: a simulated shop with four experiments, from assignment to verdicts, beside what is true of them."""
 
 import shlex
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -15,30 +16,38 @@ from analysis.cli.context import actor, hint
 from analysis.readout import Interval
 
 if TYPE_CHECKING:  # only the demo itself pays for what it imports
-    from analysis.demo import Played
-
-UNITS = 30_000
+    from analysis.demo.play import Played
 
 
 def demo(
     home: Annotated[Path, typer.Option(help="The folder of the demo's shop.")] = Path("demo-shop"),
-    units: Annotated[int, typer.Option(min=1_000, max=200_000, help="How many shoppers to simulate.")] = UNITS,
+    units: Annotated[int, typer.Option(min=1_000, max=200_000, help="How many shoppers to simulate.")] = 40_000,
 ) -> None:
-    """Simulate a shop with a known lift, take its logs to a verdict, and say how close the verdict came."""
-    from analysis.demo import play
+    """Play four experiments of a simulated shop from assignment to verdicts, and say what the truth was."""
+    from analysis.demo.play import play
+    from analysis.demo.shop import STORIES
+    from analysis.demo.steps import Steps
 
     console = Console(highlight=False)
     began = perf_counter()
-    played = play(home, units=units, now=datetime.now(UTC), by=actor(), console=console)
-    for readout in played.readouts:
-        console.print(f"\n[bold]{readout.experiment.name}[/bold] ({readout.experiment.key})")
+    played = play(home, units=units, now=datetime.now(UTC), by=actor(), step=Steps(console))
+    shop = shlex.quote(str(home))
+    for story, readout in zip(STORIES, played.readouts, strict=True):
+        console.print(f"\n[bold]{readout.experiment.name}[/bold] ({story.key})")
         console.print(readout.verdict.sentence, markup=False)
+        console.print(f"In truth: {story.told}", markup=False, style="dim")
+        console.print(f"Look at {story.page}: /{story.look}", markup=False, style="dim", soft_wrap=True)
     console.print()
     console.print(_compared(played))
-    key = played.readouts[0].experiment.key
-    console.print(f"\nAll of it took {perf_counter() - began:.0f} s. Now look at it:")
-    console.print(f"  {hint(f'app --home {shlex.quote(str(home))}')}", markup=False)
-    console.print(f"  {hint(f'readout {key} --home {shlex.quote(str(home))}')}", markup=False)
+    console.print(f"\nAll of it took {perf_counter() - began:.0f} s. Now look at it, then decide:")
+    first = STORIES[0].key
+    for command in (
+        f"app --home {shop}",
+        f"readout {first} --home {shop}",
+        f"audit {first} --home {shop}",
+        f'stop {first} --decision ship --reason "…" --home {shop}',
+    ):
+        console.print(f"  {hint(command)}", markup=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -47,22 +56,27 @@ def register(app: typer.Typer) -> None:
 
 
 def _compared(played: "Played") -> Table:
-    from analysis.demo import comparisons, covers
-
-    table = Table("", "injected", "estimated", "between", "inside", title="What was injected, and what was found")
+    table = Table("", "true", "estimated", "between", "inside", title="What is true, and what was found")
     for readout in played.readouts:
         table.add_section()
         table.add_row(f"[bold]{readout.experiment.key}[/bold]")
-        if readout.withheld:
-            table.add_row("withheld")
-            continue
-        for name, true, found in comparisons(readout, played.truth[readout.experiment.key]):
-            if not isinstance(found, Interval):
-                table.add_row(name, _percent(true), "not determined", "", "")
-                continue
-            shown = words.figures(found.est, found.lo, found.hi, unit="lift")
-            table.add_row(name, _percent(true), shown.est, shown.span, "yes" if covers(found, true) else "no")
+        for row in _rows(played, readout.experiment.key):
+            table.add_row(*row)
     return table
+
+
+def _rows(played: "Played", key: str) -> Iterator[tuple[str, ...]]:
+    from analysis.demo.report import comparisons
+
+    readout = next(each for each in played.readouts if each.experiment.key == key)
+    for each in comparisons(readout, played.truth[key]):
+        if each.found is None:
+            yield each.what, _percent(each.true), "withheld"
+        elif not isinstance(each.found, Interval):
+            yield each.what, _percent(each.true), "not determined"
+        else:
+            shown = words.figures(each.found.est, each.found.lo, each.found.hi, unit="lift")
+            yield each.what, _percent(each.true), shown.est, shown.span, "yes" if each.inside else "no"
 
 
 def _percent(share: float) -> str:

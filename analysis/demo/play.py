@@ -1,0 +1,181 @@
+"""Play the demo from an empty folder to published verdicts, step by step, as any shop would do it."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis import words
+from analysis.demo.report import read_truth
+from analysis.demo.serving import serve
+from analysis.demo.shop import SEED, STORIES, UNITS, assigner, begin, packaged, plan
+from analysis.demo.steps import Step, Tell, silent
+from analysis.pipeline import Published, refresh
+from analysis.readout import Readout
+from analysis.warehouse.connection import open_connection
+from analysis.warehouse.load import LoadReport, ShopTerms, load_file
+from analysis.warehouse.mapping import read_mapping
+from analysis.warehouse.spool import SpoolReport, load_spool
+from assignment.event_log import Spool
+from experiments.errors import UsageError
+from experiments.shop import SETTINGS_FILE, Shop, create, open_shop
+from experiments.simulator.faults import planted
+from experiments.simulator.generator import Logs, simulate, write
+from experiments.simulator.plan import Plan
+from experiments.simulator.truth import Truth
+from experiments.store import Store
+
+LOGS = ("catalogue", "exposures", "outcomes")
+DEMO_FILE = "demo.json"  # in the shop's folder: which demo was played there
+SERVED_BEFORE = timedelta(days=7)  # the start: what was shown earlier comes of the shop's former log, a file
+BATCH_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the demo leaves behind: its shop, what was published, and what is true, by experiment."""
+
+    shop: Shop
+    readouts: tuple[Readout, ...]
+    truth: Mapping[str, Truth]
+
+
+def play(home: Path, *, units: int = UNITS, now: datetime, by: str, seed: int = SEED, step: Step = silent) -> Played:
+    """Make the demo's shop at `home` and take it to published verdicts; doing it again changes nothing.
+
+    `now` is when they are published; the simulated dates are the plan's own. A demo that was cut off before its shop
+    was whole leaves a folder beside it, and begins anew. UsageError when `home` holds something else, or the demo of
+    another size or seed.
+    """
+    played = plan(units, seed)
+    which = {"units": units, "seed": seed}
+    if (home / SETTINGS_FILE).exists():
+        _refuse_another(home, which)
+    else:
+        _make(home, played, which, by, step)
+    shop = open_shop(home)
+    for name in LOGS:
+        step(f"Load {name}", partial(_load, shop, name, now), _loaded)
+    step("Load the exposure log", partial(_load_spool, shop, now), _loaded_spool)
+    as_of = played.midnight(played.run_days + played.after_days)
+    with Store.open(shop.store_url) as store:
+        readouts = [
+            step(f"Read {story.key}", partial(_refresh, shop, store, story.key, now, as_of), _read) for story in STORIES
+        ]
+    return Played(shop, tuple(each.readout for each in readouts), read_truth(home / "logs" / "truth.json"))
+
+
+def _refuse_another(home: Path, which: Mapping[str, int]) -> None:
+    if not (home / DEMO_FILE).exists():
+        raise UsageError(f"{home}: is a shop, but not the demo's; give the demo another folder with --home")
+    there = json.loads((home / DEMO_FILE).read_text(encoding="utf-8"))
+    if there != which:
+        differs = ", ".join(f"{name} {there.get(name)} there and {value} now" for name, value in which.items())
+        raise UsageError(f"{home}: holds another demo ({differs}); remove the folder, or give another with --home")
+
+
+def _make(home: Path, played: Plan, which: Mapping[str, int], by: str, step: Step) -> None:
+    """The whole shop in a folder beside, which becomes `home` when everything that the world does has been done."""
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        raise UsageError(f"{home}: holds something else; give the demo another folder with --home")
+    folder = home.with_name(f"{home.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    shop = create(folder)
+    with Store.open(shop.store_url) as store:
+        before, running = step("Register and start four experiments", lambda _: begin(shop, store, played, by))
+        logs = step("Simulate the shop", partial(_simulate, played, assigner(running)), _simulated)
+    _write(logs, folder / "logs", until=played.midnight(0) - SERVED_BEFORE)
+    live = logs.exposures.filter(pc.greater_equal(logs.exposures["event_ts"], played.midnight(0) - SERVED_BEFORE))
+
+    def served(tell: Tell) -> int:
+        with Spool(shop.spool) as spool:
+            return serve(live, (before, running), spool, tell)
+
+    step("Serve and log what it shows", served, lambda rows: f"{words.whole(rows)} exposures logged")
+    (folder / DEMO_FILE).write_text(json.dumps(which) + "\n", encoding="utf-8")
+    folder.rename(home)
+
+
+def _simulate(played: Plan, assign: Callable[[str, str], str], tell: Tell) -> Logs:
+    told = 0
+
+    def say(_: str) -> None:
+        nonlocal told
+        told += 1
+        tell(told, 4 + len(STORIES))
+
+    logs = simulate(played, assign, say=say)
+    for story in STORIES:
+        if story.fault is not None:
+            logs = planted(logs, (story.fault,), seed=played.seed, experiment=story.key)
+    return logs
+
+
+def _write(logs: Logs, folder: Path, *, until: datetime) -> None:
+    """What comes to a shop as files: outcomes, catalogue, and of the slots those that its former system logged."""
+    folder.mkdir()
+    for name in LOGS:
+        (folder / f"{name}.mapping.yml").write_text(packaged(f"{name}.mapping.yml"), encoding="utf-8")
+    write(replace(logs, exposures=_before(logs.exposures, until)), folder)
+
+
+def _before(table: pa.Table, until: datetime) -> pa.Table:
+    return table.filter(pc.less(table["event_ts"], until))
+
+
+def _simulated(logs: Logs) -> str:
+    return f"{words.whole(logs.exposures.num_rows)} slots shown, {words.whole(logs.outcomes.num_rows)} events"
+
+
+def _load(shop: Shop, name: str, now: datetime, tell: Tell) -> LoadReport:
+    folder = shop.home / "logs"
+    mapping = read_mapping(folder / f"{name}.mapping.yml")
+    with open_connection(shop.warehouse_path) as connection:
+        return load_file(
+            connection, folder / f"{name}.parquet", mapping, ShopTerms.of(shop.settings), now=_naive(now), progress=tell
+        )
+
+
+def _load_spool(shop: Shop, now: datetime, tell: Tell) -> SpoolReport:
+    with open_connection(shop.warehouse_path) as connection:
+        return load_spool(
+            connection, shop.spool, ShopTerms.of(shop.settings), now=_naive(now), progress=tell, batch_bytes=BATCH_BYTES
+        )
+
+
+def _loaded(report: LoadReport) -> str:
+    if report.already_loaded:
+        return "loaded before"
+    return f"{words.whole(report.accepted)} rows accepted, {words.whole(report.rejected)} rejected"
+
+
+def _loaded_spool(report: SpoolReport) -> str:
+    if not report.segments:
+        return "loaded before"
+    return f"{words.whole(report.accepted)} rows accepted, {words.whole(report.rejected)} rejected"
+
+
+def _refresh(shop: Shop, store: Store, key: str, now: datetime, as_of: datetime, tell: Tell) -> Published:
+    told = 0
+
+    def say(_: str) -> None:
+        nonlocal told
+        told += 1
+        tell(told, 4)
+
+    return refresh(shop, store, key, now=now, as_of=as_of, say=say)
+
+
+def _read(published: Published) -> str:
+    verdict = published.readout.verdict
+    return words.verdict_name(verdict.code, verdict.sentence)
+
+
+def _naive(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(tzinfo=None)
