@@ -15,6 +15,7 @@ from assignment.bundle import Bundle
 from assignment.decision import Decision
 from assignment.event_log import EventLog
 from assignment.exposures import exposure_row, new_event_id
+from assignment.flags import variant_of
 from experiments.contracts import CONTRACTS, columns, reasons
 from experiments.errors import SpoolError, UsageError
 
@@ -74,14 +75,14 @@ class Recorder:
     ) -> str:
         """Keep the row of a slot that was rendered, and say its event id. `told` holds names of TOLD.
 
-        UsageError for what is no exposure: no unit, a row that the contract refuses, or a `served_variant` that is no
-        longer served. SpoolError where it is not kept.
+        UsageError for what is no exposure: no unit, a row that the contract refuses, or a `served_variant` that is not
+        what the flag answers now. SpoolError where it is not kept.
         """
         if decision.error is not None or decision.unit_id is None:
             raise UsageError(f"{decision.flag_key}: nothing was assigned; give the context that was evaluated")
-        served = told.get("served_variant", decision.served_variant)
-        if served != decision.served_variant:
-            now = decision.served_variant
+        now = variant_of(decision)
+        served = told.get("served_variant", now)
+        if served != now and (served is not None or decision.served_variant is not None):  # None: no arm was shown
             raise UsageError(f"{decision.flag_key}: {served!r} was shown, {now!r} is served now; evaluate it again")
         event_id = told.get("exposure_id") or new_event_id(at)
         if not isinstance(event_id, str):

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from assignment.event_log import VERSIONS, Kind
 from assignment.exposures import exposure_row
+from assignment.flags import variant_of
 from assignment.recording import SEEN
 from assignment.service.answers import answer, decoded, read_body
 from assignment.service.auth import Token
@@ -90,7 +91,8 @@ def _rendered(service: Service, item: Mapping[str, object], now: datetime) -> di
     """The row of a slot that a page rendered: `exposure_id`, `flag_key`, `context`, and what only the page knows.
 
     The unit is evaluated again, as it stands now: inside a phase nobody changes arm. Where the page also sends the
-    `served_variant` it got and that is no longer served, the row is refused rather than logged as something else.
+    variant it got (`served_variant`) and the flag answers another one now, the row is refused rather than logged as
+    something else.
     """
     known = {"exposure_id", "flag_key", "context", "served_variant"} | SEEN
     if strange := sorted(set(item) - known):
@@ -108,8 +110,8 @@ def _rendered(service: Service, item: Mapping[str, object], now: datetime) -> di
         said = f"{plan.key} is of design {plan.design}: the service logs it when it answers"
         raise RequestError(400, "logged_when_served", said)
     told = item.get("served_variant")
-    if told is not None and told != decision.served_variant:
-        said = f"{told!r} was shown, {decision.served_variant!r} is served now"
+    if told is not None and told != variant_of(decision):
+        said = f"{told!r} was shown, {variant_of(decision)!r} is served now"
         raise RequestError(400, "served_variant_changed", said)
     row = exposure_row(bundle, decision, context, event_id=exposure_id, at=now)
     return row | {name: item[name] for name in SEEN & set(item)}

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from assignment.event_log import EventLog, MemorySpool, Spool
 from assignment.provider import FileSource, InProcessProvider
 from experiments.contracts import CONTRACTS, reasons
 from experiments.errors import SpoolError, UsageError
-from tests.helpers.bundles import NOW
+from tests.helpers.bundles import NOW, bundle, experiment
 from tests.helpers.serving import SHOP, Served, everything, listening
 
 ROOT = Path(__file__).parents[2]
@@ -107,13 +108,32 @@ def test_what_is_rendered_is_logged_as_the_service_logs_it(page: Page) -> None:
             context = user(number, platform="web")
             found = page.client.get_string_details(flag, "none", context)
             told: dict[str, Any] = {"flag_key": flag, "exposure_id": found.flag_metadata["exposureId"], "items": items}
-            if flag == "rec.homepage":
-                told["served_variant"] = found.variant
+            told["served_variant"] = found.variant
             page.shown(context, **told)
             body = [{**told, "context": {"targetingKey": f"user_{number}", "platform": "web"}}]
             assert http.post("/v1/exposures", json=body).json()["events"][0]["status"] == "accepted"
     assert len(page.rows()) == 8
     assert page.rows() == [row for _, row in served.rows]
+
+
+def test_the_documented_example_runs_where_an_experiment_waits_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word, where no arm is served: the flag answers the strategy's name, and that was shown."""
+    text = (ROOT / "docs" / "serving.md").read_text("utf-8")
+    [example] = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    waiting = experiment(state="scheduled", schedule={"start_at": "2099-01-01T00:00:00Z", "end_at": None})
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle(waiting)), encoding="utf-8")
+    (tmp_path / "demo-shop").mkdir()
+    monkeypatch.chdir(tmp_path)
+    told: dict[str, Any] = {}
+    exec(compile(example, "docs/serving.md", "exec"), told)
+    api.clear_providers()
+    assert told["found"].variant == "popularity"
+    [path] = (tmp_path / "demo-shop" / "spool").glob("*.ready")
+    [row] = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert (row["strategy"], row["items"]) == ("popularity", told["shown"]["items"])
+    assert "served_variant" not in row
 
 
 def test_an_exposure_without_an_id_gets_one(page: Page) -> None:

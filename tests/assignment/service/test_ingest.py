@@ -81,6 +81,24 @@ def test_a_rendered_slot_is_logged_as_it_was_answered() -> None:
 
 
 @pytest.mark.parametrize(
+    ("flag", "variant"), [("rec.held", "no_recommendations"), ("rec.empty", "popularity"), ("rec.gone", "control")]
+)
+def test_what_the_flag_answered_is_taken_as_what_was_served(flag: str, variant: str) -> None:
+    """Of a unit that is held out, and of a slot without an experiment, it is the strategy's name."""
+    served = Served()
+    with listening(served.app()) as url, httpx.Client(base_url=url) as client:
+        body = {"context": RENDERED["context"]}
+        answer = client.post(f"/ofrep/v1/evaluate/flags/{flag}", json=body, headers=SHOP).json()
+        assert answer["variant"] == variant
+        item = RENDERED | {"flag_key": flag, "served_variant": answer["variant"]}
+        assert post(client, "exposures", [item]) == [{"status": "accepted", "event_id": "x1"}]
+        [(_, row)] = served.rows
+        assert row.get("served_variant") == (variant if variant == "control" else None)
+        [refused] = post(client, "exposures", [item | {"served_variant": "als"}])
+        assert f"'als' was shown, '{variant}' is served now" in str(refused["reasons"])
+
+
+@pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"flag_key": "nope"}, "FLAG_NOT_FOUND"),
