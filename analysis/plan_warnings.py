@@ -1,9 +1,9 @@
-"""What a right definition may run into: too few units for what it wants to settle, and others on the same units.
+"""What a right definition may run into: too few units, others on the same units, a holdout it does not name.
 
 One function for the command line and HTTP. Nothing here refuses; what cannot be looked at is said, never passed over.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -20,11 +20,13 @@ from analysis.inference.planning import (
 )
 from analysis.words import amount, difference_unit
 from analysis.words import planning as words
+from analysis.words.ground import share
 from experiments.errors import Problem
 from experiments.lifecycle import ASSUMED_UNITS, used
 from experiments.own_checks import FINISHED, Neighbour
+from experiments.placement import Holdout
 from experiments.shop import Settings, Shop
-from experiments.spec import Assigned, Experiment, Metric
+from experiments.spec import Assigned, Experiment, Metric, Schedule
 from experiments.store import Store
 from experiments.validate import Advice, load_metrics
 
@@ -66,7 +68,8 @@ def advice(
     missing = [key for key in asked if key not in known]
     if missing:
         notes.append(words.not_assessed(missing, experiment.unit_type))
-    return Advice((*warnings, *_overlaps(experiment, others)), tuple(notes))
+    unnamed = () if store is None else _unnamed(experiment, store.ground().holdouts.values())
+    return Advice((*warnings, *_overlaps(experiment, others), *unnamed), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +181,32 @@ def _overlaps(experiment: Experiment, others: Mapping[str, Neighbour]) -> Iterat
         if experiment.layer.key == theirs.layer.key or experiment.unit_type != theirs.unit_type:
             continue
         shared = [metric for metric in experiment.metrics.success if metric in theirs.metrics.success]
-        if shared and _meet(experiment, theirs) and not (_needs(experiment, key) or _needs(theirs, experiment.key)):
+        if (
+            shared
+            and _meet(experiment.schedule, theirs.schedule)
+            and not (_needs(experiment, key) or _needs(theirs, experiment.key))
+        ):
             begin, end = theirs.schedule.start_at, theirs.schedule.end_at
             message = words.beside(key, theirs.layer.key, other.state, begin, end, shared)
             yield Problem("overlap", "schedule", key, message, (), words.OVERLAP_STEP)
 
 
-def _meet(one: Experiment, other: Experiment) -> bool:
-    first, second = one.schedule, other.schedule
+def _unnamed(experiment: Experiment, holdouts: Iterable[Holdout]) -> Iterator[Problem]:
+    """Registered holdouts on a module of the experiment, on its units and in its time, that it does not name."""
+    if not isinstance(experiment, Assigned):
+        return
+    for each in holdouts:
+        shared = [module for module in experiment.modules if module in each.modules]
+        span = Schedule(start_at=each.start_at, end_at=each.end_at)
+        if each.key in experiment.holdouts or each.unit_type != experiment.unit_type or not shared:
+            continue
+        if _meet(experiment.schedule, span):
+            message = words.unnamed(each.key, share(each), experiment.unit_type, shared, each.start_at, each.end_at)
+            step = f"write holdouts: [{', '.join([*experiment.holdouts, each.key])}]"
+            yield Problem("holdout", "holdouts", list(experiment.holdouts), message, (), step)
+
+
+def _meet(first: Schedule, second: Schedule) -> bool:
     return (first.end_at is None or second.start_at < first.end_at) and (
         second.end_at is None or first.start_at < second.end_at
     )

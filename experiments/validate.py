@@ -83,7 +83,7 @@ class Checked:
 class Advice:
     """What is said of a definition that is right: what it may run into, and what could not be looked at.
 
-    A warning is shaped like a problem and refuses nothing; its codes are `power` and `overlap`.
+    A warning is shaped like a problem and refuses nothing; its codes are `power`, `overlap` and `holdout`.
     """
 
     warnings: tuple[Problem, ...] = ()

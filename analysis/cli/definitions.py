@@ -10,6 +10,7 @@ import typer
 
 from analysis.cli.context import Home, actor, hint
 from analysis.plan_warnings import advice, adviser
+from analysis.words import ground as said
 from analysis.words.schedule import beside_midnight
 from experiments import lifecycle
 from experiments.catalogue import usable_metrics
@@ -55,21 +56,26 @@ def register_file(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Make a definition known to the store, as its next version; the same content changes nothing."""
+    """Make a definition known to the store, with the layer and holdouts it names; the same content changes nothing."""
     shop, by, now = open_shop(home), actor(), datetime.now(UTC)
     with Store.open(shop.store_url) as store:
+        before = store.ground()
         if file.absolute().parent in (shop.layers, shop.holdouts):
             done = lifecycle.register_ground(store, shop, actor=by, reason=reason, now=now)
-            typer.echo(f"registered: {', '.join(done)}" if done else "layers and holdouts: unchanged")
+            for line in said.changes(before, store.ground(), now) if done else ("layers and holdouts: unchanged",):
+                typer.echo(line)
             return
         known = lifecycle.register(store, shop, file, actor=by, reason=reason, now=now, expected=revision)
-        found = adviser(store, shop)(known.experiment)
-    if not known.changed:
+        found, after = adviser(store, shop)(known.experiment), store.ground()
+    if known.changed:
+        typer.echo(f"{known.key}: version {known.version} registered ({known.state})")
+    else:
         typer.echo(f"{known.key}: unchanged, still version {known.version} ({known.state})")
-        return
-    typer.echo(f"{known.key}: version {known.version} registered ({known.state})")
-    _warn(known.experiment, shop, found)
-    if known.state == "draft":
+    if known.changed:
+        _warn(known.experiment, shop, found)
+    for line in said.changes(before, after, now):
+        typer.echo(line)
+    if known.changed and known.state == "draft":
         later = isinstance(known.experiment, Assigned) and known.experiment.schedule.start_at > now
         word = "schedule" if later else "start"
         typer.echo(f"Next: {hint(f'{word} {known.key}')}")

@@ -68,6 +68,15 @@ def beside(key: str, layer: str, state: str, begin: datetime, end: datetime | No
     )
 
 
+def unnamed(key: str, held: str, unit_type: str, modules: Sequence[str], begin: datetime, end: datetime | None) -> str:
+    """A holdout that the definition leaves out; `held` is its share, 5%."""
+    until = f"to {end:%Y-%m-%d}" if end else "without an end"
+    return (
+        f"{key} holds out {held} of {words.units(unit_type)} on {words.listed(modules)} from {begin:%Y-%m-%d} {until}, "
+        "and this does not name it: its members meet this experiment, which withholds its readout from 5% of them on"
+    )
+
+
 OVERLAP_STEP = (
     "the two splits are independent, so neither biases the other; worry when an arm of one changes what an arm of the "
     "other can do: then use one layer for both, or let one wait"

@@ -25,6 +25,37 @@ def register_ground(store: Store, shop: Shop, *, actor: str, reason: str, now: d
     return store.save_ground(ground, actor=actor, reason=reason, now=now)
 
 
+def named_ground(store: Store, files: Ground, experiment: Assigned, where: str) -> Ground:
+    """The registered ground with the layer and the holdouts that a definition names as their files are now.
+
+    Nothing else in layers/ and holdouts/ is taken up with it: a holdout acts on all slots of its modules at once.
+    DefinitionError when what is named and what is registered claim the same module or flag.
+    """
+    before = store.ground()
+    layer = files.layers[experiment.layer.key]
+    others = Ground({key: each for key, each in before.layers.items() if key != layer.key})
+    problems = [
+        Problem(
+            "module_twice" if what == "module" else "flag_conflict", f"layers/{layer.key}.yml", name,
+            f"{what} {name} is in layer {owner.key} as that is registered", (),
+            f"`truelift register layers/{layer.key}.yml`: the file of a layer registers every layer and holdout",
+        )
+        for what, name, owner in _claimed(layer, others)
+    ]  # fmt: skip
+    if problems:
+        raise DefinitionError(where, problems)
+    named = {key: files.holdouts[key] for key in experiment.holdouts}
+    return Ground({**before.layers, layer.key: layer}, {**before.holdouts, **named})
+
+
+def _claimed(layer: Layer, others: Ground) -> Iterator[tuple[str, str, Layer]]:
+    """Its modules and flags that another registered layer has: ("module", name, that layer)."""
+    yield from (("module", name, others.modules[name]) for name in layer.modules if name in others.modules)
+    for slot in layer.slots:
+        if slot.flag_key in others.slots:
+            yield "flag", slot.flag_key, others.slots[slot.flag_key][0]
+
+
 def refuse_pulled_away(store: Store, ground: Ground, where: str, now: datetime | None) -> None:
     """DefinitionError when an experiment would lose its layer, a module, a slot or a holdout, or meet another salt.
 

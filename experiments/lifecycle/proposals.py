@@ -12,7 +12,7 @@ from experiments import ranges
 from experiments.differences import Difference, differing
 from experiments.errors import DefinitionError, Problem
 from experiments.layers import Ground, load_ground
-from experiments.lifecycle.ground import refuse_pulled_away
+from experiments.lifecycle.ground import named_ground, refuse_pulled_away
 from experiments.loading import Document, Json, Path_, in_order, read_yaml, value_at
 from experiments.own_checks import FINISHED, Around, Neighbour
 from experiments.placement import RangesStep, TrafficStep
@@ -56,9 +56,9 @@ def propose(
     """The same of a document that was read already; `also` is what was wrong in reading it.
 
     Stored with it: the metrics it names and those their covariates name, as they stand in the catalogue now; where
-    truelift assigns, the shop's layers and holdouts too, and the salt `<key>.<phase>` where none is written. Of what
-    runs only the texts and the secondary metrics may change, and where truelift assigns overrides, more traffic and
-    more of the layer. The metrics a phase froze stay frozen.
+    truelift assigns, the layer and the holdouts it names too, and the salt `<key>.<phase>` where none is written. Of
+    what runs only the texts and the secondary metrics may change, and where truelift assigns overrides, more traffic
+    and more of the layer. The metrics a phase froze stay frozen.
     """
     experiment, ground = checked(store, shop, document, where=where, now=now, also=also)
     current = store.find(experiment.key)
@@ -100,20 +100,24 @@ def checked(
     now: datetime | None = None,
     also: Sequence[Problem] = (),
 ) -> tuple[Experiment, Ground | None]:
-    """A definition that is right beside everything the shop has, with its ground if truelift assigns it.
+    """A definition that is right beside everything the shop has, with the ground to register if truelift assigns it.
 
+    That is what is registered, with the layer and the holdouts that the definition names as their files are now.
     Without `now` holdouts that have begun are looked at only where an experiment names them.
     """
     catalogue = load_metrics(shop).metrics
     load_slices(shop)
-    ground = around = None
+    files = around = None
     if value_at(document.value, ("assignment",)) == "truelift":
-        ground = load_ground(shop)
-        refuse_pulled_away(store, ground, str(shop.home), now)
-        around = surroundings(store, ground)
+        files = load_ground(shop)
+        around = surroundings(store, files)
     experiment, problems = check_document(document, catalogue, around)
     if also or problems or experiment is None:
         raise DefinitionError(where, in_order([*also, *problems]))
+    if files is None or not isinstance(experiment, Assigned):
+        return experiment, None
+    ground = named_ground(store, files, experiment, where)
+    refuse_pulled_away(store, ground, str(shop.home), now)
     return experiment, ground
 
 

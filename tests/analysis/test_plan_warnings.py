@@ -1,4 +1,4 @@
-"""Warnings of power and overlap: the numbers in their sentences, where they come from, and what is not known."""
+"""Warnings of power, overlap and holdouts: their numbers, where they come from, and what is not known."""
 
 import json
 import math
@@ -14,8 +14,10 @@ from analysis.inference.moments import Moments, pair
 from analysis.plan_warnings import advice, adviser
 from analysis.readout import Reason
 from experiments.catalogue import shipped_metrics
+from experiments.layers import Ground
 from experiments.loading import parse_yaml
 from experiments.own_checks import Neighbour
+from experiments.placement import Holdout
 from experiments.shop import Settings, create
 from experiments.spec import DEFINITION, Assigned, Experiment
 from experiments.store import Store
@@ -296,3 +298,24 @@ def test_the_adviser_knows_the_shops_metrics_and_what_is_registered(tmp_path: Pa
         )  # fmt: skip
         found = adviser(store, shop)(home())
     assert [warning.code for warning in found.warnings] == ["power", "overlap"]
+
+
+def test_a_registered_holdout_on_its_module_that_it_does_not_name_is_warned_of(store: Store) -> None:
+    held = {"key": "everybody", "salt": "holdout.everybody", "buckets": ((0, 500),), "modules": ("homepage", "pdp")}
+    begin = datetime(2026, 7, 1, tzinfo=UTC)
+
+    def found(experiment: Experiment, **changed: object) -> list[tuple[str, str]]:
+        ground = Ground({}, {"everybody": Holdout.model_validate({**held, "start_at": begin, **changed})})
+        store.save_ground(ground, actor="test", reason="", now=begin)
+        told = advice(experiment, shipped_metrics(), store, {}, SETTINGS).warnings
+        return [(each.path, str(each)) for each in told if each.code == "holdout"]
+
+    unnamed = home(("holdouts: [global_h2]", "holdouts: []"))
+    ((path, said),) = found(unnamed)
+    assert path == "holdouts"
+    assert "everybody holds out 5% of users on homepage from 2026-07-01 without an end" in said
+    assert said.endswith("write holdouts: [everybody]")
+    assert found(home(("[global_h2]", "[everybody]"))) == []
+    assert found(cart(("holdouts: [global_h2]", "holdouts: []"))) == []
+    assert found(unnamed, end_at=datetime(2026, 8, 1, tzinfo=UTC)) == []  # over before it begins
+    assert found(unnamed, unit_type="session") == []  # it could not name it

@@ -51,8 +51,8 @@ def test_a_draft_as_it_is_registered(desk: Desk) -> None:
     ]  # fmt: skip
     layers = document["layers"]
     assert isinstance(layers, list)
-    assert [layer["key"] for layer in layers] == ["cart", "email", "homepage", "pdp"]
-    assert layers[2]["slots"] == [{"flag_key": "rec.homepage", "module": "homepage", "default_strategy": "popularity"}]
+    assert [layer["key"] for layer in layers] == ["homepage"]
+    assert layers[0]["slots"] == [{"flag_key": "rec.homepage", "module": "homepage", "default_strategy": "popularity"}]
     assert only(desk) == {
         "key": KEY, "state": "draft", "killed": False, "order": 1, "phase": 1, "started_at": None,
         "flag_keys": ["rec.homepage"], "modules": ["homepage"], "layer": {"key": "homepage", "ranges": [[0, 6000]]},

@@ -36,6 +36,10 @@ class Desk:
             expected=expected,
         )  # fmt: skip
 
+    def register_ground(self) -> None:
+        """Register every layer and holdout of the shop."""
+        lifecycle.register_ground(self.store, self.shop, actor="ann", reason="", now=self.now(-24))
+
     def begin(self, text: str = FLAT, *, at: float = 0) -> Phase:
         """Register and start it."""
         key = self.propose(text).key

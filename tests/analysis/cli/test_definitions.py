@@ -136,6 +136,40 @@ def test_from_a_file_to_a_running_experiment(home: Shop, monkeypatch: pytest.Mon
         assert store.audit()[0].actor
 
 
+def test_a_definition_brings_only_the_layer_and_holdouts_it_names_and_says_so(home: Shop) -> None:
+    (home.holdouts / "global_h2.yml").write_text(HOLDOUT)
+    cart = (
+        HOLDOUT.replace("global_h2", "cart_only").replace("2026-07-01", "2100-07-01") + "end_at: 2101-01-01T00:00:00Z"
+    )
+    (home.holdouts / "cart_only.yml").write_text(cart.replace("modules: [homepage, pdp]", "modules: [cart]"))
+    path = written(home, assigned(("holdouts: [global_h2]\n", "")))
+    told = run("register", path, "--home", home.home).output
+    assert "registered: layer homepage\n" in told
+    assert "holds out" not in told
+    with Store.open(home.store_url) as store:
+        assert (list(store.ground().layers), list(store.ground().holdouts)) == (["homepage"], [])
+    told = run("register", written(home, ASSIGNED), "--home", home.home).output
+    assert (
+        "registered: holdout global_h2\n"
+        "  holdout global_h2: holds out 5% of users on homepage and pdp, who meet no recommendations, from now on\n"
+        "  warning: holdout: start_at: 2026-07-01 00:00 UTC has passed: its readout begins there, and members who met "
+        "anything else since then count as such\n"
+    ) in told
+    told = run("register", home.holdouts / "cart_only.yml", "--home", home.home).output
+    assert told == (
+        "registered: layer cart, layer email, layer pdp, holdout cart_only\n"
+        "  holdout cart_only: holds out 5% of users on cart, who meet no recommendations, from 2100-07-01 00:00 UTC on "
+        "until 2101-01-01 00:00 UTC\n"
+    )
+    (home.holdouts / "global_h2.yml").unlink()
+    refused = failed(run("register", path, "--home", home.home))
+    assert "there is no holdout global_h2; write one of cart_only, or add holdouts/global_h2.yml" in (str(refused))
+    said = run(
+        "register", written(home, assigned(("holdouts: [global_h2]\n", "")), "o.yml"), "--home", home.home
+    ).output
+    assert "removed" not in said
+
+
 def test_an_assumed_plan_is_said(home: Shop) -> None:
     run("register", written(home, changed(("  planned_units: 20000\n", ""))), "--home", home.home)
     output = run("start", "home_als_v2", "--home", home.home).output

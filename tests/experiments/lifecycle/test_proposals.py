@@ -26,9 +26,31 @@ def test_registering_keeps_the_salt_the_ground_and_one_audit_row_each(desk: Desk
     assert isinstance(known.experiment, Assigned)
     assert known.experiment.salt == f"{KEY}.1"
     actions = [row.action for row in desk.store.audit()]
-    assert actions == [*["register_layer"] * 4, "register_holdout", "register"]
+    assert actions == ["register_layer", "register_holdout", "register"]
     assert not desk.propose().changed
-    assert len(desk.store.audit()) == 6
+    assert len(desk.store.audit()) == 3
+
+
+def test_what_a_definition_does_not_name_is_not_registered_with_it(desk: Desk) -> None:
+    plain = changed(("holdouts: [global_h2]\n", ""))
+    desk.propose(plain)
+    assert (list(desk.store.ground().layers), list(desk.store.ground().holdouts)) == (["homepage"], [])
+    desk.propose(changed((KEY, "second"), ("[[0, 6000]]", "[[6000, 7000]]")))
+    assert list(desk.store.ground().holdouts) == ["global_h2"]
+
+
+def test_a_module_that_moved_to_another_layer_is_refused_until_both_files_are_registered(desk: Desk) -> None:
+    desk.register_ground()
+    pdp, home = desk.shop.layers / "pdp.yml", desk.shop.layers / "homepage.yml"
+    slot = "\n  - {flag_key: rec.pdp, module: pdp, default_strategy: popularity}\n"
+    home.write_text(home.read_text(encoding="utf-8").replace("modules: [homepage]", "modules: [homepage, pdp]") + slot)
+    pdp.unlink()
+    with pytest.raises(DefinitionError) as raised:
+        desk.propose()
+    assert codes(raised) == [("module_twice", "layers/homepage.yml"), ("flag_conflict", "layers/homepage.yml")]
+    assert "pdp is in layer pdp as that is registered; `truelift register layers/homepage.yml`" in str(raised.value)
+    desk.register_ground()
+    assert desk.propose().changed
 
 
 def test_a_wrong_one_registers_nothing_not_even_its_ground(desk: Desk) -> None:
@@ -145,6 +167,7 @@ def test_a_later_ramp_step_may_change_while_running(desk: Desk) -> None:
 
 
 def test_the_ground_under_an_experiment_stays(desk: Desk) -> None:
+    desk.register_ground()
     desk.begin()
     layer = desk.shop.layers / "homepage.yml"
     text = layer.read_text()
@@ -168,6 +191,7 @@ def test_the_ground_under_an_experiment_stays(desk: Desk) -> None:
 
 
 def test_ground_nobody_stands_on_may_go_and_its_salt_stays_taken(desk: Desk) -> None:
+    desk.register_ground()
     desk.propose()
     (desk.shop.layers / "cart.yml").unlink()
     assert lifecycle.register_ground(desk.store, desk.shop, actor="a", reason="", now=desk.now(1)) == ("layer cart",)
