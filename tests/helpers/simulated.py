@@ -1,7 +1,7 @@
 """Simulated shops taken through the real load and refresh, as cheaply as that goes."""
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +40,7 @@ metrics:
   success: [revenue_per_unit]
   secondary: [{metrics}]
 analysis:
+  design: {design}
   planned_units: {units}
   materiality: {{revenue_per_unit: {{relative: "0.005"}}}}
 """
@@ -68,23 +69,32 @@ class Ground:
     plan: Plan
 
     @classmethod
-    def made(cls, home: Path, plan: Plan, metrics: tuple[str, ...] = METRICS) -> "Ground":
-        """Register and start the plan's experiments in a new shop."""
+    def made(
+        cls,
+        home: Path,
+        plan: Plan,
+        metrics: tuple[str, ...] = METRICS,
+        *,
+        plans: Sequence[Plan] = (),
+        design: str = "always_valid",
+    ) -> "Ground":
+        """Register and start the experiments of the plan, and of further ones, in a new shop."""
         shop = create(home)
         with Store.open(shop.store_url) as store:
-            for play in plan.plays:
-                path = shop.definitions / f"{play.key}.yml"
-                variants = [
-                    f'  - {{key: {arm}, weight: "1"{", is_control: true" if arm == play.control else ""}}}'
-                    for arm in play.arms
-                ]
-                text = DEFINITION.format(
-                    key=play.key, module=play.module, variants="\n".join(variants), start=plan.midnight(0),
-                    end=plan.midnight(plan.run_days), metrics=", ".join(metrics), units=plan.units,
-                )  # fmt: skip
-                path.write_text(text, encoding="utf-8")
-                lifecycle.register(store, shop, path, actor="test", reason="", now=NOW)
-                lifecycle.start(store, shop, play.key, actor="test", reason="", now=NOW)
+            for each in (plan, *plans):
+                for play in each.plays:
+                    path = shop.definitions / f"{play.key}.yml"
+                    variants = [
+                        f'  - {{key: {arm}, weight: "1"{", is_control: true" if arm == play.control else ""}}}'
+                        for arm in play.arms
+                    ]
+                    text = DEFINITION.format(
+                        key=play.key, module=play.module, variants="\n".join(variants), start=each.midnight(0),
+                        end=each.midnight(each.run_days), metrics=", ".join(metrics), units=each.units, design=design,
+                    )  # fmt: skip
+                    path.write_text(text, encoding="utf-8")
+                    lifecycle.register(store, shop, path, actor="test", reason="", now=NOW)
+                    lifecycle.start(store, shop, play.key, actor="test", reason="", now=NOW)
         return cls(home, plan)
 
     def with_logs(self, logs: Logs, names: Collection[str], home: Path) -> "Ground":
