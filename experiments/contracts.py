@@ -493,31 +493,47 @@ _FAULTS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing against a row: its reason, where it stands, what was given there, and what the column takes."""
+
+    reason: str
+    path: tuple[str | int, ...]  # of the row; empty for the row as a whole
+    given: object  # None where nothing is
+    column: Column | None  # None where the contract has none of that name, and for the row as a whole
+
+
 def reasons(model: type[Row], row: str | bytes) -> frozenset[str]:
     """Why the contract refuses this row, given as one JSON object; empty when it does not."""
+    return frozenset(fault.reason for fault in faults(model, row))
+
+
+def faults(model: type[Row], row: str | bytes) -> tuple[Fault, ...]:
+    """The same with place and value."""
     try:
         model.model_validate_json(row)
     except ValidationError as error:
-        return frozenset(_reason(model, found) for found in error.errors(include_url=False))
-    return frozenset()
+        return tuple(_found(model, found) for found in error.errors(include_url=False))
+    return ()
 
 
-def _reason(model: type[BaseModel], found: ErrorDetails) -> str:
+def _found(model: type[BaseModel], found: ErrorDetails) -> Fault:
     where = tuple(part for part in found["loc"] if isinstance(part, str))
     kind, given = found["type"], found["input"]
     if kind == "extra_forbidden":
-        return "unknown_field"
+        return Fault("unknown_field", found["loc"], given, None)
     if kind in ("json_invalid", "model_type", "model_attributes_type") and not where:
-        return "malformed"
+        return Fault("malformed", (), given, None)
     inner, *rest = where
     column = next(column for column in columns(model) if column.name == inner)
     subject = column.subject
     if len(found["loc"]) > 1 and not rest:
-        return f"{subject}_not_object"  # an element, as a whole
+        return Fault(f"{subject}_not_object", found["loc"], given, None)  # an element, as a whole
     if rest and isinstance(column.kind, Listed):
         part = next(part for part in columns(column.kind.model) if part.name == rest[0])
         column, subject = part, f"{subject}_{part.subject}"
-    return f"{subject}_{_fault(column, kind, given)}"
+    told = None if kind == "missing" and isinstance(given, Mapping) else given  # pydantic gives what it is missing in
+    return Fault(f"{subject}_{_fault(column, kind, given)}", found["loc"], told, column)
 
 
 def _fault(column: Column, kind: str, given: object) -> str:

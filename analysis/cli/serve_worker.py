@@ -37,6 +37,7 @@ def application() -> app.Front:
         gate=Gate(configuration.tokens, rate, max(1.0, rate * settings.burst_seconds), time.monotonic),
         metrics=metrics,
         now=_now,
+        currency=shop.settings.currency,
     )
     floor = shop.settings.margin_floor
     recommender = FittedStrategies(

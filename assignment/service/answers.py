@@ -1,6 +1,7 @@
 """Bodies in and out: JSON with limits, and one shape for every error."""
 
 from collections.abc import Mapping
+from reprlib import Repr
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +21,10 @@ from experiments.errors import (
 
 Decoded = TypeVar("Decoded")
 _encoder = msgspec.json.Encoder()
+_shown = Repr()  # a value may be as long as a body
+_shown.maxlevel, _shown.maxdict, _shown.maxlist, _shown.maxtuple, _shown.maxstring, _shown.maxother = (
+    6, 20, 20, 20, 200, 200
+)  # fmt: skip
 STATUSES: Mapping[type[TrueliftError], int] = {  # the first that fits
     ConflictError: 409,
     TransitionError: 409,
@@ -65,7 +70,7 @@ def told_problem(problem: Problem) -> dict[str, object]:
         "code": problem.code,
         "path": problem.path,
         "message": problem.message,
-        "value": repr(problem.value),
+        "value": _shown.repr(problem.value),
         "nearest": list(problem.nearest),
         "nextStep": problem.next_step,
     }

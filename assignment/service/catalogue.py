@@ -6,11 +6,10 @@ log. Where the log refuses a row, it and those after it are neither, and the ans
 harmless. Of two rows of an item the one with the later valid_from says what is live, whichever came first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,12 +17,13 @@ from starlette.responses import Response
 from assignment.service.answers import RETRY_SECONDS, answer
 from assignment.service.auth import Token
 from assignment.service.core import Service
-from assignment.service.ingest import read_events
-from experiments.contracts import Catalogue, instant, reasons
-from experiments.errors import RequestError, SpoolError, StoreError
+from assignment.service.ingest import AHEAD, Refused, judged, read_events
+from experiments.contracts import Catalogue, instant
+from experiments.errors import Problem, RequestError, SpoolError, StoreError
+from experiments.row_problems import ROW, ahead, not_an_object
 from experiments.store import LiveItem
 
-AHEAD = timedelta(minutes=5)  # how far a sender's clock may be before the service's
+STEP_NULL = "a file of whole rows says what became unknown"
 _TICK = timedelta(microseconds=1)
 _NO_CHANGE = {"item_id", "valid_from", "schema_version"}
 Row = dict[str, object]
@@ -46,7 +46,7 @@ def _take(service: Service, items: list[object]) -> list[Row]:
     checked = [_checked(item, now) for item in items]
     rows = {place: found for place, found in enumerate(checked) if isinstance(found, dict)}
     statuses: list[Row] = [
-        {"status": "rejected", "reasons": [] if isinstance(found, dict) else found, **_named(item)}
+        {"status": "rejected", **(found.told() if isinstance(found, Refused) else {}), **_named(item)}
         for item, found in zip(items, checked, strict=True)
     ]
     not_kept: list[SpoolError] = []
@@ -61,7 +61,7 @@ def _take(service: Service, items: list[object]) -> list[Row]:
             row = {**given, "valid_from": given.get("valid_from", at.isoformat())}
             waiting -= 1
             if before is not None and (why := _contradictions(before, row, at)):
-                statuses[place]["reasons"] = why
+                statuses[place] |= _refused((), why).told()
                 continue
             try:
                 service.journal.append("catalogue", [row])
@@ -95,30 +95,34 @@ def merged(before: LiveItem | None, row: Mapping[str, object], at: datetime) -> 
     return replace(item, valid_from=max(item.valid_from, at))
 
 
-def _checked(item: object, now: datetime) -> Row | list[str]:
-    """The row as it was given, or every reason against it."""
+def _checked(item: object, now: datetime) -> Row | Refused:
+    """The row as it was given, or everything against it."""
     if not isinstance(item, dict):
-        return ["malformed"]
+        return Refused(("malformed",), (not_an_object(item),))
     row = {"valid_from": now.isoformat(), **item}
-    try:
-        found = set(reasons(Catalogue, msgspec.json.encode(row)))
-    except (RecursionError, OverflowError, ValueError):  # a number that no column takes, or endless nesting
-        return ["malformed"]
-    found |= {
-        f"{name}_null: leave out what did not change; a file of whole rows says what became unknown"
+    found = judged(Catalogue, row)
+    more = [
+        Problem(f"{name}_null", name, None, "leave out what did not change", (), STEP_NULL)
         for name in Catalogue.model_fields
         if name != "item_id" and name in item and item[name] is None
-    }
+    ]
     if "valid_to" in item:
-        found.add(
-            "valid_to_not_live: a row holds until the item's next; send that when it is so, or load rows as a file"
-        )
+        said = "a row holds until the item's next"
+        step = "send that when it is so, or load rows as a file"
+        more.append(Problem("valid_to_not_live", "valid_to", item["valid_to"], said, (), step))
     if not set(item) - _NO_CHANGE:
-        found.add("nothing_given: give stock, price or another column that changed")
-    if not found and instant(row["valid_from"]) > now + AHEAD:
-        ahead = int(AHEAD.total_seconds() / 60)
-        found.add(f"valid_from_ahead: more than {ahead} minutes after {now.isoformat()}; send the row when it is so")
-    return sorted(found) if found else item
+        said = "give stock, price or another column that changed"
+        more.append(Problem("nothing_given", ROW, None, said, (), "an item that did not change needs no row"))
+    if not found.reasons and not more:
+        late = ahead("valid_from", row["valid_from"], instant(row["valid_from"]), now, AHEAD)
+        more += [] if late is None else [late]
+    return _refused(found.problems, more, found.reasons) if found.reasons or more else item
+
+
+def _refused(before: Sequence[Problem], more: Sequence[Problem], reasons: Sequence[str] = ()) -> Refused:
+    """What the contract said, and our own problems, whose reason says how to mend them."""
+    said = [f"{each.code}: {each.message}; {each.next_step}" for each in more]
+    return Refused(tuple(sorted({*reasons, *said})), (*before, *more))
 
 
 def _now_or_later(before: LiveItem | None, now: datetime) -> datetime:
@@ -126,11 +130,12 @@ def _now_or_later(before: LiveItem | None, now: datetime) -> datetime:
     return now if before is None else max(now, before.valid_from + _TICK)
 
 
-def _contradictions(before: LiveItem, row: Mapping[str, object], at: datetime) -> list[str]:
+def _contradictions(before: LiveItem, row: Mapping[str, object], at: datetime) -> list[Problem]:
     """Which of two rows of one moment counts nobody could say, so the second is refused where it says otherwise."""
     known = {"stock": (before.stock, before.stock_since), "price": (before.price, before.price_since)}
+    step = "give the later row a later valid_from"
     return [
-        f"valid_from_taken: {name} is {value} from that moment on; give the later row a later valid_from"
+        Problem("valid_from_taken", "valid_from", row["valid_from"], f"{name} is {value} from that moment on", (), step)
         for name, (value, since) in known.items()
         if name in row and since == at and value != row[name]
     ]

@@ -34,6 +34,7 @@ class Service:
     gate: Gate
     metrics: Metrics
     now: Callable[[], datetime]
+    currency: str | None = None  # the shop's; None where the service knows no shop
 
 
 Handle = Callable[[Service, Request, Token | None], Awaitable[Response]]  # no token where everybody may ask

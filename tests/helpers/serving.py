@@ -109,6 +109,7 @@ class Served:
     seconds: Callable[[], float] = time.monotonic
     more: Sequence[Path_] = ()
     clock: SimpleNamespace = field(default_factory=SimpleNamespace)
+    currency: str | None = None
 
     def app(self) -> Front:
         self.clock.now = self.now
@@ -123,6 +124,7 @@ class Served:
             gate=Gate(configuration.tokens, rate, rate * self.settings.burst_seconds, self.seconds),
             metrics=metrics,
             now=lambda: self.clock.now,
+            currency=self.currency,
         )
         return application(service, self.recommender or Lists(Path("/nowhere/lists.json")), self.more)
 

@@ -124,6 +124,8 @@ def test_every_problem_of_an_item_is_named_and_its_neighbours_are_taken(item: ob
         refused, taken = post(client, item, {"item_id": "b", "stock": 1})
         assert refused["status"] == "rejected"
         assert {reason.partition(":")[0] for reason in cast("list[str]", refused["reasons"])} == said
+        assert {problem["code"] for problem in cast("list[Row]", refused["problems"])} == said
+        assert all(problem["path"] and problem["nextStep"] for problem in cast("list[Row]", refused["problems"]))
         assert taken["status"] == "accepted"
         assert [row["item_id"] for _, row in served.rows] == ["b"]
         assert len(LiveCatalogue(served.items)) == 1
