@@ -1,7 +1,6 @@
 """`truelift app`: the pages in a browser, on this machine, telling nobody that they run."""
 
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 import analysis
 from analysis import hints
 from analysis.cli.context import Home
-from experiments.errors import UsageError
+from analysis.cli.listening import refuse_taken
 from experiments.shop import open_shop
 
 APP = Path(analysis.__file__).parents[1] / "app.py"
@@ -43,19 +42,6 @@ def command(port: int, address: str) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(APP), *(f"--{key}={value}" for key, value in options.items())]
 
 
-def _refuse_taken(port: int, address: str) -> None:
-    """UsageError where nobody can listen: before an address is printed that another program answers."""
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as asked:
-            asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            asked.bind(place)
-    except OSError as error:
-        raise UsageError(
-            f"{address}:{port} cannot be listened on ({error.strerror}); choose another --port or --address"
-        ) from error
-
-
 def serve(
     home: Home = None,
     port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 8501,
@@ -63,7 +49,7 @@ def serve(
 ) -> None:
     """Open the app: waiting decisions, readouts, where it helps and hurts, the registry. Ctrl+C ends it."""
     shop = open_shop(home)
-    _refuse_taken(port, address)
+    refuse_taken(port, address)
     os.environ[hints.TYPED_HOME] = hints.needed(home) or ""
     os.environ["TRUELIFT_HOME"] = str(shop.home.resolve())
     typer.echo(f"truelift: {shop.home} at http://{address}:{port}", err=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -121,10 +122,37 @@ def test_what_cannot_be_served_is_said_at_once(tmp_path: Path) -> None:
     shop = create(tmp_path / "shop")
     done = subprocess.run(command(shop), cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, "no layer is registered" in done.stderr) == (2, True), done.stderr
+    assert sorted(re.findall(r"\w+\.yml(?=[,:])", done.stderr)) == sorted(path.name for path in shop.layers.iterdir())
+    named = re.search(r"`truelift (register .*?)`", done.stderr)
+    assert named is not None, done.stderr
+    words = [sys.executable, "-m", "analysis.cli", *shlex.split(named[1])]
+    assert subprocess.run(words, cwd=ROOT, capture_output=True, check=False).returncode == 0
     with Store.open(shop.store_url) as store:
-        Desk(store, shop).propose()
+        assert len(store.ground().layers) == len(list(shop.layers.iterdir()))
     done = subprocess.run(command(shop), cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, "nobody has a token" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.slow
+def test_a_shop_without_layer_files_and_a_taken_port_are_said_at_once(tmp_path: Path) -> None:
+    shop = create(tmp_path / "shop")
+    for path in shop.layers.iterdir():
+        path.unlink()
+    done = subprocess.run(command(shop), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, f"write {shop.layers / 'NAME.yml'}" in done.stderr) == (2, True), done.stderr
+    shop = create(tmp_path / "other")
+    with Store.open(shop.store_url) as store:
+        Desk(store, shop).propose()
+        store.add_token(Token("t1", "all", digest_of("secret"), ("evaluate",), NOW, None, None), actor="a", reason="")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        port = one.getsockname()[1]
+        words = command(shop, "--port", str(port), "--address", "127.0.0.1")
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    taken = f"127.0.0.1:{port} cannot be listened on"
+    assert [line.startswith(taken) for line in done.stderr.splitlines()] == [True], done.stderr
     wrong = os.environ | {"TRUELIFT_SERVE_BODY_BYTES": "many"}
     done = subprocess.run(command(shop), cwd=ROOT, capture_output=True, text=True, check=False, env=wrong)
     assert (done.returncode, "TRUELIFT_SERVE_BODY_BYTES" in done.stderr) == (2, True), done.stderr
