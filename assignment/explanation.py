@@ -3,10 +3,15 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from reprlib import Repr
 
 from assignment.allocation import evaluate, inside, targeted, traffic_at, unit_id_error, unit_in, unit_of
-from assignment.bundle import Bundle, Hash, Holdout, Plan, Ranges, Slot
+from assignment.bundle import Bundle, Hash, Holdout, Plan, Ranges, Slot, id_keys
 from assignment.decision import Explanation, Step
+from experiments.contracts import NULL_TEXTS
+
+SHOWN = Repr()  # of a value that may be as long as a body
+SHOWN.maxstring = 80
 
 
 def explain(bundle: Bundle, flag_key: str, context: Mapping[str, object], now: datetime) -> Explanation:
@@ -41,9 +46,7 @@ def _steps(
     unit_id = unit_in(slot, context, now)
     error = unit_id_error(unit_id)
     if error is not None or not isinstance(unit_id, str):
-        names = " or ".join(slot.id_keys) if slot.clock is None else slot.clock.cluster
-        given = unit_id if slot.clock is None else context.get(slot.clock.cluster)
-        yield Step(3, "unit", goes_on=False, said=f"{error}: the context's {names} gives {given!r}")
+        yield Step(3, "unit", goes_on=False, said=f"{error}: {unit_wrong(slot, context)}")
         return
     yield Step(3, "unit", goes_on=True, said=f"{slot.unit_type} {unit_id}")
     if plan is None:
@@ -56,6 +59,28 @@ def _steps(
     yield _targeting(bundle, plan, context, now)
     yield from (_held(holdout, context, now) for holdout in plan.holdouts)
     yield from _drawing(plan, unit_id, now)
+
+
+def unit_wrong(slot: Slot, context: Mapping[str, object]) -> str:
+    """What is wrong with the id of the slot's unit: the context's field that this flag needs, its value, the next step.
+
+    Of a context in which it is right, an untruth.
+    """
+    names = id_keys(slot.unit_type) if slot.clock is None else (slot.clock.cluster,)
+    whom = f"assigns {slot.unit_type}s" if slot.clock is None else f"assigns windows of a {names[0]}"
+    name = next((each for each in names if context.get(each) is not None), names[0])
+    given = context.get(name)
+    none = f" ({SHOWN.repr(given)} stands for none)" if isinstance(given, str) and given in ("", *NULL_TEXTS) else ""
+    if given is None or none:
+        return f"{slot.flag_key} {whom}, and the context has no {' or '.join(names)}{none}: give it as text"
+    kind = "" if isinstance(given, str) else f" ({type(given).__name__})"
+    step = "send it as the shop logs it"
+    if slot.clock is not None:
+        step += f", short enough that {name}, a bar and the window's start have 256 characters"
+    return (
+        f"{slot.flag_key} {whom}, and the context's {name} is {SHOWN.repr(given)}{kind}: it may be text of 1 to 256 "
+        f"characters, without control characters and without white space around it; {step}"
+    )
 
 
 def _state(plan: Plan, now: datetime) -> Step:

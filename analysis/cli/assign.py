@@ -1,21 +1,21 @@
 """`truelift assign`: which arm a unit gets, and every step of how that comes about."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from analysis.cli.context import Home
+from analysis.cli.context import Home, instant
 from experiments.errors import NotFoundError, UsageError, nearest
 from experiments.shop import open_shop
 from experiments.store import Store
 
 if TYPE_CHECKING:
     from assignment.bundle import Bundle, Slot
-    from assignment.decision import Explanation
+    from assignment.decision import Explanation, Step
 
 
 def assign(
@@ -23,7 +23,7 @@ def assign(
     unit: Annotated[str, typer.Argument(help="The unit's id, as it is logged.")],
     steps: Annotated[bool, typer.Option("--explain", help="Every step, with the text that was hashed.")] = False,
     context: Annotated[str, typer.Option(help='Attributes and further ids as JSON: {"platform": "web"}.')] = "{}",
-    as_of: Annotated[datetime | None, typer.Option(help="At this UTC instant instead of now.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="At this UTC instant instead of now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print decisions and steps as JSON.")] = False,
     home: Home = None,
 ) -> None:
@@ -34,7 +34,7 @@ def assign(
 
     shop = open_shop(home)
     attributes = _attributes(context)
-    moment = datetime.now(UTC) if as_of is None else as_of.replace(tzinfo=as_of.tzinfo or UTC)
+    moment = datetime.now(UTC) if as_of is None else instant(as_of)
     with Store.open(shop.store_url) as store:
         bundle = compile_bundle(bundle_document(store, shop))
     explained = [
@@ -49,9 +49,8 @@ def assign(
         out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         for one in explained:
             out.print(_said(unit, one))
-            for step in one.steps if steps else ():
-                hashed = "" if step.hashed is None else f"; bucket {step.bucket:,} of {step.hashed}"
-                out.print(f"  {step.number:>2} {'✓' if step.goes_on else '✗'} {step.name}: {step.said}{hashed}")
+            for line in _told(one) if steps else ():
+                out.print(line)
     if any(one.decision.error for one in explained):
         raise typer.Exit(2)
 
@@ -87,7 +86,8 @@ def _attributes(written: str) -> Mapping[str, object]:
 def _said(unit: str, one: "Explanation") -> str:
     decision = one.decision
     if decision.error is not None:
-        return f"{decision.flag_key}: {unit!r} cannot be assigned: {decision.error}"
+        why = one.steps[-1].said if one.steps else decision.error  # the step that went wrong is the last
+        return f"{decision.flag_key}: {unit!r} cannot be assigned: {why}"
     arm = decision.variant or "no arm"
     served = "" if decision.served_variant in (decision.variant, None) else f", served {decision.served_variant}"
     where = "" if decision.experiment_key is None else f"{decision.experiment_key}, phase {decision.phase}, "
@@ -95,6 +95,21 @@ def _said(unit: str, one: "Explanation") -> str:
         f"{decision.flag_key}: {unit} gets {arm} ({decision.assignment_reason}){served}; strategy {decision.strategy}; "
         f"{where}configuration {decision.config_version}"
     )
+
+
+def _told(one: "Explanation") -> Iterator[str]:
+    """A line for each step; what comes after the one that decided is only what the hash would give."""
+    decided = False
+    for step in one.steps:
+        hashed = "" if step.hashed is None else f"; bucket {step.bucket:,} of {step.hashed}"
+        mark, reached = ("·", "not reached; else ") if decided else ("✓" if step.goes_on else "✗", "")
+        yield f"  {step.number:>2} {mark} {step.name}: {reached}{step.said}{hashed}"
+        decided = decided or not (step.goes_on or _asks_on(one, step))
+
+
+def _asks_on(one: "Explanation", step: "Step") -> bool:
+    """Whether the decision asks on after a step that says no: a slot without an experiment still has its holdouts."""
+    return step.name == "experiment" and one.decision.experiment_key is None
 
 
 def register(app: typer.Typer) -> None:

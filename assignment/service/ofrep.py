@@ -20,6 +20,7 @@ from starlette.responses import Response
 from assignment.allocation import evaluate, unit_id_error
 from assignment.bundle import Bundle
 from assignment.decision import Decision
+from assignment.explanation import SHOWN, unit_wrong
 from assignment.exposures import exposure_row, new_event_id
 from assignment.flags import metadata_of, reason_of, value_of, variant_of
 from assignment.recording import without_log
@@ -33,11 +34,6 @@ from experiments.errors import RequestError, SpoolError, nearest
 Context = Mapping[str, object]
 SINGLE = {"cache-control": "no-store"}
 BULK = {"cache-control": "private, no-cache"}
-_TOLD = {
-    "TARGETING_KEY_MISSING": "the context has no id of the flag's unit type: give targetingKey, or <unit type>_id",
-    "INVALID_CONTEXT": "the unit's id is no text of 1 to 256 characters without control characters or white space "
-    "around it: send the id that the shop logs, as text",
-}
 
 
 class EvaluationRequest(msgspec.Struct, frozen=True):
@@ -116,7 +112,10 @@ def check_targeting_key(context: Context) -> None:
     if not (key.isascii() and key.isprintable() and len(key) <= 256 and key[0] != " " != key[-1]) and unit_id_error(
         key
     ):
-        raise RequestError(400, "INVALID_CONTEXT", _TOLD["INVALID_CONTEXT"])
+        said = "it may be text of 1 to 256 characters, without control characters and without white space around it"
+        raise RequestError(
+            400, "INVALID_CONTEXT", f"targetingKey {SHOWN.repr(key)}: {said}; send the id as the shop logs it"
+        )
 
 
 def decide(service: Service, bundle: Bundle, key: str, context: Context, now: datetime) -> Decision:
@@ -125,7 +124,7 @@ def decide(service: Service, bundle: Bundle, key: str, context: Context, now: da
     match decision.error:
         case None:
             if decision.unit_id in NULL_TEXTS:
-                raise RequestError(400, "INVALID_CONTEXT", f"unit id {decision.unit_id!r} stands for no id: send one")
+                raise RequestError(400, "INVALID_CONTEXT", unit_wrong(bundle.slots[key], context))
             service.metrics.decision(decision.assignment_reason)
         case "FLAG_NOT_FOUND":
             near = nearest(key, bundle.slots)
@@ -134,7 +133,7 @@ def decide(service: Service, bundle: Bundle, key: str, context: Context, now: da
         case "GENERAL":
             service.metrics.control_served("evaluation_error")
         case code:
-            raise RequestError(400, code, _TOLD[code])
+            raise RequestError(400, code, unit_wrong(bundle.slots[key], context))
     return decision
 
 

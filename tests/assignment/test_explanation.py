@@ -95,8 +95,19 @@ def test_a_slot_without_an_experiment_says_so() -> None:
     ("flag", "context", "last"),
     [
         ("rec.hompage", {"targetingKey": "user_1"}, "no layer has a slot 'rec.hompage'"),
-        ("rec.homepage", {}, "TARGETING_KEY_MISSING: the context's user_id or targetingKey gives None"),
-        ("rec.homepage", {"targetingKey": 7}, "INVALID_CONTEXT: the context's user_id or targetingKey gives 7"),
+        (
+            "rec.homepage",
+            {},
+            "TARGETING_KEY_MISSING: rec.homepage assigns users, and the context has no user_id or targetingKey: "
+            "give it as text",
+        ),
+        (
+            "rec.homepage",
+            {"targetingKey": 7},
+            "INVALID_CONTEXT: rec.homepage assigns users, and the context's targetingKey is 7 (int): it may be text of "
+            "1 to 256 characters, without control characters and without white space around it; send it as the shop "
+            "logs it",
+        ),
     ],
 )
 def test_an_error_is_the_last_step(flag: str, context: Mapping[str, object], last: str) -> None:

@@ -97,7 +97,8 @@ def test_a_cluster_is_asked_by_its_name_and_gets_its_window(desk: Desk) -> None:
 def test_an_id_that_cannot_be_hashed_ends_with_2(desk: Desk) -> None:
     said = run(desk.shop, KEY, " u3")
     assert said.exit_code == 2
-    assert "' u3' cannot be assigned: INVALID_CONTEXT" in said.output
+    assert "' u3' cannot be assigned: INVALID_CONTEXT: rec.homepage assigns users" in said.output
+    assert "the context's user_id is ' u3': it may be text of 1 to 256 characters, without control" in said.output
 
 
 def test_an_unknown_key_names_the_nearest(desk: Desk) -> None:

@@ -10,8 +10,8 @@ from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle
 from assignment.event_log import MemorySpool
 from assignment.service.ofrep import etag_matches
-from tests.helpers.bundles import NOW
-from tests.helpers.serving import OTHER, SHOP, Served, everything, listening
+from tests.helpers.bundles import NOW, Document, experiment, layer
+from tests.helpers.serving import OTHER, SHOP, Documents, Served, everything, listening
 
 FLAGS = "/ofrep/v1/evaluate/flags"
 Answer = dict[str, object]
@@ -222,3 +222,35 @@ def test_a_full_disk_serves_control_until_there_is_room_again() -> None:
         assert ask(client, "rec.mail", context)["value"] == "als"
         assert ask(client, "rec.homepage", context)["value"] == "als"
         assert len(served.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("flag", "context", "said"),
+    [
+        (
+            "rec.delivery",
+            {"targetingKey": "u1"},
+            "rec.delivery assigns windows of a city, and the context has no city:",
+        ),
+        ("rec.delivery", {"city": "null"}, "the context has no city ('null' stands for none): give it as text"),
+        ("rec.delivery", {"city": 5}, "the context's city is 5 (int): it may be text of 1 to 256 characters"),
+        ("rec.seen", {"user_id": "u1"}, "rec.seen assigns sessions, and the context has no session_id or targetingKey"),
+        ("rec.homepage", {"user_id": 7}, "rec.homepage assigns users, and the context's user_id is 7 (int): it may be"),
+    ],
+)
+def test_a_wrong_unit_is_named_by_the_field_that_this_flag_needs(
+    flag: str, context: dict[str, object], said: str
+) -> None:
+    document = everything()
+    cast("list[Document]", document["layers"]).append(layer("delivery", "cluster_window"))
+    windows = {"cluster": "city", "window_minutes": 240, "burn_in_minutes": 0}
+    cast("list[Document]", document["experiments"]).append(
+        experiment(
+            key="cells", flag_keys=["rec.delivery"], modules=["delivery"], unit_type="cluster_window", trigger="serve",
+            layer={"key": "delivery", "ranges": [[0, 10_000]]}, design="switchback", switchback=windows,
+        )
+    )  # fmt: skip
+    with listening(Served(Documents(document)).app()) as url:
+        answer = httpx.post(f"{url}/ofrep/v1/evaluate/flags/{flag}", json={"context": context}, headers=SHOP)
+        assert answer.status_code == 400
+        assert said in answer.json()["errorDetails"]
