@@ -5,7 +5,6 @@ exposure says why (`fallback`, `fallback_cause`): such a request says nothing ab
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,14 +41,14 @@ async def interleave(rank: Ranker, plan: Plan, decision: Decision, stock: Stock,
     if causes:
         alone = isinstance(found[0], str)
         return Interleaved(
-            "no_recommendations" if alone else control.strategy, Slate((), {}) if alone else lists[0], (), causes, None
+            "no_recommendations" if alone else control.strategy, Slate(()) if alone else lists[0], (), causes, None
         )
     ours, theirs = lists
     picks = team_draft(
         ours.items, theirs.items, length=limit, salt=plan.salt, request_id=str(decision.unit_id)
     )  # fmt: skip
     names = {"A": control.key, "B": other.key}
-    shown = Slate(tuple(pick.item_id for pick in picks), Counter(ours.dropped) + Counter(theirs.dropped))
+    shown = Slate(tuple(pick.item_id for pick in picks), ours.sold_out | theirs.sold_out)
     teams = tuple(names[pick.team] for pick in picks)
     return Interleaved(STRATEGY, shown, teams, (), ours.items != theirs.items)
 

@@ -122,6 +122,14 @@ def test_a_list_that_is_empty_or_short_leaves_the_rest_to_the_other(
     assert len({cast("Answer", item)["source"] for item in cast("list[object]", answer["items"])}) <= 1
 
 
+def test_an_item_sold_out_in_both_lists_is_dropped_once() -> None:
+    service = served()
+    with listening(service.app()) as url:
+        rows = [{"item_id": item, "stock": 0} for item in ("both", "c1")]
+        assert httpx.post(f"{url}/v1/catalogue", json=rows, headers=SHOP).status_code == 202
+        assert ask(url)["dropped"] == {"out_of_stock": 2}
+
+
 def test_without_a_request_id_the_service_makes_one_and_says_it() -> None:
     service = served()
     with listening(service.app()) as url:
