@@ -46,7 +46,7 @@ def audit_experiment(
 def audited(warehouse: Warehouse, store: Store, shop: Shop, key: str) -> dict[str, CheckRows]:
     """The audit for a readout; nothing, so unknown, for what another system assigned or whose layer is gone."""
     if is_holdout(key):
-        return {"hash_audit": warehouse.audit_holdout(holdout(store, key).key, asked_holdouts(store))}
+        return dict(warehouse.audit_holdout(holdout(store, key).key, asked_holdouts(store)))
     if assigned_elsewhere(store, key) is not None:
         return {}
     try:

@@ -1,6 +1,7 @@
 """`truelift audit`: does the log agree with the definition, exposure by exposure?"""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -26,23 +27,38 @@ def audit(
     wait: Wait = 0.0,
     home: Home = None,
 ) -> None:
-    """Recompute every exposure from salt, ranges and traffic; exit 1 when log and definition disagree."""
+    """Recompute every exposure from salt, ranges and traffic; exit 1 when log and definition disagree.
+
+    Of a holdout also when 5% or more of its members met something else.
+    """
     from analysis.hash_audit import assigned_elsewhere, audit_experiment
+    from analysis.health.thresholds import THRESHOLDS
     from analysis.warehouse.connection import open_connection
+    from analysis.warehouse.holdout_audit import HoldoutReport
+    from analysis.words import health as said
 
     shop = open_shop(home)
     with Store.open(shop.store_url) as store:
         elsewhere = assigned_elsewhere(store, key)
         if elsewhere is not None:
-            said = {"experiment_key": key, "applicable": False, "assigned_by": elsewhere}
-            typer.echo(json.dumps(said, indent=2) if as_json else f"{key}: not applicable: assigned by {elsewhere}")
+            other = {"experiment_key": key, "applicable": False, "assigned_by": elsewhere}
+            typer.echo(json.dumps(other, indent=2) if as_json else f"{key}: not applicable: assigned by {elsewhere}")
             return
         with open_connection(shop.warehouse_path, wait_seconds=wait) as connection:
             report = audit_experiment(connection, store, shop, key, limit=limit)
+    is_ok, members = report.is_ok, None
+    if isinstance(report, HoldoutReport):
+        members = {
+            "seen": report.members, "met_else": report.members_met_else,
+            "what": [asdict(each) for each in report.met_else],
+        }  # fmt: skip
+        share = report.members_met_else / max(report.members, 1)
+        is_ok = is_ok and THRESHOLDS["members_met_else"].state(share) != "fail"
     if as_json:
         told = {
-            "experiment_key": key, "applicable": True, "ok": report.is_ok, "counts": dict(report.counts),
+            "experiment_key": key, "applicable": True, "ok": is_ok, "counts": dict(report.counts),
             "not_recomputed": dict(report.not_recomputed), "rows": [dict(row) for row in report.rows],
+            **({} if members is None else {"members": members}),
         }  # fmt: skip
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False, default=str))
     else:
@@ -66,7 +82,12 @@ def audit(
             others = ", ".join(f"{count:,} {reason}" for reason, count in report.not_recomputed.items())
             cause = "no holdout decided them" if is_holdout(key) else "their cause is not in the log"
             out.print(f"  not recomputed, {cause}: {others}")
-    if not report.is_ok:
+        if isinstance(report, HoldoutReport):
+            out.print(f"  {said.members(report.members, report.members_met_else)}")
+            for each in report.met_else:
+                what = said.met_place(each.experiment_key, each.reason)
+                out.print(f"    {what}: members {each.members:,}, exposures {each.exposures:,}")
+    if not is_ok:
         raise typer.Exit(1)
 
 

@@ -56,7 +56,10 @@ def register_file(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Make a definition known to the store, with the layer and holdouts it names; the same content changes nothing."""
+    """Make a definition known to the store, as its next version; the same content changes nothing.
+
+    The layer and the holdouts that it names are registered with it, as their files are.
+    """
     shop, by, now = open_shop(home), actor(), datetime.now(UTC)
     with Store.open(shop.store_url) as store:
         before = store.ground()

@@ -26,6 +26,7 @@ from analysis.health.sample_ratio import chi_square_p, evidence
 from analysis.health.thresholds import MIN_GROUP_UNITS, MIN_ROWS, MIN_SHARE_OFF, THRESHOLDS
 from analysis.inference.result import Undetermined
 from analysis.readout import CheckState, Figure
+from analysis.warehouse.base import CellValue
 from analysis.words import health as said
 from experiments.spec import Assigned, HeldOut
 
@@ -44,8 +45,9 @@ TWO_ARMS = Sheet(
     judged={"rate": "two_arms", "e_unequal": "unequal_by_arm"},
 )  # fmt: skip
 AUDIT = Sheet(
-    "SH-09", "Logged arm is the computed arm", blocking=True, sql=None, owner=DATA_TEAM, judged={"rate": "audit"}
-)
+    "SH-09", "Logged arm is the computed arm", blocking=True, sql=None, owner=DATA_TEAM,
+    judged={"rate": "audit", "members_met_else": "members_met_else"},
+)  # fmt: skip
 PRE_PERIOD = Sheet("SH-15", "Arms alike before", blocking=True, sql=None, owner=DATA_TEAM, judged={"p": "pre_period_p"})
 REGISTERED = Sheet("SH-16", "Only registered variants", blocking=True, sql="unregistered_variant", owner=DATA_TEAM)
 
@@ -221,6 +223,8 @@ def two_arms(given: Evidence) -> Finding:
     rows = given.of("two_arms")
     if rows is None:
         return TWO_ARMS.unknown(NOT_RUN)
+    if isinstance(given.experiment, HeldOut) and not summed(rows, "units_in_two_arms"):
+        return TWO_ARMS.not_applicable(said.ARM_BY_HASH)
     units, faulty = by_arm(rows, given.arms, "units"), by_arm(rows, given.arms, "units_in_two_arms")
     if sum(units) < MIN_GROUP_UNITS:
         return TWO_ARMS.unknown(said.too_few(sum(units), MIN_GROUP_UNITS, "units"))
@@ -251,7 +255,8 @@ def _shown(rows: Sequence[Mapping[str, Figure]]) -> list[dict[str, Figure]]:
 def audit(given: Evidence) -> Finding:
     """SH-09: every exposure recomputed from salt, ranges and traffic, where truelift made the split.
 
-    Of a holdout those at which it was asked: a member must have been held out, and nobody else.
+    Of a holdout those at which it was asked: a member must have been held out, and nobody else. And whoever decided it,
+    a member that met anything but the holdout's strategy is none: too many of those leave nothing to compare.
     """
     if not isinstance(given.experiment, Assigned | HeldOut):
         return AUDIT.not_applicable(f"assigned by {given.experiment.assigned_by}")
@@ -260,17 +265,51 @@ def audit(given: Evidence) -> Finding:
         return AUDIT.unknown(NOT_RUN)
     counts = {text(row, "class"): whole(row, "exposures") for row in rows}
     total = sum(counts.values())
-    if total == 0:
+    if total == 0 and not summed(given.of("holdout_members") or (), "met_else"):
         return AUDIT.unknown(said.too_few(0, 1, "exposures"))
     wrong = {name: count for name, count in counts.items() if count and name != "ok"}
     found = rate(sum(wrong.values()), total)
     state, sentence = THRESHOLDS["audit"].state(found), said.recomputed(total, wrong)
-    hold = AUDIT.holding(said.recomputed_cause(found), said.RECOMPUTED_FIX) if state == "fail" else None
+    if total == 0:
+        sentence = said.unknown(said.too_few(0, 1, "exposures"))
+    held_out = isinstance(given.experiment, HeldOut)
+    fix = said.held_out_fix(given.experiment.key) if held_out else said.RECOMPUTED_FIX
+    hold = AUDIT.holding(said.recomputed_cause(found), fix) if state == "fail" else None
     figures: dict[str, Figure] = {"rate": found, "exposures": total}
     groups: list[dict[str, Figure]] = [
         {"what is wrong": said.MISMATCH[name], "exposures": n} for name, n in wrong.items()
     ]
-    return AUDIT.finding(state, sentence, figures=figures, groups=groups, hold=hold)
+    recomputed = AUDIT.finding(state, sentence, figures=figures, groups=groups, hold=hold)
+    return _with_members(given, recomputed, fix) if held_out else recomputed
+
+
+def _with_members(given: Evidence, recomputed: Finding, fix: str) -> Finding:
+    """What was recomputed of a holdout, with what its members met."""
+    seen = given.of("holdout_members") or ()
+    members, served = summed(seen, "members"), summed(seen, "met_else")
+    if not served:
+        return recomputed
+    share, met, check = rate(served, members), given.of("holdout_met_else") or (), recomputed.check
+    cause = said.members_met_else(share, served, given.experiment.unit_type, _place(met[0]))
+    found, sentence = THRESHOLDS["members_met_else"].state(share), check.sentence
+    if found != "pass":  # no more is said of exposures that are as they should be
+        told = words.sentence_case(f"{cause}.")
+        sentence = told if check.state == "pass" else f"{sentence} {told}"
+    elsewhere: list[dict[str, Figure]] = [
+        {"what is wrong": _place(row), "units": whole(row, "members"), "exposures": whole(row, "exposures")}
+        for row in met
+    ]
+    return AUDIT.finding(
+        worst((check.state, found)),
+        sentence,
+        figures={**check.figures, "members_met_else": share, "members": members},
+        groups=(*check.groups, *elsewhere),
+        hold=AUDIT.holding(cause, fix) if found == "fail" else recomputed.hold,
+    )
+
+
+def _place(met: Mapping[str, CellValue]) -> str:
+    return said.met_place(met.get("experiment_key"), text(met, "reason"))
 
 
 def pre_period(given: Evidence) -> Finding:

@@ -42,6 +42,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "two_arms": Threshold("units seen in more than one arm", 0.003, 0.01),
     "unequal_by_arm": Threshold("odds that the fault hits one arm more than another", 1_000, 1_000, unit="odds"),
     "audit": Threshold("exposures that are not as recomputed", float_info.min, 0.001),
+    "members_met_else": Threshold("held-out units that met something else", 0.001, 0.05),
     "clicks_before_exposure": Threshold("clicks on the modules before the unit's first exposure", 0.005, 0.005),
     "purchases_unexposed": Threshold("purchases by units never exposed", 0.98, 0.995),
     "unexposed_growth": Threshold(

@@ -124,8 +124,11 @@ class Warehouse(Protocol):
     def audit(self, experiment_key: str, bundles: Iterable[Mapping[str, object]]) -> CheckRows:
         """`hash_audit`: exposures by class, recomputed from bundle.v1 documents, the current one first."""
 
-    def audit_holdout(self, key: str, asked: Asked) -> CheckRows:
-        """`hash_audit` of a holdout: the exposures at which it was asked, by class."""
+    def audit_holdout(self, key: str, asked: Asked) -> Mapping[str, CheckRows]:
+        """`hash_audit` of a holdout: the exposures at which it was asked, by class; and what its members met.
+
+        `holdout_members` is one row: members seen, and how many met_else; `holdout_met_else` what and why.
+        """
 
     def close(self) -> None:
         """Give the warehouse back."""

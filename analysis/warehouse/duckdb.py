@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -89,10 +90,15 @@ class DuckDBWarehouse:
         report = audit_exposures(self._connection, bundles, experiment_key)
         return CheckRows("hash_audit", tuple({"class": name, "exposures": n} for name, n in report.counts.items()))
 
-    def audit_holdout(self, key: str, asked: Asked) -> CheckRows:
-        """The exposures at which the holdout was asked, by what the hashes say of them."""
+    def audit_holdout(self, key: str, asked: Asked) -> dict[str, CheckRows]:
+        """The exposures at which the holdout was asked, by what the hashes say of them; what its members met."""
         report = audit_held_out(self._connection, asked, key)
-        return CheckRows("hash_audit", tuple({"class": name, "exposures": n} for name, n in report.counts.items()))
+        found: dict[str, tuple[Mapping[str, CellValue], ...]] = {
+            "hash_audit": tuple({"class": name, "exposures": n} for name, n in report.counts.items()),
+            "holdout_members": ({"members": report.members, "met_else": report.members_met_else},),
+            "holdout_met_else": tuple(asdict(each) for each in report.met_else),
+        }
+        return {name: CheckRows(name, rows) for name, rows in found.items()}
 
     def _counts(self, request: CountRequest, recount: Recount) -> Counts:
         exposed = self._ask(

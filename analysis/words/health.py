@@ -235,6 +235,33 @@ def recomputed_cause(rate: float) -> str:
 RECOMPUTED_FIX = "find out who served them, with `truelift audit`, and start a new phase"
 
 
+def held_out_fix(key: str) -> str:
+    """The same of a holdout, which has no phases."""
+    return (
+        f"find out who served them, with `truelift audit {key}`, let every experiment on its modules name the holdout, "
+        "and begin another one: what its members met stays"
+    )
+
+
+def members_met_else(found: float, count: int, unit_type: str, where: str) -> str:
+    """Members of a holdout that were not held out: a cause without a full stop. `where` most of them were."""
+    who = words.units(unit_type)
+    return f"{share(found)} of the held-out {who} ({words.whole(count)}) met something else, most of them {where}"
+
+
+def members(seen: int, elsewhere: int) -> str:
+    """The same for the audit."""
+    if not elsewhere:
+        return f"members seen in its modules: {words.whole(seen)}; none met anything but the holdout's strategy"
+    found = share(elsewhere / seen)
+    return f"members seen in its modules: {words.whole(seen)}; {words.whole(elsewhere)} ({found}) met something else"
+
+
+def met_place(experiment: object, reason: str) -> str:
+    """What a member met in place of the holdout's strategy: `home_als (split)`, `no experiment (none)`."""
+    return f"{'no experiment' if experiment is None else experiment} ({reason})"
+
+
 def measure(name: str) -> str:
     """What was compared before the exposure: `pre:aov/denominator` is aov, denominator; `seen_before` seen before."""
     return notes.spoken(name.removeprefix("pre:").replace("/", ", "))
@@ -251,6 +278,7 @@ def unregistered(variants: Sequence[str], rows: int) -> str:
     return f"the logs name {kind} the definition does not: {names} ({words.whole(rows)} rows)"
 
 
+ARM_BY_HASH = "an id has one arm of a holdout by its hash, and no ids of both arms are linked to one person"
 ARMS_BY_HASH = "the arms of a holdout are what its hash gives, whatever variant is logged"
 ALL_REGISTERED = "The logs name only the variants of the definition."
 UNREGISTERED_FIX = "correct the logs or the mapping, or register the variant in a new phase"

@@ -25,6 +25,7 @@ from tests.analysis.pages.conftest import said, visit
 from tests.helpers.held_out_shop import BEGAN, DAYS, EXPERIMENT, HOLDOUT, Sold, is_held, log, shop, unit_id
 
 KEY, UNITS, LIFT = "holdout.everybody", 6000, 0.30
+MEMBERS = [n for n in range(UNITS) if is_held(n) and n != 7]  # u7 is forced into an arm
 NOW = BEGAN + timedelta(days=DAYS, hours=3)
 
 
@@ -84,7 +85,7 @@ def test_the_readout_is_what_a_plain_recount_of_the_hash_gives(
     assert 0 < compared.relative.lo < LIFT < compared.relative.hi
     checks = {check.id: check for check in reading.checks}
     assert (checks["SH-01"].state, checks["SH-09"].state) == ("pass", "pass")
-    assert (checks["SH-07"].state, checks["SH-16"].state) == ("pass", "not_applicable")
+    assert (checks["SH-07"].state, checks["SH-16"].state) == ("not_applicable", "not_applicable")
     assert checks["SH-09"].figures["exposures"] == 2 * UNITS - 1  # every slot but the cart's, and where u7 was forced
 
 
@@ -182,7 +183,9 @@ def change(made: Shop, *statements: str) -> None:
 def test_what_was_served_is_as_the_hash_gives(copied: Shop) -> None:
     code, told = run(copied.home, "audit", KEY)
     assert (code, told) == (0, f"{KEY}: 11,999 exposures recomputed, all as the definition gives them\n"
-                               "  not recomputed, no holdout decided them: 1 override\n")  # fmt: skip
+                               "  not recomputed, no holdout decided them: 1 override\n"
+                               f"  members seen in its modules: {len(MEMBERS):,}; none met anything but the holdout's "
+                               "strategy\n")  # fmt: skip
     told = json.loads(run(copied.home, "audit", KEY, "--json")[1])
     assert told["ok"]
     assert told["counts"]["ok"] + sum(told["not_recomputed"].values()) == 2 * UNITS
@@ -211,6 +214,50 @@ def test_a_readout_is_withheld_when_members_were_served(copied: Shop) -> None:
     reading = read(copied)
     assert reading.withheld
     assert reading.verdict.because[0].check == "SH-09"
+
+
+def served_elsewhere(made: Shop, units: Sequence[int]) -> None:
+    """Every exposure of these members becomes one of an experiment that does not name the holdout."""
+    ids = ", ".join(f"'{unit_id(n)}'" for n in units)
+    change(made, "update exposures set experiment_key = 'other_exp', phase = 1, assignment_reason = 'split', "
+                 f"variant = 'als', strategy = 'als' where unit_id in ({ids}) and module <> 'cart'")  # fmt: skip
+
+
+def test_a_holdout_whose_members_were_all_served_gets_no_number(copied: Shop) -> None:
+    members = MEMBERS
+    served_elsewhere(copied, members)
+    reading = read(copied)
+    check = next(each for each in reading.checks if each.id == "SH-09")
+    assert (reading.withheld, check.state, reading.verdict.because[0].check) == (True, "fail", "SH-09")
+    whole = f"({len(members):,}) met something else, most of them other_exp (split)"
+    assert f"100% of the held-out users {whole}" in check.sentence
+    assert f"100% of the held-out users {whole}" in reading.verdict.sentence
+    assert "phase" not in (reading.verdict.fix or "")
+    assert "let every experiment on its modules name the holdout" in (reading.verdict.fix or "")
+    code, told = run(copied.home, "audit", KEY)
+    assert code == 1
+    assert f"  members seen in its modules: {len(members):,}; {len(members):,} (100%) met something else\n" in told
+    assert f"    other_exp (split): members {len(members):,}, exposures {2 * len(members):,}\n" in told
+    code, told = run(copied.home, "audit", KEY, "--json")
+    assert (code, json.loads(told)["ok"], json.loads(told)["counts"]["holdout_mismatch"]) == (1, False, 0)
+    assert json.loads(told)["members"]["met_else"] == len(members)
+
+
+def test_where_no_exposure_can_be_recomputed_members_are_still_counted(copied: Shop) -> None:
+    served_elsewhere(copied, range(UNITS))
+    check = next(each for each in read(copied).checks if each.id == "SH-09")
+    assert (check.state, check.figures["exposures"]) == ("fail", 0)
+    assert check.sentence.startswith("100% of the held-out users")
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.0005, "pass"), (0.01, "warn"), (0.06, "fail")])
+def test_how_many_members_met_something_else_decides(copied: Shop, share: float, state: str) -> None:
+    served_elsewhere(copied, MEMBERS[: round(share * len(MEMBERS))])
+    reading = read(copied)
+    check = next(each for each in reading.checks if each.id == "SH-09")
+    assert (check.state, reading.withheld) == (state, state == "fail")
+    assert ("met something else" in check.sentence) == (state != "pass")
+    assert run(copied.home, "audit", KEY)[0] == (state == "fail")
 
 
 @pytest.mark.parametrize("reason", ["not_targeted", "killed", "not_running"])
