@@ -6,7 +6,7 @@ arrays of the simulator and none of its logs.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -124,7 +124,6 @@ class Counted:
 
     facts: Mapping[str, Fact]
     who: Exposed
-    _sums: dict[tuple[str, str], Floats] = field(default_factory=dict)
 
     def total(self, name: str) -> float:
         """Of all analysed units."""

@@ -48,7 +48,7 @@ class Fault:
 
 
 def planted(logs: Logs, names: Iterable[str], *, seed: int, experiment: str | None = None) -> Logs:
-    """The logs with these faults in them, one after the other; `experiment` is the first by name if not given.
+    """The logs with these faults in them, one after the other; `experiment` is the plan's first if not given.
 
     UsageError for an unknown name, and when there is no experiment to plant in.
     """

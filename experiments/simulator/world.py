@@ -37,12 +37,6 @@ class People:
         answer: Integers = (self.taste[unit] <= chance[:, None]).sum(axis=1)
         return answer
 
-    def likes(self, shelf: Items) -> Floats:
-        """How much each unit likes each item by its style, 1 in the mean over items, (n_units, n_items)."""
-        liking = np.exp(self.style @ shelf.style.T)
-        answer: Floats = liking / liking.mean(axis=1, keepdims=True)
-        return answer
-
 
 def people(plan: Plan) -> People:
     """Units of very different weight: the log-normal of visits has σ = 0.9, one in 500 is a bot that never buys."""

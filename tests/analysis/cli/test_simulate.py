@@ -82,6 +82,9 @@ def test_sizes_and_faults_come_from_the_command_line(tmp_path: Path, monkeypatch
         (("decor: 0.5", "toys: 0.5"), "no category toys"),
         (("    control: old\n", ""), "it needs control"),
         (("units: 300", "shoppers: 300"), "shoppers"),
+        (("{click_lift: 0.5}", "{click_lift: 0.5, strategy: random}"), "not both"),
+        (("{click_lift: 0.5}", "{params: {neighbours: 3}}"), "params without a strategy"),
+        (("{click_lift: 0.5}", "{strategy: als}"), "not built in"),
     ],
 )
 def test_a_wrong_plan_is_refused_and_nothing_written(
