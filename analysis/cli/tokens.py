@@ -14,6 +14,7 @@ from experiments.shop import open_shop
 from experiments.store import Store
 from experiments.store.values import Token
 
+MOST_DAYS = 36_500  # a hundred years
 SCOPES: tuple[str, ...] = get_args(Scope)
 
 
@@ -60,6 +61,8 @@ def _create(store: Store, name: str, scopes: list[str], days: int | None, reason
     if not name.strip() or len(name) > 64 or not scopes:
         step = "`truelift token create shop --scope evaluate`"
         raise UsageError(f"a token has a name of 1 to 64 characters and at least one scope: {step}")
+    if days is not None and days > MOST_DAYS:
+        raise UsageError(f"--days {days}: give 1 to {MOST_DAYS:,}, or leave it out for a token that does not expire")
     secret = f"tl_{secrets.token_urlsafe(32)}"
     ends = None if days is None else now + timedelta(days=days)
     made = Token(secrets.token_hex(4), name, digest_of(secret), tuple(dict.fromkeys(scopes)), now, ends, None)

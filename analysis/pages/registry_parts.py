@@ -15,6 +15,7 @@ from analysis.words import registry as say
 
 FIRST_CHANGES = 20  # shown in the open; the rest can be opened
 FIRST_OVERRIDES = 10
+LONG_REASON = 240  # characters of a reason shown in the open
 
 
 def chain(rows: int, broken: Sequence[str]) -> None:
@@ -122,7 +123,7 @@ def _changes(found: Sequence[Change]) -> str:
 
 def _change(each: Change) -> str:
     state = f" <small>then {escape(each.state)}</small>" if each.state else ""
-    reason = f"<q>{escape(each.reason)}</q>" if each.reason else "<i>no reason given</i>"
+    reason = _reason(each.reason) if each.reason else "<i>no reason given</i>"
     note = f"<p>{escape(each.note)}</p>" if each.note else ""
     broken = f'<p class="broken">⊘ {escape(each.broken)}</p>' if each.broken else ""
     lines = "".join(f"<li><code>{escape(line.field)}</code> {_sides(line)}</li>" for line in each.lines)
@@ -130,6 +131,13 @@ def _change(each: Change) -> str:
         f"<li><div><b>{escape(each.title)}</b>{state}<small>{escape(each.at)}, {escape(each.actor)}, row {each.number}"
         f"</small></div><div>{broken}<p>{reason}</p>{note}{f'<ul>{lines}</ul>' if lines else ''}</div></li>"
     )
+
+
+def _reason(text: str) -> str:
+    """What was given as the reason; a long one folded behind its beginning."""
+    if len(text) <= LONG_REASON:
+        return f"<q>{escape(text)}</q>"
+    return f"<details><summary><q>{escape(text[:LONG_REASON])}…</q></summary><q>{escape(text)}</q></details>"
 
 
 def _sides(line: Line) -> str:

@@ -7,13 +7,14 @@ from datetime import datetime
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from experiments.errors import ConflictError, NotFoundError, nearest
+from experiments.errors import ConflictError, NotFoundError, UsageError, nearest
 from experiments.ranges import overlap, shown
 from experiments.spec import DEFINITION, Assigned, Experiment, Live, Metric, Phase, canonical, digest
 from experiments.store import ground, tables
 from experiments.store.chain import linked
 from experiments.store.values import AuditRow, Decision, Registered
 
+REASON_LIMIT = 1_000  # characters
 _METRICS = TypeAdapter(dict[str, Metric])
 _DECISION = TypeAdapter(Decision)
 
@@ -180,7 +181,10 @@ def move(connection: Connection, key: str, **to: str | int | bool) -> None:
 def append(
     connection: Connection, now: datetime, actor: str, action: str, key: str, reason: str, before: object, after: object
 ) -> None:
-    """One audit row, linked to the newest."""
+    """One audit row, linked to the newest. UsageError for a reason that nobody would read to its end."""
+    if len(reason) > REASON_LIMIT:
+        said = f"reason has {len(reason):,} characters and may have {REASON_LIMIT:,}"
+        raise UsageError(f"{said}; say it shorter, and where the rest stands")
     newest = connection.execute(select(tables.audit).order_by(tables.audit.c.number.desc()).limit(1)).first()
     row = linked(
         None if newest is None else AuditRow(**newest._mapping),

@@ -62,3 +62,16 @@ def test_what_is_refused(
 ) -> None:
     code, _, err = run(words, shop, monkeypatch, capsys)
     assert (code, said in err) == (2, True), err
+
+
+def test_days_beyond_the_calendar_and_endless_reasons_are_refused(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["create", "page", "--scope", "read"]
+    code, _, err = run([*words, "--days", "99999999999"], shop, monkeypatch, capsys)
+    assert (code, "--days 99999999999: give 1 to 36,500, or leave it out" in err) == (2, True), err
+    code, _, err = run([*words, "--reason", "x" * 1_001], shop, monkeypatch, capsys)
+    assert (code, "reason has 1,001 characters and may have 1,000; say it shorter" in err) == (2, True), err
+    with Store.open(shop.store_url) as store:
+        assert (store.tokens(), store.audit()) == ([], [])
+    assert run([*words, "--reason", "x" * 1_000], shop, monkeypatch, capsys)[0] == 0
