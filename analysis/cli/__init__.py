@@ -41,7 +41,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
             "Do what is due: scheduled starts, ramp steps with green checks, ends; exit 1 and say why if one is held."
         ),
         "diff": "Print every field in which two versions of a definition differ, or the newest and a file.",
-        "verify-audit": "Walk the whole audit chain; exit 1 and name every row that is not what was written.",
+        "verify-audit": "Check the audit's chain, and count it against the store; exit 1 and say what is wrong.",
     },
     "assign": {
         "assign": "Say which arm a unit gets now, in a slot or in every slot of an experiment. It logs nothing.",

@@ -2,12 +2,14 @@
 
 import getpass
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from analysis import hints
+from experiments.errors import UsageError
 
 _home: ContextVar[Path | None] = ContextVar("home", default=None)
 
@@ -27,6 +29,15 @@ Home = Annotated[
     ),
 ]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait while another process has the warehouse.")]
+
+
+def instant(text: str) -> datetime:
+    """What `--as-of` says: an ISO 8601 time, UTC where it does not say its zone; a date is its midnight. UsageError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--as-of {text}: not a time; write 2026-11-10, or 2026-11-10T06:00 (UTC)") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def actor() -> str:

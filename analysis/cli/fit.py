@@ -7,8 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analysis.cli.context import Home, Wait
-from experiments.errors import UsageError
+from analysis.cli.context import Home, Wait, instant
 from experiments.shop import open_shop
 from experiments.store import Store
 
@@ -25,7 +24,7 @@ def fit(
     from analysis.fitting import fit_shop
 
     shop = open_shop(home)
-    moment = datetime.now(UTC) if as_of is None else _instant(as_of)
+    moment = datetime.now(UTC) if as_of is None else instant(as_of)
     with Store.open(shop.store_url) as store:
         made = fit_shop(shop, store, as_of=moment, seed=seed, wait_seconds=wait)
     report = made.fitted[0].report
@@ -51,11 +50,3 @@ def fit(
 def register(app: typer.Typer) -> None:
     """Add `truelift fit`."""
     app.command("fit")(fit)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--as-of {text}: not a time; write for example 2026-11-10 or 2026-11-10T12:00") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.cli.context import Home, actor, hint
+from analysis.cli.context import Home, actor, hint, instant
 from experiments import lifecycle, ranges
 from experiments.errors import NotFoundError, UsageError
 from experiments.loading import dotted
@@ -146,12 +146,12 @@ def override(
 
 
 def ramp(
-    as_of: Annotated[datetime | None, typer.Option(help="Do what is due at this UTC instant instead of now.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Do what is due at this UTC instant instead of now.")] = None,
     home: Home = None,
 ) -> None:
     """Do what is due: scheduled starts, ramp steps with green checks, ends; exit 1 and say why if one is held."""
     shop = open_shop(home)
-    now = _now() if as_of is None else as_of.replace(tzinfo=as_of.tzinfo or UTC)
+    now = _now() if as_of is None else instant(as_of)
     with Store.open(shop.store_url) as store:
         found = lifecycle.tick(store, shop, now, actor=actor())
     for each in found:
@@ -190,14 +190,15 @@ def diff(
 
 
 def verify_audit(home: Home = None) -> None:
-    """Walk the whole audit chain; exit 1 and name every row that is not what was written."""
+    """Check the audit's chain, and count it against the store; exit 1 and say what is wrong."""
     with Store.open(open_shop(home).store_url) as store:
-        rows, broken = len(store.audit()), store.verify_audit()
+        rows, broken = store.verified_audit()
     for sentence in broken:
         typer.echo(sentence)
     if broken:
         raise typer.Exit(1)
-    typer.echo(f"{rows} audit rows, each as it was written")
+    count = len(rows)
+    typer.echo(f"{count} audit row{'' if count == 1 else 's'}, each as it was written, and as many as the store counts")
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from analysis import words
 from analysis.calendar import business_day
-from analysis.cli.context import Home, Wait, as_typed, hint
+from analysis.cli.context import Home, Wait, as_typed, hint, instant
 from analysis.readout import Readout
 from experiments.errors import TrueliftError, UsageError
 from experiments.shop import open_shop
@@ -42,7 +42,7 @@ def refresh(
 
     shop = open_shop(home)
     out, progress = _console(), _console(stderr=True)
-    moment = None if as_of is None else _instant(as_of)
+    moment = None if as_of is None else instant(as_of)
     with Store.open(shop.store_url) as store:
         keys = (key,) if key is not None else subjects.to_be_read(store)
         if not keys:
@@ -78,15 +78,6 @@ def refresh(
                 out.print(f"Next: {hint(f'readout {key}{named}')}")
     if failed:
         raise typer.Exit(max(error.exit_code for error in failed))
-
-
-def _instant(text: str) -> datetime:
-    """An ISO 8601 time, UTC where it does not say its zone; a date is its midnight."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--as-of {text}: not a time; write 2026-11-10, or 2026-11-10T06:00 (UTC)") from None
-    return found.replace(tzinfo=found.tzinfo or UTC)
 
 
 def readout(

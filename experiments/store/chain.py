@@ -1,6 +1,7 @@
 """The audit chain: each row's hash covers the row and the hash before it, so that a change shows. ASSIGNMENT 5.
 
-What is cut off at the end cannot be seen from the rest: note the newest hash elsewhere to notice that too.
+What is cut off at the end cannot be seen from the rest: `cross_check` counts the rows against the store. Who changes
+both is found only by the newest hash, noted elsewhere.
 """
 
 from collections.abc import Iterable

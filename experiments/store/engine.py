@@ -49,6 +49,8 @@ def connect(url: str) -> Engine:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that sees one moment of the store."""
     with _translated(engine), engine.connect() as connection, connection.begin():
+        if connection.dialect.name == "postgresql":  # each statement would see another moment
+            connection.execute(text("set transaction isolation level repeatable read, read only"))
         yield connection
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Select, delete, insert, select
 from experiments.errors import NotFoundError, TransitionError, nearest
 from experiments.layers import Ground
 from experiments.spec import DEFINITION, Experiment, Live, Metric, Phase, canonical
-from experiments.store import ground, live_items, statements, tables, tokens
+from experiments.store import cross_check, ground, live_items, statements, tables, tokens
 from experiments.store.chain import breaks
 from experiments.store.engine import connect, reading, writing
 from experiments.store.values import (
@@ -338,8 +338,16 @@ class Store:
         return [AuditRow(**row._mapping) for row in rows]
 
     def verify_audit(self) -> tuple[str, ...]:
-        """Walk the whole chain: one sentence for each row that is not what was written."""
-        return breaks(self.audit())
+        """Walk the whole chain, and count it against what stands in the store: one sentence for each thing wrong."""
+        return self.verified_audit()[1]
+
+    def verified_audit(self) -> tuple[tuple[AuditRow, ...], tuple[str, ...]]:
+        """Every audit row, and what is wrong with them at the same moment, in sentences."""
+        query = select(tables.audit).order_by(tables.audit.c.number)
+        with reading(self._engine) as connection:
+            rows = tuple(AuditRow(**row._mapping) for row in connection.execute(query))
+            there = cross_check.read(connection)
+        return rows, (*breaks(rows), *cross_check.disagreements(rows, there))
 
     # --- snapshots ----------------------------------------------------------------------------------------------
 

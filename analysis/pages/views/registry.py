@@ -17,7 +17,6 @@ from experiments.layers import Ground
 from experiments.ranges import BUCKETS
 from experiments.spec import Assigned, Live, Phase
 from experiments.store import AuditRow, Store
-from experiments.store.chain import breaks
 
 Begun = tuple[Phase, Live]
 BAND_HEADINGS = ("Draw", "Buckets", "Share", "Means")
@@ -32,7 +31,7 @@ class Book:
     courses: tuple[Course, ...]
     ground: Ground
     rows: tuple[AuditRow, ...]
-    broken: tuple[str, ...]  # one sentence for each row that is not what was written
+    broken: tuple[str, ...]  # one sentence for each thing that is not as it was written
 
     def course(self, key: str) -> Course:
         """The experiment of this key."""
@@ -40,10 +39,10 @@ class Book:
 
 
 def read(store: Store) -> Book:
-    """The book as the store has it; the audit chain is walked from its first row each time."""
-    rows = tuple(store.audit())
+    """The book as the store has it; the audit is checked from its first row each time."""
+    rows, broken = store.verified_audit()
     found = courses.courses(store.registered(), store.phases(), rows)
-    return Book(found, store.ground(), rows, breaks(rows))
+    return Book(found, store.ground(), rows, broken)
 
 
 def headline(book: Book, now: datetime) -> str:

@@ -78,6 +78,17 @@ def test_who_is_not_targeted_is_told_at_which_step(desk: Desk) -> None:
     said = run(desk.shop, KEY, "u3", "--explain")
     assert "(not_targeted), served control" in said.output
     assert "6 ✗ targeting" in said.output
+    later = [line for line in said.output.splitlines()[1:] if int(line.split()[0]) > 6]
+    assert len(later) == 5
+    assert all(" · " in line and "not reached; else " in line and "✓" not in line for line in later)
+    assert "not reached" not in "".join(said.output.splitlines()[:7])
+
+
+def test_a_moment_that_is_none_says_what_one_is(desk: Desk) -> None:
+    app = typer.Typer()
+    assign.register(app)
+    asked = CliRunner().invoke(app, ["rec.homepage", "u1", "--as-of", "yesterday", "--home", str(desk.shop.home)])
+    assert str(failed(asked)) == "--as-of yesterday: not a time; write 2026-11-10, or 2026-11-10T06:00 (UTC)"
 
 
 def test_json_holds_decisions_and_steps(desk: Desk) -> None:

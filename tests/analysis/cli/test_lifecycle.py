@@ -75,7 +75,7 @@ def test_an_experiments_life_from_file_to_archive(home: Shop) -> None:
         "register", "start", "pause", "resume", "traffic", "ranges", "disable", "enable", "override", "override",
         "kill", "resume", "stop", "archive",
     ]  # fmt: skip
-    assert "audit rows, each as it was written" in said(home, "verify-audit")
+    assert "audit rows, each as it was written, and as many as the store counts" in said(home, "verify-audit")
 
 
 def test_validate_knows_what_is_registered_and_makes_no_store(running: Shop, tmp_path: Path) -> None:

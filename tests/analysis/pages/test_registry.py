@@ -62,7 +62,7 @@ def test_a_timeline_first_then_the_experiment_the_address_names(home: Path, monk
         "./run pause home_als_v3",
         "prices are wrong",
         "state was running now paused",
-        "All 33 rows of the audit are as they were written.",
+        "All 32 rows of the audit are as they were written.",
     ):
         assert sentence in told, sentence
 
@@ -134,20 +134,21 @@ def test_a_broken_chain_is_a_warning_and_never_a_pass(tmp_path: Path, monkeypatc
     with engine.begin() as connection:
         for trigger in ("audit_no_update", "audit_no_delete"):
             connection.execute(text(f"drop trigger {trigger}"))
-        connection.execute(text("update audit set reason = 'nothing <b>happened</b>' where number = 14"))
+        connection.execute(text("update audit set reason = 'nothing <b>happened</b>' where number = 11"))
         connection.execute(text("delete from audit where number = 20"))
     engine.dispose()
     client = opened(home, monkeypatch, experiment=shop.RAMPED)
     told = said(client)
     assert "The audit chain is broken" in told
-    assert "audit row 14 (pause home_als_v3) was changed after it was written" in told
+    assert "audit row 11 (pause home_als_v3) was changed after it was written" in told
     assert "audit row 20 is missing" in told
+    assert "experiment home_blend: the store counts" in told
     assert "./run verify-audit names every row" in told
     assert "are as they were written" not in told
     alert = next(str(each.value) for each in client.html if 'role="alert"' in str(each.value))
     assert 'class="banner stop"' in alert
     changes = next(str(each.value) for each in client.html if 'class="changes"' in str(each.value))
-    assert '<p class="broken">⊘ audit row 14' in changes
+    assert '<p class="broken">⊘ audit row 11' in changes
     assert "<b>happened" not in changes
 
 

@@ -209,7 +209,11 @@ def test_a_row_deleted_by_force_shows(store_url: str) -> None:
         connection.execute(text("delete from audit where number = 1"))
     engine.dispose()
     with Store.open(store_url) as store:
-        assert store.verify_audit() == ("audit row 1 is missing: row 2 comes next",)
+        assert store.verify_audit() == (
+            "audit row 1 is missing: row 2 comes next",
+            "experiment home_als_v2: the store counts 2 changes, the audit tells of 1: rows were cut off or taken out; "
+            "its newest row is 2",
+        )
 
 
 # --- snapshots ------------------------------------------------------------------------------------------------
