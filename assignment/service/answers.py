@@ -1,5 +1,6 @@
 """Bodies in and out: JSON with limits, and one shape for every error."""
 
+import re
 from collections.abc import Mapping
 from reprlib import Repr
 from typing import TypeVar
@@ -32,6 +33,10 @@ STATUSES: Mapping[type[TrueliftError], int] = {  # the first that fits
     UsageError: 422,
     SpoolError: 503,
 }
+_COMMAND = re.compile(
+    r"`truelift (?P<word>register|validate|schedule|start|pause|resume|kill|stop|archive|new-phase)\b(?: (?P<key>\w+))?"
+    r"[^`]*`"
+)
 RETRY_SECONDS = 5  # until a full disk is tried again
 
 
@@ -51,7 +56,7 @@ def answer(content: object, status: int = 200, headers: Mapping[str, str] | None
 
 def refusal(error: RequestError, key: str | None = None) -> Response:
     """The body every client gets when something cannot be done: errorCode, errorDetails, and the flag's key."""
-    content: dict[str, object] = {"errorCode": error.code, "errorDetails": str(error)}
+    content: dict[str, object] = {"errorCode": error.code, "errorDetails": as_asked(str(error))}
     if key is not None:
         content["key"] = key
     if error.problems:
@@ -64,15 +69,27 @@ def refusal(error: RequestError, key: str | None = None) -> Response:
     return answer(content, error.status, headers)
 
 
+def as_asked(text: str) -> str:
+    """A text with the commands in it that have a path here as requests: who asks over HTTP has no command line."""
+
+    def request(found: re.Match[str]) -> str:
+        word, key = found["word"], found["key"]
+        if word in ("register", "validate"):
+            return "`POST /v1/experiments`" if word == "register" else "`POST /v1/validate`"
+        return f"`POST /v1/experiments/{key if key and key != 'FILE' else '{key}'}/{word}`"
+
+    return _COMMAND.sub(request, text)
+
+
 def told_problem(problem: Problem) -> dict[str, object]:
     """A problem, or a warning, as a client reads it."""
     return {
         "code": problem.code,
         "path": problem.path,
-        "message": problem.message,
+        "message": as_asked(problem.message),
         "value": _shown.repr(problem.value),
         "nearest": list(problem.nearest),
-        "nextStep": problem.next_step,
+        "nextStep": as_asked(problem.next_step),
     }
 
 

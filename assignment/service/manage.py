@@ -110,7 +110,7 @@ class Step:
 ACTIONS: Mapping[str, Callable[[Step], object]] = {
     "schedule": lambda step: lifecycle.schedule(step.store, step.key, **step.seen),
     "start": lambda step: lifecycle.start(step.store, step.shop, step.key, **step.seen),
-    "pause": lambda step: lifecycle.pause(step.store, step.key, **step.seen),
+    "pause": lambda step: lifecycle.pause(step.store, step.key, **(step.seen | {"reason": step.text("reason")})),
     "resume": lambda step: lifecycle.resume(step.store, step.key, **step.seen),
     "kill": lambda step: lifecycle.kill(step.store, step.key, **step.who),
     "stop": lambda step: lifecycle.stop(step.store, step.key, step.decision, **step.seen),

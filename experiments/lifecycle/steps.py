@@ -204,7 +204,7 @@ def stop(
     if not undecided:
         _allow(current, "stop")
     if not reason.strip():
-        raise TransitionError(f"{key}: a stop is read years later; say why with --reason")
+        raise TransitionError(f"{key}: a stop is read years later; say why: give a reason")
     made = None if decision is None else Decision(decision, reason, now)
     if undecided:
         return store.change(
@@ -243,7 +243,7 @@ def close_stop(store: Store, key: str, arm: str, *, actor: str, reason: str, now
     if arm not in arms:
         raise NotFoundError(f"{key} has no treatment arm {arm!r}; its arms are {', '.join(arms)}")
     if not reason.strip():
-        raise TransitionError(f"{key}: closing a stop is written into the audit; say why with --reason")
+        raise TransitionError(f"{key}: closing a stop is written into the audit; say why: give a reason")
     own = [event for event in store.events(key, number) if event.arm == arm]
     closed = [event.at for event in own if event.kind == "stop_closed"]
     standing = [event.at for event in own if event.kind == "stop" and all(event.at > at for at in closed)]

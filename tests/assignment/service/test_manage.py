@@ -94,7 +94,7 @@ def test_from_a_definition_to_the_archive(client: httpx.Client, desk: Desk) -> N
     assert change(client, f"/{KEY}/disable-arm", arm="als_v2")
     assert change(client, f"/{KEY}/enable-arm", arm="als_v2")
     assert change(client, f"/{KEY}/remove-override", unit_id="qa-7")
-    assert change(client, f"/{KEY}/pause")["state"] == "paused"
+    assert change(client, f"/{KEY}/pause", reason="a look")["state"] == "paused"
     assert change(client, f"/{KEY}/resume")["state"] == "running"
     assert change(client, f"/{KEY}/kill", reason="fire")["killed"] is True
     assert "'assignmentReason': 'killed'" in value(client)
@@ -126,7 +126,7 @@ def test_warnings_stand_beside_what_is_right_and_refuse_nothing(client: httpx.Cl
 def test_of_two_managers_one_is_told_the_revision_there_is(client: httpx.Client) -> None:
     change(client, "", definition=definition())
     seen = change(client, f"/{KEY}/start")["revision"]
-    assert change(client, f"/{KEY}/pause", revision=seen)["state"] == "paused"
+    assert change(client, f"/{KEY}/pause", revision=seen, reason="a look")["state"] == "paused"
     refused = change(client, f"/{KEY}/stop", 409, revision=seen, reason="enough", decision="ship")
     problems = refused["problems"]
     assert isinstance(problems, list)
@@ -155,7 +155,9 @@ def test_every_problem_of_a_definition_is_named_at_once(client: httpx.Client) ->
         ("", {"surprise": 5}, 400, "surprise"),
         ("/nope/kill", {}, 404, "nope"),
         (f"/{KEY}/kil", {}, 404, "nearest: kill"),
-        (f"/{KEY}/pause", {}, 409, "draft"),
+        (f"/{KEY}/pause", {"reason": "why"}, 409, "draft"),
+        (f"/{KEY}/pause", {}, 422, "reason is missing"),
+        (f"/{KEY}/kill", {"reason": "x" * 1_001}, 422, "reason has 1,001 characters and may have 1,000"),
         (f"/{KEY}/disable-arm", {}, 422, "arm is missing"),
         (f"/{KEY}/stop", {"decision": "maybe"}, 422, "ship, roll_back, inconclusive"),
         (f"/{KEY}/new-phase", {"definition": {"key": "other"}}, 422, "not 'home_als_v3'"),
@@ -164,6 +166,17 @@ def test_every_problem_of_a_definition_is_named_at_once(client: httpx.Client) ->
 def test_what_is_refused(client: httpx.Client, path: str, body: Body, status: int, said: str) -> None:
     change(client, "", definition=definition())
     assert said in str(change(client, path, status, **body)["errorDetails"])
+
+
+def test_no_message_speaks_of_the_command_line(client: httpx.Client) -> None:
+    change(client, "", definition=definition())
+    change(client, f"/{KEY}/start")
+    unsaid = change(client, f"/{KEY}/stop", 409, decision="ship")["errorDetails"]
+    assert unsaid == f"{KEY}: a stop is read years later; say why: give a reason"
+    stop = change(client, f"/{KEY}/archive", 409)
+    assert "`truelift" not in str(stop)
+    unknown = change(client, "/nope/kill", 404)["errorDetails"]
+    assert "`POST /v1/experiments` makes one known" in str(unknown)
 
 
 def test_a_new_phase_draws_anew(client: httpx.Client, desk: Desk) -> None:
