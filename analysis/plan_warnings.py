@@ -21,6 +21,7 @@ from analysis.inference.planning import (
 from analysis.words import amount, difference_unit
 from analysis.words import planning as words
 from analysis.words.ground import share
+from experiments.designs import unread
 from experiments.errors import Problem
 from experiments.lifecycle import ASSUMED_UNITS, used
 from experiments.own_checks import FINISHED, Neighbour
@@ -52,6 +53,10 @@ def advice(
 ) -> Advice:
     """Warnings and notes on a definition without problems; `store` is None where nothing was ever registered."""
     metrics = used(experiment, catalogue)
+    why_not = unread(experiment.design, experiment.unit_type)
+    unnamed = () if store is None else _unnamed(experiment, store.ground().holdouts.values())
+    if why_not is not None:
+        return Advice((*_overlaps(experiment, others), *unnamed), (f"no readout: {why_not}",))
     aims = tuple(_aims(experiment, metrics, settings))
     asked = {aim.metric.key: aim.metric for aim in aims}
     known = {} if store is None else earlier(store, experiment, tuple(asked.values()), metrics)
@@ -68,7 +73,6 @@ def advice(
     missing = [key for key in asked if key not in known]
     if missing:
         notes.append(words.not_assessed(missing, experiment.unit_type))
-    unnamed = () if store is None else _unnamed(experiment, store.ground().holdouts.values())
     return Advice((*warnings, *_overlaps(experiment, others), *unnamed), tuple(notes))
 
 

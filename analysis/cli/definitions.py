@@ -14,6 +14,7 @@ from analysis.words import ground as said
 from analysis.words.schedule import beside_midnight
 from experiments import lifecycle
 from experiments.catalogue import usable_metrics
+from experiments.designs import unread
 from experiments.layers import Ground
 from experiments.shop import Shop, open_shop
 from experiments.spec import Assigned, Experiment
@@ -92,14 +93,22 @@ def start(
     """Freeze a draft with its metrics and slices, and let it run from its schedule's start_at."""
     shop = open_shop(home)
     with Store.open(shop.store_url) as store:
-        phase = lifecycle.start(store, shop, key, actor=actor(), reason=reason, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        phase = lifecycle.start(store, shop, key, actor=actor(), reason=reason, now=now)
+        live = store.live(key, phase.number)
     since = f"{phase.started_at.astimezone(UTC):%Y-%m-%d %H:%M}"
     assumed = " (assumed: write analysis.planned_units to plan it)" if phase.planned_units_assumed else ""
     typer.echo(
         f"{key}: phase {phase.number} runs from {since} UTC, with {len(phase.metrics)} metrics "
         f"and {len(phase.slices)} slices frozen, planned for {phase.planned_units:,} units{assumed}"
     )
-    typer.echo(f"Next: load its logs, then {hint(f'refresh {key}')}")
+    experiment = phase.experiment
+    step = lifecycle.next_step(experiment, live) if isinstance(experiment, Assigned) else None
+    if step is not None and live.traffic_bp == 0:
+        when = "" if step.at <= now else f" after {step.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        typer.echo(f"Traffic is 0: nobody is let in until {hint('ramp')} takes the step to {step.traffic}{when}")
+    why_not = unread(experiment.design, experiment.unit_type)
+    typer.echo(f"No readout: {why_not}" if why_not else f"Next: load its logs, then {hint(f'refresh {key}')}")
 
 
 def close_stop(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from analysis.registry.course import Course
 from analysis.words import registry as say
-from experiments.lifecycle import ALLOWED
+from experiments.lifecycle import ALLOWED, next_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,9 @@ def next_steps(course: Course, now: datetime) -> tuple[Step, ...]:
     if known.killed:
         allowed = ["resume", *(word for word in allowed if word != "resume")]
     if own is not None and known.state in ("running", "paused"):
+        step = next_step(own, course.phases[-1][1]) if course.phases else None
+        if step is not None and step.at <= now and known.state == "running" and not known.killed:
+            allowed = ["step", *allowed]
         grows = bool(course.phases) and course.phases[-1][1].traffic_bp < 10_000
         allowed += ["traffic"] if grows else []
         allowed += [] if known.killed else ["kill"]

@@ -76,6 +76,7 @@ COMMANDS = {
     "register": "register my_test.yml", "schedule": "schedule {key}", "start": "start {key}", "pause": "pause {key}",
     "resume": "resume {key}", "kill": "kill {key}", "stop": _STOP, "decide": _STOP, "archive": "archive {key}",
     "new-phase": "new-phase my_next_phase.yml", "traffic": "traffic {key} 0.5", "ramp": "ramp",
+    "step": "ramp",
 }  # fmt: skip
 STEPS = {
     "register": "its schedule is over before it began: register it with a later end_at first",
@@ -89,6 +90,7 @@ STEPS = {
     "archive": "puts it away; its key and its salts stay taken",
     "new-phase": "ends this phase and draws the units anew, by another definition",
     "traffic": "lets more units take part; write the share",
+    "step": "takes the step of its traffic that is due, if what it requires is green",
     "ramp": "does what is due: it starts once its start_at has passed",
 }
 _COUNTED = (

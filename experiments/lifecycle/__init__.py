@@ -10,7 +10,7 @@ from experiments.lifecycle.edits import (
 )
 from experiments.lifecycle.ground import register_ground
 from experiments.lifecycle.proposals import amended, differences, propose, register, surroundings, used
-from experiments.lifecycle.ramp import Outcome, tick
+from experiments.lifecycle.ramp import Outcome, next_step, tick
 from experiments.lifecycle.steps import (
     ALLOWED,
     ASSUMED_UNITS,
@@ -40,6 +40,7 @@ __all__ = [
     "enable_arm",
     "kill",
     "new_phase",
+    "next_step",
     "pause",
     "propose",
     "propose_phase",

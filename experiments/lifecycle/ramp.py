@@ -47,6 +47,11 @@ def tick(store: Store, shop: Shop, now: datetime, *, actor: str) -> tuple[Outcom
     return tuple(found)
 
 
+def next_step(experiment: Assigned, live: Live) -> RampStep | None:
+    """The ramp step that is taken next, due or not; None where none is left."""
+    return next((step for step in experiment.ramp if ranges.basis_points(step.traffic) > live.traffic_bp), None)
+
+
 def _due(store: Store, shop: Shop, key: str, now: datetime, actor: str) -> Iterator[Outcome]:
     current = store.definition(key)
     begin, end = current.experiment.schedule.start_at, current.experiment.schedule.end_at

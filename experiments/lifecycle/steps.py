@@ -164,7 +164,7 @@ def resume(
 ) -> Registered:
     """Let what was paused or killed go on: every unit in the arm it had."""
     current = _own(store, key, "resume")
-    if current.killed and current.state == "running":
+    if current.killed and current.state in ("draft", "scheduled", "running"):
         state: State | None = None
     else:
         _allow(current, "resume")
@@ -176,8 +176,13 @@ def resume(
 
 
 def kill(store: Store, key: str, *, actor: str, reason: str, now: datetime) -> Registered:
-    """Give everybody the control at once, whatever else is going on; harmless twice. `resume` lifts it."""
+    """Give everybody the control at once, whatever else is going on; harmless twice. `resume` lifts it.
+
+    TransitionError for what is stopped or archived: nobody meets it any more, and no `resume` could follow.
+    """
     current = _own(store, key, "kill")
+    if current.state in ("stopped", "archived"):
+        raise TransitionError(f"{key} is {current.state}: nobody meets it any more, so there is nothing to kill")
     if current.killed:
         return current
     return store.change(

@@ -14,7 +14,7 @@ from experiments.errors import ConflictError, TransitionError, UsageError
 from experiments.shop import Shop, create
 from experiments.store import Store
 from tests.helpers.assigned_shop import FLAT, KEY
-from tests.helpers.definitions import HOLDOUT, written
+from tests.helpers.definitions import HOLDOUT, INTERLEAVING, layer_of, written
 
 BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
 TEXT = FLAT.replace("2026-12-01T09:00:00Z", f"{BEGAN:%Y-%m-%dT%H:%M:%SZ}").replace(
@@ -167,3 +167,37 @@ def test_a_row_that_was_changed_is_named_and_the_exit_code_is_1(running: Shop) -
     result = run(running, "verify-audit")
     assert result.exit_code == 1
     assert "(start home_als_v3) was changed after it was written" in result.output
+
+
+@pytest.mark.parametrize("hours", [-1, 24])
+def test_a_start_says_when_nobody_is_let_in_yet(home: Shop, hours: int) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
+    ramp = f"ramp:\n  - {{at: {at:%Y-%m-%dT%H:%M:%SZ}, traffic: '0.01'}}\nschedule:"
+    said(home, "register", written(home, TEXT.replace('traffic: "0.25"\n', "").replace("schedule:", ramp)))
+    told = said(home, "start", KEY)
+    when = f" after {at:%Y-%m-%d %H:%M} UTC" if hours > 0 else ""
+    assert "Traffic is 0: nobody is let in until " in told
+    assert f"takes the step to 0.01{when}\nNext: load" in told
+
+
+def test_what_has_no_readout_is_not_sent_to_refresh(home: Shop) -> None:
+    (home.layers / "search.yml").write_text(layer_of("search", "request"))
+    text = INTERLEAVING.replace("2026-12-01T09:00:00Z", f"{BEGAN:%Y-%m-%dT%H:%M:%SZ}")
+    told = said(home, "register", written(home, text))
+    assert "no readout: an interleaving says which" in told
+    assert "published yet" not in told
+    told = said(home, "start", "rank_duel")
+    assert "No readout: an interleaving says which" in told
+    assert "refresh" not in told
+
+
+def test_what_is_over_cannot_be_killed_and_a_killed_draft_can_be_resumed(home: Shop) -> None:
+    said(home, "register", written(home, TEXT))
+    said(home, "kill", KEY)
+    assert "draft" in said(home, "resume", KEY)
+    said(home, "start", KEY)
+    said(home, "stop", KEY, "--decision", "ship", "--reason", "it pays")
+    said(home, "archive", KEY)
+    result = run(home, "kill", KEY)
+    assert isinstance(result.exception, TransitionError)
+    assert "is archived: nobody meets it any more" in str(result.exception)

@@ -12,6 +12,7 @@ from experiments.store import DecisionCode
 from tests.analysis.registry.conftest import NOW
 from tests.helpers import registry_shop as shop
 from tests.helpers.assigned_shop import FLAT, KEY, Desk
+from tests.helpers.definitions import ASSIGNED
 
 STOP = 'stop {key} --decision ship|roll_back|inconclusive --reason "…"'
 
@@ -19,7 +20,7 @@ STOP = 'stop {key} --decision ship|roll_back|inconclusive --reason "…"'
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        (shop.RAMPED, ["pause", "stop", "new-phase", "traffic", "kill"]),
+        (shop.RAMPED, ["ramp", "pause", "stop", "new-phase", "traffic", "kill"]),
         (shop.PHASES, ["pause", "stop", "new-phase", "kill"]),  # everybody takes part already
         (shop.KILLED, ["resume", "pause", "stop", "new-phase"]),
         (shop.LATER, ["ramp"]),
@@ -56,3 +57,11 @@ def test_a_life_from_draft_to_archive_along_the_offered_steps(desk: Desk) -> Non
 def test_a_draft_whose_schedule_is_over_has_to_be_registered_again(desk: Desk) -> None:
     desk.propose(FLAT)
     assert offered(desk, desk.now(24 * 60)) == ["register my_test.yml"]
+
+
+def test_a_due_step_of_traffic_names_ramp_first(desk: Desk) -> None:
+    desk.begin(ASSIGNED, at=0)
+    assert offered(desk, desk.now(0))[0] == "ramp"
+    lifecycle.tick(desk.store, desk.shop, desk.now(0), actor="ann")
+    assert "ramp" not in offered(desk, desk.now(1))
+    assert offered(desk, desk.now(25))[0] == "ramp"
