@@ -37,6 +37,12 @@ class Ground:
         """The slot of each flag, with its layer."""
         return {slot.flag_key: (layer, slot) for layer in self.layers.values() for slot in layer.slots}
 
+    @property
+    def salts(self) -> dict[str, str]:
+        """Whose every salt is: `layer homepage`, `holdout global_h2`."""
+        layers = {layer.salt: f"layer {layer.key}" for layer in self.layers.values()}
+        return layers | {holdout.salt: f"holdout {holdout.key}" for holdout in self.holdouts.values()}
+
 
 @dataclass(frozen=True, slots=True)
 class GroundFile:

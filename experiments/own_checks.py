@@ -126,7 +126,9 @@ def _modules(document: Document, ground: Ground) -> Iterator[Problem]:
 
 
 def _layer(document: Document, around: Around) -> Iterator[Problem]:
-    use, _ = parse(LayerUse, document, ("layer",))
+    use, wrong = parse(LayerUse, document, ("layer",))
+    if use is None and all(problem.code != "value" for problem in wrong):
+        yield from _backwards(document)
     key = value_at(document.value, ("layer", "key"))
     if not isinstance(key, str):
         return
@@ -152,6 +154,15 @@ def _layer(document: Document, around: Around) -> Iterator[Problem]:
             yield document.problem("module_not_in_layer", at, module, message, next_step=step)
     if use is not None:
         yield from overlaps(document, use, around)
+
+
+def _backwards(document: Document) -> Iterator[Problem]:
+    """Ranges that hold no bucket, where another mistake keeps the whole list from being read."""
+    for at, entry in entries(document.value, ("layer", "ranges")):
+        edges = [edge for edge in entry if isinstance(edge, int)] if isinstance(entry, list) else []
+        if len(edges) == 2 and edges[0] >= edges[1]:
+            message = f"[{edges[0]}, {edges[1]}) holds no bucket"
+            yield document.problem("value", at, entry, message, next_step="write the start, then a greater end")
 
 
 def overlaps(document: Document, use: LayerUse, around: Around) -> Iterator[Problem]:
@@ -230,13 +241,23 @@ def _ramp(document: Document) -> Iterator[Problem]:
     before: RampStep | None = None
     last: int | None = None
     for at, entry in entries(document.value, ("ramp",)):
-        step, _ = build(RampStep, entry, document, at)
+        bare = (
+            {name: each for name, each in entry.items() if name in ("at", "traffic")}
+            if isinstance(entry, dict)
+            else entry
+        )
+        step, _ = build(RampStep, bare, document, at)  # a wrong requirement hides nothing of the rest
         if step is None:
             last = None
             continue
         last = ranges.basis_points(step.traffic)
         when = (*at, "at")
-        if "guardrails" in step.require and not entries(document.value, ("metrics", "guardrails")):
+        required = value_at(entry, ("require",))
+        if (
+            isinstance(required, list)
+            and "guardrails" in required
+            and not entries(document.value, ("metrics", "guardrails"))
+        ):
             said = "add metrics.guardrails, or leave it out"
             message = "requires guardrails, and the definition has none"
             yield document.problem("ramp_require", (*at, "require"), "guardrails", message, next_step=said)

@@ -128,7 +128,7 @@ def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) ->
         if document is not None:
             key = value_at(document.value, ("key",))
             salts = {other.salt: f"experiment {other.key}" for other in written if other.salt and other.key != key}
-            beside = replace(known, salts={**salts, **known.salts})
+            beside = replace(known, salts={**salts, **ground.salts, **known.salts})
             experiment, more = check_document(document, {**shipped_metrics(), **own}, beside)
             problems = in_order([*problems, *more])
         if problems or experiment is None:

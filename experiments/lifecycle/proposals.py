@@ -124,9 +124,7 @@ def checked(
 def surroundings(store: Store, ground: Ground) -> Around:
     """Everything registered that a definition is checked against, on this ground."""
     neighbours = {known.key: Neighbour(known.state, known.experiment) for known in store.registered()}
-    salts = {layer.salt: f"layer {layer.key}" for layer in ground.layers.values()}
-    salts |= {holdout.salt: f"holdout {holdout.key}" for holdout in ground.holdouts.values()}
-    return Around(ground, neighbours, {**salts, **store.salts()})
+    return Around(ground, neighbours, {**ground.salts, **store.salts()})
 
 
 def used(experiment: Experiment, catalogue: Mapping[str, Metric]) -> dict[str, Metric]:

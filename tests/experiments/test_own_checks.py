@@ -224,3 +224,25 @@ def test_two_files_that_want_the_same_buckets_are_seen_before_either_is_register
 def test_a_strategy_that_is_unknown_lists_the_nearest(shop: Shop, around: Around) -> None:
     (problem,) = check(shop, around, assigned((SECOND, SECOND.replace("als,", "item_kn,"))))
     assert problem.nearest[0] == "item_knn"
+
+
+def test_one_mistake_in_a_field_hides_none_beside_it(shop: Shop, around: Around) -> None:
+    falling = RAMP.replace('"0.25"', '"0.001"').replace("[srm, guardrails]", "[smr]")
+    found = check(shop, around, assigned((RAMP, falling), ("[[0, 6000]]", "[[500, 300], [a, 2]]")))
+    assert {(problem.code, problem.path) for problem in found} >= {
+        ("ramp_decreasing", "ramp[1].traffic"),
+        ("unknown_value", "ramp[1].require[0]"),
+        ("value", "layer.ranges[0]"),
+        ("wrong_type", "layer.ranges[1][0]"),
+    }
+
+
+@pytest.mark.parametrize(("salt", "owner"), [("layer.homepage", "layer homepage"), ("holdout.h", "holdout global_h2")])
+def test_validate_knows_the_salts_of_the_files_beside_it(shop: Shop, salt: str, owner: str) -> None:
+    held = (shop.holdouts / "global_h2.yml").write_text(
+        "\n".join("salt: holdout.h" if line.startswith("salt:") else line for line in HOLDOUT.splitlines())
+    )
+    assert held
+    text = assigned(("key: home_als_v3\n", f"key: home_als_v3\nsalt: {salt}\n"))
+    checked = validate(shop, [written(shop, text)])[-1]
+    assert [(problem.code, owner in problem.message) for problem in checked.problems] == [("salt_collision", True)]
