@@ -29,6 +29,14 @@ def application() -> app.Front:
     configuration = Configuration(ShopSource(store, shop, _now))
     metrics = Metrics(shop.spool / LOADER_COUNTS)
     rate = settings.requests_per_second / settings.workers
+    floor = shop.settings.margin_floor
+    recommender = FittedStrategies(
+        shop.published,
+        Lists(shop.published / "lists.json"),
+        _now,
+        most=MOST_ITEMS,
+        rules=shop_rules(None if floor is None else float(floor)),
+    )
     service = Service(
         settings=settings,
         configuration=configuration,
@@ -37,15 +45,8 @@ def application() -> app.Front:
         gate=Gate(configuration.tokens, rate, max(1.0, rate * settings.burst_seconds), time.monotonic),
         metrics=metrics,
         now=_now,
+        has_items=recommender.has,
         currency=shop.settings.currency,
-    )
-    floor = shop.settings.margin_floor
-    recommender = FittedStrategies(
-        shop.published,
-        Lists(shop.published / "lists.json"),
-        _now,
-        most=MOST_ITEMS,
-        rules=shop_rules(None if floor is None else float(floor)),
     )
     return app.application(service, recommender, manage.paths(store, shop, adviser(store, shop)))
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from assignment.service import catalogue, ingest, inspect, ofrep
 from assignment.service.answers import refusal
 from assignment.service.auth import Scope as TokenScope
-from assignment.service.core import Endpoint, Handle, Service
+from assignment.service.core import Endpoint, Handle, Service, without_items
 from assignment.service.recommend import Recommend, Recommender
 from experiments.errors import RequestError
 
@@ -67,6 +67,8 @@ def application(service: Service, recommender: Recommender, more: Sequence[Path_
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if lacking := without_items(service):
+            _log.warning("nothing to recommend for %s: not fitted, and no list in lists.json", ", ".join(lacking))
         polling = asyncio.create_task(_poll(service))
         try:
             yield

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,7 +34,20 @@ class Service:
     gate: Gate
     metrics: Metrics
     now: Callable[[], datetime]
+    has_items: Callable[[str, Mapping[str, object]], bool] | None = None  # whether a strategy is fitted or has a list
     currency: str | None = None  # the shop's; None where the service knows no shop
+
+
+def without_items(service: Service) -> list[str]:
+    """The strategies that slots, holdouts and live arms name and nothing answers for; none where nobody knows."""
+    if service.has_items is None:
+        return []
+    bundle = service.configuration.bundle
+    named: list[tuple[str, Mapping[str, object]]] = [(slot.default_strategy, {}) for slot in bundle.slots.values()]
+    named += [(holdout.strategy, {}) for holdout in bundle.holdouts.values()]
+    live = [plan for plan in bundle.plans.values() if plan.state in ("running", "paused")]
+    asked = [*named, *((arm.strategy, arm.params) for plan in live for arm in plan.arms)]
+    return sorted({strategy for strategy, params in asked if not service.has_items(strategy, params)})
 
 
 Handle = Callable[[Service, Request, Token | None], Awaitable[Response]]  # no token where everybody may ask

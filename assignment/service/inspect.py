@@ -7,7 +7,7 @@ from starlette.responses import Response
 from assignment.explanation import explain
 from assignment.service.answers import answer
 from assignment.service.auth import Token
-from assignment.service.core import Service
+from assignment.service.core import Service, without_items
 from assignment.service.metrics import CONTENT_TYPE
 from assignment.service.ofrep import BULK, SINGLE, check_targeting_key, etag_matches
 from experiments.errors import RequestError, nearest
@@ -65,6 +65,8 @@ async def readyz(service: Service, _: Request, __: Token | None) -> Response:
         warnings.append(f"the newest configuration is not served: {service.configuration.error}")
     if service.catalogue.error is not None:
         warnings.append(f"stock and price may have changed since: {service.catalogue.error}")
+    if lacking := without_items(service):
+        warnings.append(f"nothing to recommend for {', '.join(lacking)}: not fitted, and no list in lists.json")
     if warnings:
         body["warnings"] = warnings
     return answer(body, 200 if ready else 503, {"cache-control": "no-store"})

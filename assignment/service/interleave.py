@@ -14,6 +14,7 @@ from assignment.decision import Decision
 from assignment.exposures import new_event_id
 from assignment.interleaving import team_draft
 from assignment.service.in_stock import Slate, slate
+from experiments.recommenders.recommended import NoListError
 
 STRATEGY = "team_draft"  # what made a list that two rankers drafted
 VARIANT = "interleaved"  # what such an answer calls its arm: there is none
@@ -65,6 +66,8 @@ def with_request_id(
 
 def cause_of(error: Exception) -> str:
     """A word for why a ranker gave nothing."""
+    if isinstance(error, NoListError):
+        return "not_fitted_and_no_list"
     return "deadline" if isinstance(error, TimeoutError) else type(error).__name__
 
 

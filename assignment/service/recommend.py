@@ -30,7 +30,7 @@ from assignment.service.in_stock import Slate, slate
 from assignment.service.interleave import STRATEGY, VARIANT, cause_of, interleave, with_request_id
 from assignment.service.ofrep import check_targeting_key, control_instead, decide
 from experiments.errors import RequestError, SpoolError
-from experiments.recommenders.recommended import Recommended
+from experiments.recommenders.recommended import NoListError, Recommended
 
 MOST_ITEMS = 100
 Recommender = Callable[[str, Mapping[str, object], Mapping[str, object]], Sequence[str]]  # strategy, params, context
@@ -56,7 +56,7 @@ class Lists:
         self._lists: Mapping[str, list[str]] = {}
 
     def __call__(self, strategy: str, params: Mapping[str, object], _: Mapping[str, object]) -> Sequence[str]:
-        """The strategy's items. LookupError without a list, OSError and ValueError for a file that cannot be read."""
+        """The strategy's items. NoListError without a list, OSError and ValueError for a file that cannot be read."""
         if strategy == "no_recommendations":
             return ()
         own = params.get("items")
@@ -64,7 +64,7 @@ class Lists:
             return own
         found = self._current().get(strategy)
         if found is None:
-            raise LookupError(f"{strategy} has no list in {self._file}")
+            raise NoListError(f"{strategy} has no list in {self._file}")
         return found
 
     def _current(self) -> Mapping[str, list[str]]:

@@ -6,6 +6,10 @@ It imports nothing.
 from collections.abc import Collection, Iterable
 
 
+class NoListError(LookupError):
+    """A strategy that was not fitted with these parameters and has no list either."""
+
+
 class Recommended(tuple[str, ...]):
     """Item ids, best first: the strategy's `own`, then the cold ladder's. A plain sequence is somebody else's list."""
 

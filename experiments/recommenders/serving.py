@@ -17,7 +17,7 @@ from experiments.recommenders.base import Request, Requests
 from experiments.recommenders.fitted import Fitted, parameters
 from experiments.recommenders.pipeline import Pipeline, ladder
 from experiments.recommenders.published import POINTER, Loaded, load_published
-from experiments.recommenders.recommended import Recommended
+from experiments.recommenders.recommended import NoListError, Recommended
 from experiments.recommenders.rules import RULES, Rule
 from experiments.recommenders.slates import CAUSES
 from experiments.strategies import BUILT_IN
@@ -27,7 +27,7 @@ Recommender = Callable[[str, Params, Params], Sequence[str]]  # strategy, params
 _log = logging.getLogger("truelift.service")
 
 
-class StrategyNotFittedError(NotFoundError):
+class StrategyNotFittedError(NotFoundError, NoListError):
     """An arm names a strategy that nobody fitted, and that has no list."""
 
 
@@ -88,6 +88,16 @@ class FittedStrategies:
             own=int((made.source[0] == 0).sum()),
             cause=CAUSES[made.cause[0]],
         )
+
+    def has(self, strategy: str, params: Params) -> bool:
+        """Whether there is anything that answers for the strategy with these parameters."""
+        if "items" not in params and self._fitted(strategy, params) is not None:
+            return True
+        try:
+            self._lists(strategy, params, {})
+        except (LookupError, OSError, ValueError):
+            return False
+        return True
 
     def _fitted(self, strategy: str, params: Params) -> Fitted | None:
         if self._ready is None or strategy not in BUILT_IN:

@@ -155,7 +155,7 @@ def test_an_arm_whose_strategy_nobody_fitted_falls_back_and_says_so(
     with listening(application()) as url:
         answers = [_ask(url, f"u{number}") for number in range(30)]
     assert {answer["strategy"] for answer in answers} == {"popularity", "no_recommendations"}
-    assert {answer.get("fallback_cause") for answer in answers} == {None, "StrategyNotFittedError"}
+    assert {answer.get("fallback_cause") for answer in answers} == {None, "not_fitted_and_no_list"}
 
 
 def _ask(url: str, unit: str) -> dict[str, object]:

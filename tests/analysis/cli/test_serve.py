@@ -158,6 +158,20 @@ def test_a_shop_without_layer_files_and_a_taken_port_are_said_at_once(tmp_path: 
     assert (done.returncode, "TRUELIFT_SERVE_BODY_BYTES" in done.stderr) == (2, True), done.stderr
 
 
+def test_strategies_without_anything_to_recommend_are_named(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TRUELIFT_HOME", str(desk.shop.home))
+    desk.shop.published.mkdir(exist_ok=True)
+    lists = desk.shop.published / "lists.json"
+    with listening(application()) as url:
+        [said] = httpx.get(f"{url}/readyz").json()["warnings"]
+        assert "als, popularity: not fitted, and no list" in said
+        assert said in caplog.text
+        lists.write_text(json.dumps({"als": ["i1"], "popularity": ["i2"]}), encoding="utf-8")
+        assert "warnings" not in httpx.get(f"{url}/readyz").json()
+
+
 def test_metrics_tell_what_the_loader_did(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process: what a worker is put together from, and what a load left beside the segments."""
     with Spool(desk.shop.spool) as log:

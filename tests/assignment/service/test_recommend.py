@@ -80,7 +80,7 @@ def test_without_any_list_nothing_is_recommended_and_it_is_logged() -> None:
     served = Served(TREATED)
     with listening(served.app()) as url:
         answer = ask(url)
-        assert (answer["items"], answer["fallback_cause"]) == ([], "LookupError")
+        assert (answer["items"], answer["fallback_cause"]) == ([], "not_fitted_and_no_list")
         assert served.rows[0][1]["fallback"] is True
 
 
