@@ -57,3 +57,8 @@ def _limit(metric: MetricReadout, comparison: Comparison, currency: str) -> str:
     if not isinstance(bound, Interval):
         return limit
     return f"{words.figures(bound.est, bound.lo, bound.hi, unit=unit, currency=currency).span}, {limit}"
+
+
+def arm_columns(readout: Readout) -> tuple[str, str]:
+    """What the two arms of a comparison are called over its numbers: control and treatment, or holdout and rest."""
+    return ("holdout", "rest") if readout.experiment.assignment == "holdout" else ("control", "treatment")

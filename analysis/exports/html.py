@@ -108,7 +108,8 @@ def _numbers(readout: Readout) -> list[str]:
 
 def _metrics(readout: Readout) -> str:
     """One table in groups: what is to be improved, the guardrails, what is also watched."""
-    head = ("Metric", "Arm", "Control", "Treatment", "Change", "Difference", "A day", "Reading")
+    arms = (words.sentence_case(name) for name in printed.arm_columns(readout))
+    head = ("Metric", "Arm", *arms, "Change", "Difference", "A day", "Reading")
     groups: list[tuple[str, list[tuple[str, ...]]]] = []
     for role, title in said.GROUPS.items():
         metrics = [metric for metric in readout.metrics or () if metric.role == role]

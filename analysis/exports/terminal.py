@@ -70,8 +70,9 @@ def _numbers(readout: Readout) -> Iterator[RenderableType]:
 def _metrics(readout: Readout) -> Table:
     several = _several(readout)
     table = Table(title="Metrics", title_justify="left", box=None, pad_edge=False)
-    for name in ("", *(["arm"] if several else []), "control", "treatment", "change", "a day", "reading"):
-        table.add_column(name, justify="right" if name in ("control", "treatment") else "left")
+    arms = printed.arm_columns(readout)
+    for name in ("", *(["arm"] if several else []), *arms, "change", "a day", "reading"):
+        table.add_column(name, justify="right" if name in arms else "left")
     role = None
     for metric in readout.metrics or ():
         if metric.role != role:

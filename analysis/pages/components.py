@@ -362,7 +362,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, caption: st
 def numbers(reading: Readout, arm: str) -> None:
     """The metrics of one arm as a table."""
     rows = [astuple(row) for row in result.numbers(reading, arm)]
-    table(result.NumberRow.HEADINGS, rows, caption=f"{arm} against control")
+    table(result.headings(reading), rows, caption=f"{arm} against {printed.arm_columns(reading)[0]}")
     if printed.judges_limits(reading):
         st.caption(say.LIMIT_KEY)
 

@@ -148,6 +148,7 @@ def test_the_command_line_knows_it(copied: Shop) -> None:
     code, told = run(copied.home, "readout", KEY)
     assert code == 0
     assert "Keep recommendations" in told
+    assert ("  holdout  " in told, "treatment" in told) == (True, False)
     assert "would have happened anyway" in told
     assert notebook(copied.home).keys() == ["home_als", KEY]
     assert notebook(copied.home).readout(KEY).to_frame().query("key == 'revenue_per_unit'").shape[0] > 0
@@ -172,6 +173,8 @@ def test_the_app_shows_it(copied: Shop, monkeypatch: pytest.MonkeyPatch) -> None
     assert "Would have happened anyway" in page
     assert "Cannot answer" not in page
     assert "if shipped" not in page
+    assert "rest against holdout" in page
+    assert "Treatment" not in page
 
 
 def change(made: Shop, *statements: str) -> None:

@@ -125,7 +125,11 @@ class NumberRow:
     reading: str
     note: str
 
-    HEADINGS = ("Metric", "Role", "Control", "Treatment", "Difference", "Lift", "Reading", "Note")
+
+def headings(reading: Readout) -> tuple[str, ...]:
+    """Of its table."""
+    arms = (words.sentence_case(name) for name in printed.arm_columns(reading))
+    return ("Metric", "Role", *arms, "Difference", "Lift", "Reading", "Note")
 
 
 def numbers(reading: Readout, arm: str) -> tuple[NumberRow, ...]:
