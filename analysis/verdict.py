@@ -61,6 +61,7 @@ class Run:
     unit_type: str
     same_strategy: bool  # an A/A test: every variant names the same strategy
     silent_days: int = 0  # full days on which nothing was logged
+    today: date | None = None  # the business day that is read, which may be later than the log: no reading is before it
 
     @property
     def reads_today(self) -> bool:
@@ -78,6 +79,8 @@ class Run:
             return self.end_reading
         whole_weeks = max(-(-self.min_days // 7), self.full_days // 7 + 1)
         weekly = self.first_day + timedelta(days=7 * whole_weeks)
+        if self.today is not None and weekly <= self.today:
+            weekly += timedelta(days=7 * ((self.today - weekly).days // 7 + 1))
         return weekly if self.end_reading is None else min(weekly, self.end_reading)
 
 

@@ -234,6 +234,7 @@ def frame(inputs: Inputs) -> Frame:
         unit_type=experiment.unit_type,
         same_strategy=_same_strategy(experiment),
         silent_days=max(0, full_days(started, upto, zone) - inputs.counts.days_with_data),
+        today=business_day(as_of, zone),
     )
     look: Look = "always_valid"
     if fixed:

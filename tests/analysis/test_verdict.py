@@ -1,7 +1,7 @@
 """The verdict table of READOUT, row by row, in its order."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import product
 
 import pytest
@@ -247,6 +247,14 @@ def test_a_finished_run_is_read_whatever_the_weekday() -> None:
     odd = replace(FINISHED, full_days=25)
     assert arm_verdict(case(UP, CLEARED), odd).code == "SHIP"
     assert arm_verdict(case(UP, CLEARED), replace(odd, design="fixed")).code == "SHIP"
+
+
+def test_the_next_reading_is_never_past_where_the_log_ends_early() -> None:
+    late = replace(RUN, full_days=3, min_days=7, end_reading=None)
+    assert late.next_reading == RUN.first_day + timedelta(days=7)
+    for days in (7, 12, 13):
+        today = RUN.first_day + timedelta(days=days)
+        assert replace(late, today=today).next_reading == RUN.first_day + timedelta(days=14)
 
 
 def test_the_next_reading_is_never_after_the_planned_end() -> None:
