@@ -11,6 +11,9 @@ with
             session_id,
             device_id,
             variant,
+            served_variant,
+            strategy,
+            coalesce(fallback, false) as fell_back,
             assignment_reason,
             hash_version,
             split_bucket,
@@ -147,6 +150,17 @@ with
             a.unit_type,
             a.unit_id,
             a.variant,
+            coalesce(
+                a.is_drawn
+                and a.served_variant is not null
+                and (
+                    a.served_variant is distinct from case when known.is_control or a.assignment_reason <> 'arm_disabled'
+                        then a.variant else control.variant end
+                    and not (known.disabled and a.served_variant = control.variant)
+                    or not a.fell_back and a.strategy is distinct from served.strategy
+                ),
+                false
+            ) as is_served_otherwise,
             a.assignment_reason,
             a.split_bucket,
             a.traffic_bucket,
@@ -174,6 +188,8 @@ with
         left join audit_phases as p on p.phase = a.phase
         left join units_expected as u on u.phase = a.phase and u.unit_id = a.unit_id
         left join audit_arms as known on known.phase = a.phase and known.variant = a.variant
+        left join audit_arms as served on served.phase = a.phase and served.variant = a.served_variant
+        left join audit_arms as control on control.phase = a.phase and control.is_control
         left join held as h on h.event_id = a.event_id
         left join audit_windows as w on w.phase = a.phase and w.suffix = a.window_suffix
     )
@@ -198,6 +214,7 @@ select
         when is_unknown then 'unknown_phase'
         when is_another_type then 'null_unit'
         when assignment_reason = 'override' then case when is_an_arm then 'ok' else 'variant_mismatch' end
+        when not is_in_its_window then 'window_mismatch'
         when
             is_drawn
             and (
@@ -212,7 +229,6 @@ select
             then 'bucket_mismatch'
         when split_bucket <> split_expected or traffic_bucket <> traffic_expected or layer_bucket <> layer_expected
             then 'bucket_mismatch'
-        when not is_in_its_window then 'window_mismatch'
         when is_drawn and (assignment_reason = 'burn_in') <> is_burn_in then 'window_mismatch'
         when assignment_reason = 'holdout' and not may_be_held then 'holdout_mismatch'
         when assignment_reason <> 'holdout' and must_be_held then 'holdout_mismatch'
@@ -222,6 +238,7 @@ select
         when is_drawn and variant is distinct from variant_expected then 'variant_mismatch'
         when not is_drawn and variant is not null then 'variant_mismatch'
         when is_interleaved and design <> 'interleaving' then 'variant_mismatch'
+        when is_served_otherwise then 'served_mismatch'
         else 'ok'
     end as class,
 from recomputed

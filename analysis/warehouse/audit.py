@@ -4,12 +4,14 @@ What the log says and what the definition gives must agree; each row gets the fi
 
     null_unit          no unit id, or one of another type than the phase assigns
     unknown_phase      no such phase, or another hash than the phase's
+    window_mismatch    a switchback's unit is not the window of its moment
     bucket_mismatch    a logged bucket is not the recomputed one
-    window_mismatch    a switchback's unit is not the window of its moment, or the burn-in is another
+    window_mismatch    the burn-in is another
     holdout_mismatch   in an arm though held out, or held out though no member
     outside_layer      the unit's layer bucket is not the experiment's
     outside_traffic    the unit was let in, or kept out, against the logged traffic; or traffic was never that high
     variant_mismatch   another arm than the recomputed one; one at all where two rankers drafted, or the other way round
+    served_mismatch    a drawn unit met another arm than its own (control where that is disabled), or another strategy
     ok
 
 Not recomputed are rows decided by what is not logged: not_targeted, not_running, killed. Layer ranges and overrides
@@ -34,7 +36,7 @@ from experiments.errors import WarehouseError
 
 CLASSES = (
     "ok", "null_unit", "unknown_phase", "bucket_mismatch", "window_mismatch", "holdout_mismatch", "outside_layer",
-    "outside_traffic", "variant_mismatch",
+    "outside_traffic", "variant_mismatch", "served_mismatch",
 )  # fmt: skip
 _EVER, _NEVER = datetime(1970, 1, 1), datetime(2200, 1, 1)
 
@@ -126,7 +128,10 @@ def _tables(phases: Sequence[tuple[ExperimentDocument, BundleDocument]]) -> dict
         most_bp = max((step.bp for step in experiment.traffic), default=0)
         whole.append((phase, experiment.unit_type, experiment.hash_version, most_bp, experiment.design))
         no_arm = experiment.design == "interleaving"  # no bucket belongs to one
-        arms += [(phase, arm.key, *((0, 0) if no_arm else (arm.start, arm.end))) for arm in experiment.variants]
+        arms += [
+            (phase, arm.key, *((0, 0) if no_arm else (arm.start, arm.end)), arm.is_control, arm.disabled, arm.strategy)
+            for arm in experiment.variants
+        ]
         ranges += [(phase, start, end) for start, end in experiment.layer.ranges]
         for holdout in document.holdouts:
             if holdout.key in experiment.holdouts:
@@ -143,7 +148,10 @@ def _tables(phases: Sequence[tuple[ExperimentDocument, BundleDocument]]) -> dict
             ("design", text),
         ),
         "audit_salts": _table(salts, ("stage", text), phase_column, ("salt", text)),
-        "audit_arms": _table(arms, phase_column, ("variant", text), *edges),
+        "audit_arms": _table(
+            arms, phase_column, ("variant", text), *edges, ("is_control", pa.bool_()), ("disabled", pa.bool_()),
+            ("strategy", text),
+        ),
         "audit_layer_ranges": _table(ranges, phase_column, *edges),
         "audit_holdouts": _table(
             holdouts, phase_column, ("holdout_key", text), ("salt", text), ("unit_type", text), ("start_at", moment),

@@ -214,6 +214,7 @@ MISMATCH = {
     "outside_layer": "a unit outside the experiment's share of its layer",
     "outside_traffic": "let in, or kept out, against the traffic",
     "variant_mismatch": "another arm than the unit belongs to",
+    "served_mismatch": "another arm or strategy served than the assigned one",
 }
 
 

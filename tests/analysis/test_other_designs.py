@@ -109,7 +109,7 @@ def test_sql_recomputes_what_python_said_of_cells(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reason", "change", "wrong"),
     [
-        ("split", "unit_id = replace(unit_id, '2026-12-1', '2026-11-1')", "bucket_mismatch"),
+        ("split", "unit_id = replace(unit_id, '2026-12-1', '2026-11-1')", "window_mismatch"),
         ("split", "event_ts = event_ts + interval '1' hour", "window_mismatch"),
         ("burn_in", "assignment_reason = 'split'", "window_mismatch"),
         ("split", "assignment_reason = 'burn_in'", "window_mismatch"),

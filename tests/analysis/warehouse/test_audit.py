@@ -128,6 +128,9 @@ def test_everything_truelift_logged_is_ok(connection: Connection) -> None:
         ("not_in_layer", {"variant": "als"}, "variant_mismatch"),
         ("override", {"variant": "gone"}, "variant_mismatch"),
         ("split", {"assignment_reason": "holdout", "variant": None}, "holdout_mismatch"),
+        ("split", {"served_variant": "slow"}, "served_mismatch"),
+        ("split", {"strategy": "random"}, "served_mismatch"),
+        ("arm_disabled", {"served_variant": "slow"}, "served_mismatch"),
         ("split", {"traffic_bp": 1}, "outside_traffic"),
         ("split", {"traffic_bp": 4001}, "outside_traffic"),  # never that high
         ("split", {"traffic_bp": None}, "outside_traffic"),
