@@ -37,12 +37,12 @@ variants:
 {variants}
 schedule: {{start_at: {start:%Y-%m-%dT%H:%M:%SZ}, end_at: {end:%Y-%m-%dT%H:%M:%SZ}}}
 metrics:
-  success: [revenue_per_unit]
+  success: [{success}]
   secondary: [{metrics}]
 analysis:
   design: {design}
   planned_units: {units}
-  materiality: {{revenue_per_unit: {{relative: "0.005"}}}}
+  materiality: {{{success}: {{relative: "0.005"}}}}
 """
 METRICS = (
     "orders_per_unit", "conversion", "ctr", "aov", "add_to_cart_rate", "oos_shown_rate", "margin_per_unit",
@@ -77,6 +77,7 @@ class Ground:
         *,
         plans: Sequence[Plan] = (),
         design: str = "always_valid",
+        success: str = "revenue_per_unit",
     ) -> "Ground":
         """Register and start the experiments of the plan, and of further ones, in a new shop."""
         shop = create(home)
@@ -91,6 +92,7 @@ class Ground:
                     text = DEFINITION.format(
                         key=play.key, module=play.module, variants="\n".join(variants), start=each.midnight(0),
                         end=each.midnight(each.run_days), metrics=", ".join(metrics), units=each.units, design=design,
+                        success=success,
                     )  # fmt: skip
                     path.write_text(text, encoding="utf-8")
                     lifecycle.register(store, shop, path, actor="test", reason="", now=NOW)
