@@ -1,7 +1,8 @@
 """Take the documents' pictures: play the demo, open the app in a headless Chromium, and photograph it.
 
-Run it from the project's root after the pages have changed: .venv/bin/python docs/take_pictures.py
-It wants Chromium (TRUELIFT_CHROMIUM names it, else /usr/bin/chromium).
+Run it from the project's root after the pages have changed: .venv/bin/python docs/take_pictures.py [DEMO-SHOP]
+A folder where the demo was played before saves the minute. It wants Chromium (TRUELIFT_CHROMIUM names it, else
+/usr/bin/chromium).
 """
 
 import os
@@ -26,8 +27,12 @@ IMAGES = ROOT / "docs" / "images"
 CHROMIUM = os.environ.get("TRUELIFT_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 PICTURES = {  # name → page, height in pixels, charts drawn
-    "readout": ("readout?experiment=home_als_v2", 1290, 2),
-    "where": ("where?experiment=home_als_v2", 1290, 1),
+    "overview": ("", 520, 0),
+    "readout": ("readout?experiment=pdp_similar", 1330, 2),
+    "where": ("where?experiment=home_als_v2", 1060, 1),
+    "withheld": ("readout?experiment=cart_addons", 830, 0),
+    "health": ("health?experiment=cart_addons", 1130, 2),
+    "registry": ("registry?experiment=pdp_similar", 780, 2),
 }
 SECONDS = 90
 
@@ -36,7 +41,7 @@ def main() -> None:
     """Take every picture."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "demo-shop"
+        home = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder) / "demo-shop"
         play(home, now=datetime(2026, 11, 10, 6, tzinfo=UTC), by="docs")
         with _served(home, Path(folder) / "app.log") as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -48,7 +53,9 @@ def main() -> None:
                 )
                 drawn = tab.locator('[data-testid="stVegaLiteChart"] svg.marks')
                 expect(drawn).to_have_count(charts, timeout=SECONDS * 1000)
-                expect(tab.locator('[data-stale="true"]')).to_have_count(0, timeout=SECONDS * 1000)
+                for unready in ('[data-stale="true"]', '[data-testid="stSkeleton"]'):
+                    expect(tab.locator(unready)).to_have_count(0, timeout=SECONDS * 1000)
+                tab.evaluate("document.fonts.ready")
                 tab.screenshot(path=IMAGES / f"{name}.png")
                 print(f"docs/images/{name}.png")
             browser.close()

@@ -1,5 +1,6 @@
 """The demo: from assignment to verdicts that come close to what is true, and one that shows no number."""
 
+import inspect
 import json
 import re
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from analysis import cli
+from analysis.cli.demo import demo
 from analysis.demo.play import DEMO_FILE, Played, play
 from analysis.demo.report import Comparison, comparisons
 from analysis.demo.shop import STORIES, UNITS, assigner, begin, plan
@@ -179,6 +181,10 @@ def test_the_same_unit_has_the_same_arm_wherever_it_is_asked(tmp_path: Path) -> 
     assign = assigner(running)
     arms = [assign("home_als_v2", f"u{number:07d}") for number in range(2_000)]
     assert arms == ["control" if bucket("home_als_v2.1:split", f"u{n:07d}") < 5_000 else "als_v2" for n in range(2_000)]
+
+
+def test_the_command_plays_the_whole_shop_if_not_told_otherwise() -> None:
+    assert inspect.signature(demo).parameters["units"].default == UNITS
 
 
 def test_it_does_not_touch_another_shop(tmp_path: Path) -> None:

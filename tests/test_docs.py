@@ -3,40 +3,53 @@
 A fenced block is `sh` (every line a `./run` command), `python` (which is run), `yaml` (its first line is `# file`,
 which it becomes) or `csv` (its first line is `# file`, which must begin with the same header). Anything else fails, so
 that nothing goes unread.
+
+A line that ends in `# on 2026-10-05` is typed at nine that morning, and so is what follows. While `./run serve` runs on
+such a day, the shop has visitors for six days.
 """
 
 import csv
 import importlib.util
 import json
+import pkgutil
 import re
 import shlex
 import shutil
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from analysis import cli
 from analysis.demo.play import play
+from analysis.demo.serving import serve
+from analysis.demo.shop import Configuration
 from analysis.readout import VerdictCode
 from analysis.warehouse.mapping import read_mapping
+from assignment.bundle import compile_bundle
+from assignment.event_log import Spool
 from assignment.hashing import bucket
+from experiments.bundle import bundle_document
 from experiments.catalogue import EVENTS
 from experiments.shop import open_shop
 from experiments.simulator.generator import simulate
 from experiments.simulator.plan import Plan, lifted
 from experiments.spec import SOURCES
+from experiments.store import Store
 from experiments.validate import validate
 from tests.helpers.bundles import bundle, experiment
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = ("demo", "test", "app", "serve")  # too long for here, or without an end; tests of their own
+SLOTS = "slots.parquet"  # what visitors of the two exports were shown, whoever decided it
+_DATED = re.compile(r"# on (\d{4}-\d{2}-\d{2})$")
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -103,6 +116,7 @@ def desk(tmp_path: Path, small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def _write_exports(folder: Path) -> None:
     plan = Plan(seed=11, units=4_000, plays=(lifted("home_test", "homepage", "new", {"decor": 0.4}, control="old"),))
     logs = simulate(plan, lambda _, unit: "new" if bucket("home_test.1:split", unit) < 5_000 else "old")
+    pq.write_table(logs.exposures, folder / SLOTS)
     seen = logs.exposures.filter(pc.equal(logs.exposures["assignment_reason"], "split"))
     with (folder / "assignments.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
@@ -135,6 +149,33 @@ def run(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return 0 if ended.value.code is None else int(str(ended.value.code))
 
 
+def at_nine(day: str, monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Let every command think that it is nine o'clock UTC of the day."""
+    moment = datetime.fromisoformat(f"{day}T09:00:00+00:00")
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Then":
+            return cls.fromtimestamp(moment.timestamp(), tz)
+
+    for found in pkgutil.iter_modules(cli.__path__, "analysis.cli."):
+        module = importlib.import_module(found.name) if not found.name.endswith("__main__") else cli
+        if hasattr(module, "datetime"):
+            monkeypatch.setattr(module, "datetime", Then)
+    return moment
+
+
+def visited(home: Path, since: datetime) -> None:
+    """What the service logs in six days: every homepage slot of these days, under the shop's present configuration."""
+    shop, slots = open_shop(home), pq.read_table(home.parent / SLOTS)
+    with Store.open(shop.store_url) as store, Spool(shop.spool) as spool:
+        bundle = compile_bundle(bundle_document(store, shop))
+        at = slots["event_ts"]
+        meanwhile = pc.and_(pc.greater_equal(at, since), pc.less(at, since + timedelta(days=6)))
+        asked = slots.filter(pc.and_(meanwhile, pc.equal(slots["module"], "homepage")))
+        assert serve(asked, [Configuration(since, bundle)], spool) > 1_000
+
+
 def write(block: Block, desk: Path) -> None:
     """A YAML block becomes its file and must pass the validator of its kind."""
     path = desk / block.file
@@ -155,10 +196,15 @@ def write(block: Block, desk: Path) -> None:
 def test_snippets_run(
     document: Path, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    now: datetime | None = None
     for block in blocks(document):
         match block.language:
             case "sh":
                 for line in filter(None, map(str.strip, block.text.splitlines())):
+                    if dated := _DATED.search(line):
+                        now = at_nine(dated[1], monkeypatch)
+                    if now and line.startswith("./run serve"):
+                        visited(desk / "my-shop", now)
                     code = run(line, monkeypatch)
                     assert code == 0, f"{document.name}:{block.line}: {line}\n{capsys.readouterr()}"
             case "python":

@@ -27,7 +27,8 @@ def serve(slots: pa.Table, configurations: Sequence[Configuration], log: EventLo
     """Log the exposure of every slot, and say how many. `slots` are `exposure` rows in the order of event_ts.
 
     Of them only what a page knows is read: who, where, when and what was shown; the arm comes of the evaluation.
-    `configurations` are in the order of `since`, the first of them before the first slot.
+    `configurations` are in the order of `since`, the first of them before the first slot; each has a flag for every
+    module that is asked for.
     """
     served = 0
     for configuration, part in _parts(slots, configurations):

@@ -37,7 +37,7 @@ class Story:
 
 
 EVERYWHERE = dict.fromkeys(CATEGORY_KEYS, 0.8)
-# Orders that come through the module, by what the visitor came for. Over everything the homepage's cancel out.
+# Orders that come through the module, by what the visitor came for. Over everything they nearly cancel out.
 DECOR_NOT_BEDDING = {"decor": 0.75, "bedding": -1.0, "furniture": -0.35, "garden": -0.1, "lighting": -0.1}
 STORIES = (
     Story(
@@ -48,13 +48,13 @@ STORIES = (
     ),
     Story(
         lifted("home_als_v2", "homepage", "als_v2", DECOR_NOT_BEDDING, click_lift=0.2),
-        "Helps decor and hurts bedding; over everything they cancel out.",
+        "Helps decor and hurts bedding; over everything they nearly cancel out.",
         "where?experiment=home_als_v2",
         "Where",
     ),
     Story(
         lifted("cart_addons", "cart", "addons", dict.fromkeys(CATEGORY_KEYS, 0.3)),
-        "Mobile Safari lost the exposures of half the units of the new arm.",
+        "Mobile Safari lost exposures of the new arm.",
         "health?experiment=cart_addons",
         "Signal health",
         fault="lost_exposures",
