@@ -73,7 +73,7 @@ def test_everything_that_is_named_is_wanted_once(desk: Desk) -> None:
     wants, elsewhere = wanted(compile_bundle(bundle_document(desk.store, desk.shop)))
     assert {(want.strategy, tuple(want.params.items())): want.named_by for want in wants} == {
         ("popularity", (("half_life_days", 14.0),)): (
-            f"{KEY} control", "second control", "rec.cart", "rec.email", "rec.homepage", "rec.pdp", "the cold ladder",
+            f"{KEY} control", "second control", "rec.homepage", "the cold ladder",
         ),
         ("item_knn", (("window_days", 90), ("neighbours", 5), ("similarity", "cosine"))): (f"{KEY} als_v2",),
         ("no_recommendations", ()): ("holdout global_h2",),

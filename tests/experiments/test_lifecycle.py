@@ -209,7 +209,7 @@ def test_a_stop_stands_until_a_person_closes_it_and_a_later_one_stands_again(sto
         store.record_event(
             Event("home_als_v2", 1, "stop", "revenue_per_unit", "als_v2", NOW + timedelta(days=day), NOW)
         )
-    with pytest.raises(TransitionError, match="--reason"):
+    with pytest.raises(TransitionError, match="give a reason"):
         close_stop(store, "home_als_v2", "als_v2", actor="ben", reason=" ", now=NOW)
     with pytest.raises(NotFoundError, match="no treatment arm 'als'; its arms are als_v2"):
         close_stop(store, "home_als_v2", "als", actor="ben", reason="looked", now=NOW)

@@ -118,7 +118,7 @@ def test_a_kill_wins_whatever_happened_meanwhile(desk: Desk) -> None:
 
 def test_a_stop_says_what_was_decided_and_why_and_ends_the_phase(desk: Desk) -> None:
     desk.begin()
-    with pytest.raises(TransitionError, match="--reason"):
+    with pytest.raises(TransitionError, match="give a reason"):
         lifecycle.stop(desk.store, KEY, "ship", actor="ann", reason=" ", now=desk.now(2))
     stopped = lifecycle.stop(desk.store, KEY, "roll_back", actor="ann", reason="returns rose", now=desk.now(2))
     assert stopped.decision is not None

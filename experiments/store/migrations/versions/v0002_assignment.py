@@ -14,8 +14,9 @@ depends_on = None
 def upgrade() -> None:
     """Add the columns and tables; what is there keeps its meaning."""
     op.add_column("experiments", sa.Column("revision", sa.Integer, nullable=False, server_default="0"))
-    told = "select count(*) - 1 from audit where experiment_key = experiments.key and action <> 'stop_closed'"
-    op.execute(f"update experiments set revision = ({told})")  # what each was changed so far, but registered
+    own = "from audit where experiment_key = experiments.key and action <> 'stop_closed'"
+    # what each was changed so far, after it was registered
+    op.execute(f"update experiments set revision = (select count(*) - 1 {own}) where exists (select 1 {own})")
     op.add_column("experiments", sa.Column("ordinal", sa.Integer, nullable=False, server_default="0"))
     op.add_column("experiments", sa.Column("killed", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("experiments", sa.Column("decision", sa.Text))
