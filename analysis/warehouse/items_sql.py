@@ -1,6 +1,6 @@
 """A list column (a slate's items) as SQL: each element with the reasons against it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
@@ -25,29 +25,40 @@ def items(kind: Listed, value: Typed, given: Mapping[str, Take] | None, paths: P
     takes = dict(given) if given is not None else _same_names(element, parts, paths, at)
     fields: list[tuple[str, Expr]] = []
     reasons: list[Expr] = []
-    for name, part in parts.items():
+    converted_parts: list[tuple[str, Expr]] = [("e", column("e"))]
+    at_once = given is None and element.form == "json" and not paths.nulls
+    for place, (name, part) in enumerate(parts.items(), start=1):
         if name not in takes:
             fields.append((name, null_of(sql_type(part.kind))))
             continue
-        taken = paths.element(f"{at}.columns.{name}", element, str(takes[name].each))
+        if at_once:
+            drawn = sql("nullif(list_extract(x, :i), cast('null' as json))", i=exp.Literal.number(place))
+            taken = Typed(drawn, "json")
+        else:
+            taken = paths.element(f"{at}.columns.{name}", element, str(takes[name].each))
         for verb in takes[name].as_ or ():
             made, form = converted(taken, verb)
             taken = Typed(sql("struct_extract(:m, 'value')", m=made), form)
-        made = to_kind(part, taken, None)
+        converted_parts.append((f"of_{name}", to_kind(part, taken, None)))
+        made = sql("struct_extract(p, :n)", n=literal(f"of_{name}"))  # computed once, read twice
         fields.append((name, try_as(sql("struct_extract(:m, 'value')", m=made), sql_type(part.kind))))
         reasons.append(_reason(part, made))
     found: Expr = sql("list_filter(:l, lambda r: r is not null)", l=exp.Array(expressions=reasons))
     if is_json and all(take.each != "." for take in takes.values()):
         if given is None:
-            unknown = sql("len(list_filter(json_keys(e), lambda k: not list_contains(:known, k))) > 0",
+            unknown = sql("len(list_filter(json_keys(p.e), lambda k: not list_contains(:known, k))) > 0",
                           known=text_list((*parts, _VERSION)))  # fmt: skip
             found = sql("list_concat(:f, case when :u then ['unknown_field'] else [] end)", f=found, u=unknown)
-        found = case((sql("coalesce(json_type(e) = 'OBJECT', false)"), found), default=text_list(("items_not_object",)))
-    item = exp.Struct(
-        expressions=[exp.PropertyEQ(this=exp.to_identifier(name), expression=tree) for name, tree in fields]
-    )
-    body = sql("struct_pack(item := :i, reasons := :r)", i=item, r=found)
-    listed = sql("list_transform(:l, lambda e: :b)", l=elements, b=body)
+        found = case(
+            (sql("coalesce(json_type(p.e) = 'OBJECT', false)"), found), default=text_list(("items_not_object",))
+        )
+    body = sql("struct_pack(item := :i, reasons := :r)", i=_struct(fields), r=found)
+    parted_item = _struct(converted_parts)
+    if at_once:  # of an element as JSON every field in one reading
+        pointers = text_list(tuple(f"/{name}" for name in parts))
+        parted_item = sql("list_transform([json_extract(e, :n)], lambda x: :p)[1]", n=pointers, p=parted_item)
+    parted = sql("list_transform(:l, lambda e: :p)", l=elements, p=parted_item)
+    listed = sql("list_transform(:l, lambda p: :b)", l=parted, b=body)
     is_list = (
         sql("coalesce(json_type(:j) = 'ARRAY', false)", j=tree) if is_json else literal(value.form in ("list", "other"))
     )
@@ -56,6 +67,12 @@ def items(kind: Listed, value: Typed, given: Mapping[str, Take] | None, paths: P
         "fault := case when :x is not null and not :c then 'not_list' end)",
         x=value.tree, c=is_list, v=listed,
     )  # fmt: skip
+
+
+def _struct(fields: Sequence[tuple[str, Expr]]) -> Expr:
+    return exp.Struct(
+        expressions=[exp.PropertyEQ(this=exp.to_identifier(name), expression=tree) for name, tree in fields]
+    )
 
 
 def items_found(parts: Expr) -> Expr:
