@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from experiments import lifecycle
 from experiments.catalogue import usable_metrics
 from experiments.designs import unread
 from experiments.layers import Ground
+from experiments.loading import read_yaml
 from experiments.shop import Shop, open_shop
 from experiments.spec import Assigned, Experiment
 from experiments.store import Store
@@ -36,7 +38,7 @@ def validate(
     paths = files or sorted(shop.definitions.glob("*.yml")) + sorted(shop.definitions.glob("*.yaml"))
     with _store(shop) as store:
         around = None if store is None else lifecycle.surroundings(store, Ground())
-        checked = check_all(shop, paths, around)
+        checked = [_rehearsed(one, shop, store) for one in check_all(shop, paths, around)]
         known = {} if around is None else dict(around.neighbours)
         named = {one.experiment.key: one.experiment for one in checked if one.experiment is not None}
         for key, experiment in named.items():
@@ -130,6 +132,18 @@ def register(app: typer.Typer) -> None:
     app.command("register")(register_file)
     app.command()(start)
     app.command("close-stop")(close_stop)
+
+
+def _rehearsed(one: Checked, shop: Shop, store: Store | None) -> Checked:
+    """With what `register` would refuse of a file that is right by itself."""
+    if store is None or one.experiment is None:
+        return one
+    document, _ = read_yaml(one.path)
+    if document is None:
+        return one
+    now = datetime.now(UTC)
+    refused = lifecycle.refusals(store, shop, document, one.experiment, where=str(one.path), now=now)
+    return replace(one, problems=refused, experiment=None) if refused else one
 
 
 @contextmanager

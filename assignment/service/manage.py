@@ -27,7 +27,7 @@ from assignment.service.answers import answer, decoded, read_body, told_problem
 from assignment.service.auth import Scope, Token
 from assignment.service.core import Handle, Service
 from experiments import lifecycle
-from experiments.errors import ConflictError, Problem, RequestError, nearest
+from experiments.errors import ConflictError, DefinitionError, Problem, RequestError, nearest
 from experiments.lifecycle.proposals import checked
 from experiments.loading import Document, Json
 from experiments.shop import Shop
@@ -197,7 +197,11 @@ def _register(step: Step) -> object:
 
 
 def _validate(step: Step) -> object:
-    experiment, _ = checked(step.store, step.shop, step.document, where="definition", now=step.seen["now"])
+    now = step.seen["now"]
+    experiment, _ = checked(step.store, step.shop, step.document, where="definition", now=now)
+    refused = lifecycle.refusals(step.store, step.shop, step.document, experiment, where="definition", now=now)
+    if refused:
+        raise DefinitionError("definition", refused)
     return {"key": experiment.key, "valid": True} | _advised(step, experiment)
 
 

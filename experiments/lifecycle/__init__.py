@@ -9,7 +9,7 @@ from experiments.lifecycle.edits import (
     remove_override,
 )
 from experiments.lifecycle.ground import register_ground
-from experiments.lifecycle.proposals import amended, differences, propose, register, surroundings, used
+from experiments.lifecycle.proposals import amended, differences, propose, refusals, register, surroundings, used
 from experiments.lifecycle.ramp import Outcome, next_step, tick
 from experiments.lifecycle.steps import (
     ALLOWED,
@@ -45,6 +45,7 @@ __all__ = [
     "propose",
     "propose_phase",
     "raise_traffic",
+    "refusals",
     "register",
     "register_ground",
     "remove_override",

@@ -62,15 +62,9 @@ def propose(
     """
     experiment, ground = checked(store, shop, document, where=where, now=now, also=also)
     current = store.find(experiment.key)
-    if isinstance(experiment, Assigned) and experiment.salt is None:
-        experiment = experiment.model_copy(update={"salt": _salt(store, current, experiment.key)})
-        _refuse_taken(store, experiment, document, where)
+    experiment = _salted(store, current, experiment, document, where)
     metrics = used(experiment, load_metrics(shop).metrics)
     live: tuple[int, Live] | None = None
-    if current is not None and current.state in FINISHED and experiment != current.experiment:
-        message = f"{experiment.key} is {current.state}, and a key is never used again"
-        problem = document.problem("key_reused", ("key",), experiment.key, message, next_step="choose another key")
-        raise DefinitionError(where, [problem])
     if current is not None and current.state in ("running", "paused"):
         phase = store.phase(experiment.key)
         live, problems = _while_running(store, phase, current, experiment, document, now)
@@ -89,6 +83,26 @@ def propose(
         now=now,
         live=live,
     )
+
+
+def refusals(
+    store: Store, shop: Shop, document: Document, experiment: Experiment, *, where: str, now: datetime
+) -> tuple[Problem, ...]:
+    """What registering a definition that is right by itself would be refused for: taken salts, keys, modules, flags.
+
+    Not what a running phase holds fast: the same file may be meant for `new-phase`.
+    """
+    found: list[Problem] = []
+    try:
+        _salted(store, store.find(experiment.key), experiment, document, where)
+    except DefinitionError as error:
+        found.extend(error.problems)
+    if isinstance(experiment, Assigned):
+        try:
+            refuse_pulled_away(store, named_ground(store, load_ground(shop), experiment, where), where, now)
+        except DefinitionError as error:
+            found.extend(error.problems)
+    return tuple(in_order(found))
 
 
 def checked(
@@ -158,6 +172,20 @@ def amended(phase: Phase, registered: Registered) -> Phase:
 def differences(before: Experiment, after: Experiment) -> tuple[Difference, ...]:
     """Every field in which two definitions differ, with its path: before, after; None where it is not there."""
     return tuple(differing(_json(before), _json(after)))
+
+
+def _salted(
+    store: Store, current: Registered | None, experiment: Experiment, document: Document, where: str
+) -> Experiment:
+    """The definition with its salt. DefinitionError for a salt that another has, or a key whose experiment is over."""
+    if isinstance(experiment, Assigned) and experiment.salt is None:
+        experiment = experiment.model_copy(update={"salt": _salt(store, current, experiment.key)})
+        _refuse_taken(store, experiment, document, where)
+    if current is not None and current.state in FINISHED and experiment != current.experiment:
+        message = f"{experiment.key} is {current.state}, and a key is never used again"
+        problem = document.problem("key_reused", ("key",), experiment.key, message, next_step="choose another key")
+        raise DefinitionError(where, [problem])
+    return experiment
 
 
 def _salt(store: Store, current: Registered | None, key: str) -> str:

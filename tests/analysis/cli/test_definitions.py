@@ -1,6 +1,7 @@
 """`truelift validate`, `register`, `start`: the words a person reads and the exit codes a script reads."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from analysis.cli import definitions
+from experiments import lifecycle
 from experiments.errors import NotFoundError, TrueliftError
 from experiments.shop import Shop, create
 from experiments.store import Store
@@ -189,3 +191,27 @@ def test_what_cannot_be_done_is_an_error_with_exit_2(home: Shop, tmp_path: Path)
     assert isinstance(unknown, NotFoundError)
     assert unknown.exit_code == 2
     assert "truelift init" in str(failed(run("validate", wrong, "--home", tmp_path / "none")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ((("holdouts: [global_h2]", "holdouts: [global_h2]\nsalt: other_key.1"),), "salt_collision"),
+        ((("holdouts: [global_h2]", "holdouts: [global_h2]\nsalt: layer.cart"),), "salt_collision"),
+        ((("key: home_als_v3\n", "key: other_key\n"), ("name: Homepage ALS v3", "name: Another")), "key_reused"),
+    ],
+)
+def test_validate_refuses_what_register_would(home: Shop, changes: tuple[tuple[str, str], ...], code: str) -> None:
+    (home.holdouts / "global_h2.yml").write_text(HOLDOUT)
+    first = assigned(("key: home_als_v3\n", "key: other_key\n"), ("ranges: [[0, 6000]]", "ranges: [[6000, 7000]]"))
+    assert run("register", written(home, first, "first.yml"), "--home", home.home).exit_code == 0
+    with Store.open(home.store_url) as store:
+        now = datetime(2026, 12, 2, tzinfo=UTC)
+        lifecycle.start(store, home, "other_key", actor="ann", reason="", now=now)
+        lifecycle.stop(store, "other_key", "roll_back", actor="ann", reason="it harmed", now=now)
+    path = written(home, assigned(*changes), "second.yml")
+    told = run("validate", path, "--home", home.home)
+    assert told.exit_code == 2, told.output
+    assert code in told.output
+    refused = failed(run("register", path, "--home", home.home))
+    assert code in str(refused)
