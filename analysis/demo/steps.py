@@ -41,5 +41,5 @@ class Steps:
             task = bar.add_task(f"{name:<36}", total=None)
             result = do(lambda done, total: bar.update(task, completed=done, total=total))
         line = f"{name:<36} {perf_counter() - began:5.1f} s   {said(result)}".rstrip()
-        self._console.print(line, markup=False)
+        self._console.print(line, markup=False, soft_wrap=True)
         return result
