@@ -85,7 +85,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         ),
     },
     "demo": {
-        "demo": "Simulate a shop with a known lift, take its logs to a verdict, and say how close the verdict came.",
+        "demo": "Play four experiments of a simulated shop from assignment to verdicts, and say what the truth was.",
     },
 }
 
