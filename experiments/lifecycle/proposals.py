@@ -88,13 +88,17 @@ def propose(
 def refusals(
     store: Store, shop: Shop, document: Document, experiment: Experiment, *, where: str, now: datetime
 ) -> tuple[Problem, ...]:
-    """What registering a definition that is right by itself would be refused for: taken salts, keys, modules, flags.
+    """What registering a definition that is right by itself would be refused for: taken salts, modules, flags.
 
-    Not what a running phase holds fast: the same file may be meant for `new-phase`.
+    Not what a running phase holds fast: the same file may be meant for `new-phase`. Nor anything of an experiment that
+    is over: its file says what was.
     """
+    current = store.find(experiment.key)
+    if current is not None and current.state in FINISHED:
+        return ()
     found: list[Problem] = []
     try:
-        _salted(store, store.find(experiment.key), experiment, document, where)
+        _salted(store, current, experiment, document, where)
     except DefinitionError as error:
         found.extend(error.problems)
     if isinstance(experiment, Assigned):

@@ -198,7 +198,6 @@ def test_what_cannot_be_done_is_an_error_with_exit_2(home: Shop, tmp_path: Path)
     [
         ((("holdouts: [global_h2]", "holdouts: [global_h2]\nsalt: other_key.1"),), "salt_collision"),
         ((("holdouts: [global_h2]", "holdouts: [global_h2]\nsalt: layer.cart"),), "salt_collision"),
-        ((("key: home_als_v3\n", "key: other_key\n"), ("name: Homepage ALS v3", "name: Another")), "key_reused"),
     ],
 )
 def test_validate_refuses_what_register_would(home: Shop, changes: tuple[tuple[str, str], ...], code: str) -> None:
