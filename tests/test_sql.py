@@ -83,3 +83,15 @@ def test_the_lint_sees_what_it_forbids() -> None:
         assert any(re.search(pattern, text) for pattern in FORBIDDEN), text
     for text in ("select 1e0 * x", "select lag(x, 1, 0) over ()", "select date_diff('day', a, b)", "select s.1"):
         assert not any(re.search(pattern, text) for pattern in FORBIDDEN), text
+
+
+def test_every_file_that_hashes_has_the_same_expression_for_the_bucket() -> None:
+    """Static text cannot call what another file says, so this keeps the copies from drifting apart."""
+    found = {
+        name: re.findall(r"\(strpos\('0123456789abcdef', substr\(digest, 1, 1\)\).*?% 10000", text, re.DOTALL)
+        for name, text in ((name, path.read_text("utf-8")) for path, name in zip(FILES, NAMES, strict=True))
+        if "0123456789abcdef" in text
+    }
+    assert len(found) >= 5
+    assert all(len(each) == 1 for each in found.values()), found
+    assert len({re.sub(r"\s+", " ", each[0]) for each in found.values()}) == 1

@@ -1,6 +1,6 @@
 """What was shown for requests, in columns, and one of them as a value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +43,6 @@ class Slate:
     fallback_cause: str | None
     removed: tuple[Removed, ...]
 
-    @property
-    def fallback_used(self) -> bool:
-        """Whether the cold ladder filled a place."""
-        return self.fallback_cause is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Slates:
@@ -70,11 +65,6 @@ class Slates:
 
     def __len__(self) -> int:
         return len(self.items)
-
-    def removed_by_rule(self) -> Mapping[str, int]:
-        """How many items each rule removed from all slates together."""
-        counts = np.bincount(self.removed_rule, minlength=len(self.rules))
-        return dict(zip(self.rules, counts.tolist(), strict=True))
 
     def one(self, row: int, reasons: Sequence[Reason | None] = ()) -> Slate:
         """Slate `row`, with the reasons of its items if they are given."""
