@@ -133,7 +133,7 @@ class Counted:
         """By the group of the unit, (size,); units of group -1 are in none."""
         fact = self.facts[name]
         of = group[fact.unit]
-        return np.bincount(of[of >= 0], weights=fact.amount[of >= 0], minlength=size)
+        return _summed(of[of >= 0], fact.amount[of >= 0], size)
 
     def by_line(self, name: str, part: str, size: int) -> Floats:
         """By the category ("item_category") or the owner ("module") of the line, (size,). Every part has all units."""
@@ -146,8 +146,13 @@ class Counted:
         if name in ("orders", "ordering_units"):  # an order counts once in each of its parts
             whole = self.facts["order_ids" if name == "orders" else "line_units"]
             seen = np.unique(np.stack([whole.amount, of]), axis=1)
-            return np.bincount(seen[1], minlength=size).astype(np.float64)
-        return np.bincount(of, weights=fact.amount, minlength=size)
+            return _summed(seen[1], np.ones(seen.shape[1]), size)
+        return _summed(of, fact.amount, size)
+
+
+def _summed(of: Integers, amount: Integers | Floats, size: int) -> Floats:
+    total: Floats = np.asarray(np.bincount(of, weights=amount, minlength=size), dtype=np.float64)
+    return total
 
 
 def count(world: World, play: Play, played: Played, who: Exposed) -> Counted:

@@ -99,7 +99,8 @@ def relevance(shop: World, page: Page, items: Integers) -> Floats:
 
     By place, by the unit's liking of the item's style, by whether it is of the category somebody came for.
     """
-    return _pull(shop, page, items).sum(axis=1)
+    pull: Floats = _pull(shop, page, items).sum(axis=1)
+    return pull
 
 
 def _pull(shop: World, page: Page, items: Integers) -> Floats:

@@ -84,7 +84,8 @@ def similarity(had: Floats, kind: str) -> Floats:
     weighted = np.sqrt(counts) * idf if kind == "tfidf" else counts
     norm = np.sqrt((weighted**2).sum(axis=1, keepdims=True))
     unit = np.divide(weighted, norm, out=np.zeros_like(weighted), where=norm > 0)
-    return unit @ unit.T
+    cosine: Floats = unit @ unit.T
+    return cosine
 
 
 @pytest.mark.parametrize("kind", ["cosine", "tfidf", "bm25"])
