@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Select, delete, insert, select
 from experiments.errors import NotFoundError, TransitionError, nearest
 from experiments.layers import Ground
 from experiments.spec import DEFINITION, Experiment, Live, Metric, Phase, canonical
-from experiments.store import cross_check, ground, live_items, statements, tables, tokens
+from experiments.store import cross_check, ground, live_items, measures, statements, tables, tokens
 from experiments.store.chain import breaks
 from experiments.store.engine import connect, reading, writing
 from experiments.store.values import (
@@ -20,6 +20,7 @@ from experiments.store.values import (
     Decision,
     Event,
     LiveItem,
+    Measure,
     Registered,
     Running,
     Snapshot,
@@ -327,6 +328,46 @@ class Store:
         """
         with writing(self._engine) as connection:
             live_items.write(connection, judge(live_items.read(connection, item_ids)))
+
+    # --- what the alerts read -----------------------------------------------------------------------------------
+
+    def save_measures(self, given: Iterable[Measure], *, now: datetime) -> tuple[int, int]:
+        """How many were new, and how many a revision of what had other numbers; what says the same changes nothing."""
+        with writing(self._engine) as connection:
+            return measures.save(connection, given, now)
+
+    def measures(
+        self,
+        kind: str,
+        minutes: int,
+        place: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Measure]:
+        """The newest revision of each that ended in (since, until], of one place or of all, by its end and place."""
+        with reading(self._engine) as connection:
+            return measures.newest(connection, kind, minutes, place, since, until)
+
+    def measured_ends(self, kind: str, minutes: int, *, published_after: datetime | None = None) -> list[datetime]:
+        """The ends of which something was published (after that instant), each once, oldest first."""
+        with reading(self._engine) as connection:
+            return measures.ends(connection, kind, minutes, published_after)
+
+    def measured_places(self, kind: str, minutes: int, ended_at: datetime) -> list[str]:
+        """Which places were measured up to that end."""
+        with reading(self._engine) as connection:
+            return measures.places(connection, kind, minutes, ended_at)
+
+    def measured_until(self, kind: str, minutes: int) -> Mapping[str, datetime]:
+        """The newest end of each place."""
+        with reading(self._engine) as connection:
+            return measures.last(connection, kind, minutes)
+
+    def forget_measures(self, kind: str, minutes: int, *, before: datetime) -> None:
+        """Delete what ended before that instant."""
+        with writing(self._engine) as connection:
+            measures.forget(connection, kind, minutes, before)
 
     # --- audit --------------------------------------------------------------------------------------------------
 

@@ -179,3 +179,16 @@ live_items = Table(
     ),  # of the change that touched it last: who reads often reads what is newer
 )
 Index("live_items_by_number", live_items.c.number)
+
+measures = Table(
+    "measures",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # bucket, look, traffic
+    Column("place", String(512), primary_key=True),  # what was measured, as its writer names it
+    Column("minutes", Integer, primary_key=True),  # how long it was measured
+    Column("ended_at", Instant, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),  # 0, 1, …: late rows changed a number
+    Column("published_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),  # canonical JSON
+)
+Index("measures_by_publication", measures.c.kind, measures.c.minutes, measures.c.published_at)

@@ -132,6 +132,19 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What was measured of one place in the minutes before `ended_at`. A later revision replaces the earlier ones."""
+
+    kind: str  # bucket, look, traffic
+    place: str
+    minutes: int
+    ended_at: datetime
+    body: str  # canonical JSON, the writer's own
+    revision: int = 0  # the store fills it in
+    published_at: datetime | None = None  # the store fills it in
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRow:
     """Who changed what, when and why. `hash` covers everything here and `previous`, the hash of the row before."""
 
