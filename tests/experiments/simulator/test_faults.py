@@ -15,12 +15,19 @@ from experiments.simulator.generator import Logs, simulate
 from experiments.simulator.plan import Plan, lifted
 from tests.helpers.effort import scaled
 from tests.helpers.simulated import CONTRACTS, Ground, halves
+from tests.helpers.withheld import no_number_is_exported, no_number_is_on_a_page
 
 SEEDS = scaled(1, 20)
 BROWSER = "safari_mobile"
 NEEDS_TRUELIFT = ("wrong_arm",)  # nobody can recompute what another system assigned
 BUSY_ONLY = "SH-02"  # wants 500 views of a browser on a day
 METRICS = ("add_to_cart_rate", "margin_per_unit", "ctr")
+LABELS = (
+    "Revenue per user",
+    "Margin per user",
+    "Share of sessions with something put in the cart",
+    "Click-through rate",
+)
 Row = dict[str, object]
 
 
@@ -197,8 +204,13 @@ def states(readout: Readout) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
-def test_every_fault_fails_its_check_and_nothing_outside_its_line(seed: int, tmp_path: Path) -> None:
-    """Only what a fault touches is loaded anew; the sound logs pass every check that has rows enough."""
+def test_every_fault_fails_its_check_and_nothing_outside_its_line(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what a fault touches is loaded anew; the sound logs pass every check that has rows enough.
+
+    What a fault withholds shows no number of a metric anywhere; pages are opened for the first seed.
+    """
     small = plan(seed, 1_200)
     ground = Ground.made(tmp_path / "ground", small, metrics=METRICS)
     logs = simulate(small, halves(small, seed))
@@ -215,6 +227,10 @@ def test_every_fault_fails_its_check_and_nothing_outside_its_line(seed: int, tmp
             grounds[touched] = ground.with_logs(logs, rest, tmp_path / "-".join(touched))
         (readout,) = grounds[touched].read(bad, tmp_path / name, load_only=touched)
         notices(name, readout)
+        if readout.withheld:
+            no_number_is_exported(readout, LABELS)
+            if seed == 1:
+                no_number_is_on_a_page(readout, tmp_path / name, LABELS, monkeypatch)
 
 
 @pytest.mark.slow
