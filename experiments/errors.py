@@ -14,6 +14,7 @@
     │   └── WarehouseBusyError    exit 5   another process holds warehouse.lock
     ├── SpoolError                exit 1   an event cannot be kept in the spool (no rights, I/O error, closed)
     │   └── SpoolFullError        exit 1   the disk, the quota or the file size limit is used up
+    ├── DeliveryError             exit 4   a notice did not reach a channel; it stays in the outbox
     └── ReadoutError              exit 1   a snapshot cannot be built or read
 
 A message names the thing, what it was, what it may be, and the next step.
@@ -127,6 +128,18 @@ class SpoolError(TrueliftError):
 
 class SpoolFullError(SpoolError):
     """The disk, the quota or the file size limit is used up."""
+
+
+class DeliveryError(TrueliftError):
+    """A notice did not reach a channel."""
+
+    exit_code = 4
+
+    def __init__(self, channel: str, cause: str, next_step: str) -> None:
+        super().__init__(f"channel {channel}: not delivered, {cause}; {next_step}")
+        self.channel = channel
+        self.cause = cause
+        self.next_step = next_step
 
 
 class ReadoutError(TrueliftError):
