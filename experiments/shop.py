@@ -120,6 +120,11 @@ class Shop:
         return self.home / "slices.yml"
 
     @property
+    def money_file(self) -> Path:
+        """What may be lost, margins, seasons and costs: by these alerts weigh a loss."""
+        return self.home / "money.yml"
+
+    @property
     def warehouse_path(self) -> Path:
         """The DuckDB file."""
         return self.home / (self.settings.warehouse or "warehouse.duckdb")
@@ -177,6 +182,7 @@ def create(home: Path, *, modules: Sequence[str] = MODULES, **settings: object) 
         folder / SETTINGS_FILE: _settings_text(given),
         shop.metrics_file: _template("metrics.yml"),
         shop.slices_file: _template("slices.yml"),
+        shop.money_file: _template("money.yml"),
         **{shop.layers / f"{name}.yml": _template("layer.yml").replace("MODULE", name) for name in modules},
     }
     there = [str(path.relative_to(folder)) for path in files if path.exists()]

@@ -5,7 +5,7 @@ refused: what only truelift's own assignment can mean, and what this version can
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from experiments.errors import DefinitionError, Problem, nearest
 from experiments.layers import load_ground, read_ground
 from experiments.loading import Document, Json, Path_, besides, build, entries, in_order, parse, read_yaml, value_at
 from experiments.metric_roles import roles
+from experiments.money import Money, read_money
+from experiments.money import summary as money_summary
 from experiments.own_checks import Around, Neighbour, across, shape
 from experiments.shop import Shop
 from experiments.spec import Assigned, Experiment, Metric, RelativeMateriality, Schedule, SliceMateriality
@@ -103,7 +105,7 @@ def load_experiment(path: Path, shop: Shop, around: Around | None = None) -> Exp
 
 
 def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) -> tuple[Checked, ...]:
-    """The shop's metrics, slices, layers and holdouts, then each definition; nothing is raised for what a file says.
+    """The shop's metrics, slices, money settings, layers and holdouts, then each definition; nothing is raised.
 
     `around` brings the registered experiments and their salts. The definitions stand beside each other too, in whatever
     order they are named: one that can be read counts as it is written, whatever else is wrong with it.
@@ -116,6 +118,7 @@ def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) ->
             shop.metrics_file, tuple(wrong_metrics), f"{len(own)} metrics beside {len(shipped_metrics())} shipped ones"
         ),
         Checked(shop.slices_file, tuple(wrong_slices), f"{len(slices)} slices"),
+        _money(shop, ground.modules),
         *(Checked(file.path, file.problems, file.summary) for file in files),
     ]
     read = [(path, *read_yaml(path)) for path in paths]
@@ -137,6 +140,13 @@ def validate(shop: Shop, paths: Sequence[Path], around: Around | None = None) ->
         else:
             checked.append(Checked(path, (), summary(experiment), experiment))
     return tuple(checked)
+
+
+def _money(shop: Shop, modules: Iterable[str]) -> Checked:
+    if not shop.money_file.exists():
+        return Checked(shop.money_file, (), f"not there, so the defaults hold: {money_summary(Money(), shop.settings)}")
+    money, problems = read_money(shop, modules)
+    return Checked(shop.money_file, tuple(problems), "" if money is None else money_summary(money, shop.settings))
 
 
 def _beside(around: Around, documents: Sequence[Document | None]) -> tuple[Around, tuple[str, ...]]:

@@ -17,9 +17,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "init": "Make a shop: settings, an empty metric file with an example, slices, layers, a place for definitions.",
     },
     "definitions": {
-        "validate": (
-            "Check the shop's metrics, slices, layers and definitions; print every problem at once. Changes nothing."
-        ),
+        "validate": "Check metrics, slices, money, layers, definitions; print every problem at once. Changes nothing.",
         "register": "Make a definition known to the store, as its next version; the same content changes nothing.",
         "start": "Freeze a draft with its metrics and slices, and let it run from its schedule's start_at.",
         "close-stop": "Close the stop of an arm after looking into it; its next refresh is read anew.",

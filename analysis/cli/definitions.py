@@ -18,6 +18,7 @@ from experiments.catalogue import usable_metrics
 from experiments.designs import unread
 from experiments.layers import Ground
 from experiments.loading import read_yaml
+from experiments.money import load_money
 from experiments.shop import Shop, open_shop
 from experiments.spec import Assigned, Experiment
 from experiments.store import Store
@@ -33,7 +34,7 @@ def validate(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Check the shop's metrics, slices, layers and definitions; print every problem at once. Changes nothing."""
+    """Check metrics, slices, money, layers, definitions; print every problem at once. Changes nothing."""
     shop = open_shop(home)
     paths = files or sorted(shop.definitions.glob("*.yml")) + sorted(shop.definitions.glob("*.yaml"))
     with _store(shop) as store:
@@ -45,6 +46,8 @@ def validate(
             known[key] = Neighbour(known[key].state if key in known else "draft", experiment)
         for one in checked:
             typer.echo(_said(one))
+            if one.path == shop.money_file and not one.problems:
+                _remark(shop)
             if one.experiment is not None:
                 _warn(one.experiment, shop, advice(one.experiment, usable_metrics(shop), store, known, shop.settings))
     if any(one.problems for one in checked):
@@ -165,6 +168,12 @@ def _warn(experiment: Experiment, shop: Shop, found: Advice) -> None:
         typer.echo(f"  warning: {warning.code}: {warning}")
     for note in found.notes:
         typer.echo(f"  note: {note}")
+
+
+def _remark(shop: Shop) -> None:
+    """What is right in the money settings and should be known today."""
+    for remark in load_money(shop).remarks(datetime.now(shop.settings.zone).date()):
+        typer.echo(f"  note: {remark}")
 
 
 def _said(one: Checked) -> str:

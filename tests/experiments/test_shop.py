@@ -27,7 +27,7 @@ def test_a_shop_that_was_made_opens_as_it_was_made(tmp_path: Path) -> None:
     assert opened.settings.zone == ZoneInfo("Europe/Berlin")
     there = {path.name for path in made.home.iterdir()}
     rooms = {"definitions", "layers", "holdouts", "spool", "published"}
-    assert there == {"truelift.toml", "metrics.yml", "slices.yml", *rooms}
+    assert there == {"truelift.toml", "metrics.yml", "slices.yml", "money.yml", *rooms}
 
 
 def test_every_module_gets_a_layer_of_its_own(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_the_currency_table_is_whole() -> None:
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
     create(tmp_path / "shop", currency="USD")
     before = (tmp_path / "shop" / "truelift.toml").read_text()
-    with pytest.raises(UsageError, match=r"truelift\.toml, metrics\.yml, slices\.yml, layers/.* are there already"):
+    with pytest.raises(UsageError, match=r"truelift\.toml, metrics\.yml, slices\.yml, money\.yml, layers/.* are there already"):
         create(tmp_path / "shop", currency="EUR")
     assert (tmp_path / "shop" / "truelift.toml").read_text() == before
 

@@ -184,7 +184,8 @@ def test_a_file_that_is_no_definition_at_all(shop: Shop) -> None:
 def test_validate_looks_at_metrics_slices_and_each_definition(shop: Shop) -> None:
     good = written(shop)
     bad = written(shop, changed(("is_control: true", "is_control: false")), "bad.yml")
-    metrics, slices, *layers, first, second = validate(shop, [good, bad])
+    metrics, slices, money, *layers, first, second = validate(shop, [good, bad])
+    assert (money.path, money.problems) == (shop.money_file, ())
     assert [layer.summary for layer in layers][:1] == ["layer cart: cart; asked for by rec.cart"]
     assert (metrics.path, metrics.problems) == (shop.metrics_file, ())
     assert metrics.summary == "0 metrics beside 22 shipped ones"

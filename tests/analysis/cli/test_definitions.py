@@ -46,11 +46,16 @@ def test_validate_says_ok_with_a_summary_of_each_file(home: Shop) -> None:
     assert result.exit_code == 0, result.output
     assert f"{home.metrics_file}: OK, 0 metrics beside 22 shipped ones" in result.output
     assert f"{home.slices_file}: OK, 7 slices" in result.output
+    assert (
+        f"{home.money_file}: OK, no loss budget; 0 seasons, 0 entry modules, 0 costs; alerts every 60 minutes, pages off\n"
+        "  note: loss_budget is not set: no money alert can be judged; write what may be lost to regressions in 30 days\n"
+    ) in result.output
     assert f"{path}: OK, home_als_v2: control, als_v2; 1 success, 2 guardrail and 2 secondary metrics" in result.output
 
 
 def test_validate_prints_every_problem_of_every_file_and_exits_2(home: Shop) -> None:
     home.slices_file.write_text("- {key: device, kind: context, column: platfrm}\n")
+    home.money_file.write_text("loss_budget: 75000.5\n")
     written(home, changed(("is_control: true", "is_control: false"), ("[ctr, aov]", "[ctrr, aov]")))
     written(home, changed(("unit_type: user", "unit_typ: user")), "other.yml")
     result = run("validate", "--home", home.home)
@@ -58,6 +63,8 @@ def test_validate_prints_every_problem_of_every_file_and_exits_2(home: Shop) -> 
     for words in (
         f"{home.slices_file}: 1 problem\n",
         "unknown_value: line 1, [0].column: 'platfrm' is none of platform,",
+        f"{home.money_file}: 1 problem\n",
+        "value: line 1, loss_budget: a decimal is written in quotes",
         f"{home.definitions / 'home_als_v2.yml'}: 2 problems\n",
         "no_control: line 10, variants: none of control, als_v2 is the control; write is_control: true on one of them",
         "unknown_metric: line 17, metrics.secondary[0]: there is no metric ctrr (nearest: ctr",
