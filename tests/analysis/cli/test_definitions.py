@@ -47,8 +47,10 @@ def test_validate_says_ok_with_a_summary_of_each_file(home: Shop) -> None:
     assert f"{home.metrics_file}: OK, 0 metrics beside 22 shipped ones" in result.output
     assert f"{home.slices_file}: OK, 7 slices" in result.output
     assert (
-        f"{home.money_file}: OK, no loss budget; 0 seasons, 0 entry modules, 0 costs; alerts every 60 minutes, pages off\n"
-        "  note: loss_budget is not set: no money alert can be judged; write what may be lost to regressions in 30 days\n"
+        f"{home.money_file}: OK, no loss budget; 0 seasons, 0 entry modules, 0 costs; alerts every 60 minutes, "
+        "pages off\n"
+        "  note: loss_budget is not set: no money alert can be judged; write what may be lost to regressions in 30 "
+        "days\n"
     ) in result.output
     assert f"{path}: OK, home_als_v2: control, als_v2; 1 success, 2 guardrail and 2 secondary metrics" in result.output
 
