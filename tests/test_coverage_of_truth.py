@@ -1,6 +1,6 @@
 """Many small shops through the whole thread: do intervals hold the written truth as often as they say?
 
-The shops follow one another in time, a quarter of a year apart, so that one warehouse holds them all and each reads
+The shops of a batch follow one another in time, ten weeks apart, so that one warehouse holds them all and each reads
 only its own. By turns the arm helps, hurts everywhere and is the same.
 """
 
@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +26,7 @@ from experiments.store import Store
 from tests.helpers.effort import scaled
 from tests.helpers.simulated import CONTRACTS, NOW, Ground, halves, load
 
-SHOPS = scaled(50, 1_000)
+SHOPS, BATCH = scaled(50, 1_000), 50  # a batch shares a warehouse
 APART = timedelta(days=70)
 FIRST = date(1995, 1, 2)
 KINDS = ("helps", "hurts", "same")
@@ -71,24 +72,29 @@ def plan(number: int) -> Plan:
     kind = KINDS[number % len(KINDS)]
     arm = lifted(f"shop_{number}", "homepage", "new", LIFTS[kind], click_lift=0.3 * len(LIFTS[kind]) / 6)
     return Plan(
-        seed=10_000 + number, units=DECIDED if number in LARGE else 460, start=FIRST + number * APART, plays=(arm,),
-        history_days=14, run_days=10, after_days=1, visits_a_day=0.3,
+        seed=10_000 + number, units=DECIDED if number in LARGE else 460, start=FIRST + number % BATCH * APART,
+        plays=(arm,), history_days=14, run_days=10, after_days=1, visits_a_day=0.3,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def shops(tmp_path_factory: pytest.TempPathFactory) -> list[Shop]:
-    """Played, loaded into one warehouse, and read one after the other."""
-    plans = [plan(number) for number in range(SHOPS)]
-    home = tmp_path_factory.mktemp("coverage") / "shop"
-    everything = replace(plans[0], plays=())
-    ground = Ground.made(home, everything, METRICS, plans=plans, design="fixed", success=SUCCESS)
-    logs = [simulate(each, halves(each, number)) for number, each in enumerate(plans)]
+    """Played, loaded, and read one after the other."""
+    home = tmp_path_factory.mktemp("coverage")
+    return [shop for first in range(0, SHOPS, BATCH) for shop in _batch(range(first, first + BATCH), home / f"{first}")]
+
+
+def _batch(numbers: range, home: Path) -> list[Shop]:
+    """The shops of these numbers, in one warehouse."""
+    plans = {number: plan(number) for number in numbers}
+    everything = replace(plans[numbers[0]], plays=())
+    ground = Ground.made(home, everything, METRICS, plans=list(plans.values()), design="fixed", success=SUCCESS)
+    logs = {number: simulate(each, halves(each, number)) for number, each in plans.items()}
     shop = open_shop(ground.home)
-    load(shop, {name: pa.concat_tables([_apart(each, name, n) for n, each in enumerate(logs)]) for name in CONTRACTS})
+    load(shop, {name: pa.concat_tables([_apart(logs[n], name, n) for n in numbers]) for name in CONTRACTS})
     found = []
     with Store.open(shop.store_url) as store:
-        for number, each in enumerate(plans):
+        for number, each in plans.items():
             key, as_of = each.plays[0].key, each.midnight(each.run_days + 1)
             readout = refresh(shop, store, key, now=NOW, as_of=as_of).readout
             found.append(Shop(KINDS[number % len(KINDS)], logs[number].truth[key], readout))
