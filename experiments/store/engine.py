@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from experiments.errors import StoreError, UsageError
 
-HEAD = "0004"  # the newest revision in migrations/versions; a test compares
+HEAD = "0005"  # the newest revision in migrations/versions; a test compares
 BUSY_SECONDS = 30
 _WRITERS_LOCK = 0x74727565  # PostgreSQL's advisory lock number, ours by convention: "true"
 

@@ -13,6 +13,7 @@ from experiments.errors import NotFoundError, TransitionError, nearest
 from experiments.layers import Ground
 from experiments.spec import DEFINITION, Experiment, Live, Metric, Phase, canonical
 from experiments.store import cross_check, ground, live_items, measures, statements, tables, tokens
+from experiments.store.alerts import Alerts
 from experiments.store.chain import breaks
 from experiments.store.engine import connect, reading, writing
 from experiments.store.values import (
@@ -40,6 +41,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.alerts = Alerts(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:

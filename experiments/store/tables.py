@@ -192,3 +192,68 @@ measures = Table(
     Column("body", Text, nullable=False),  # canonical JSON
 )
 Index("measures_by_publication", measures.c.kind, measures.c.minutes, measures.c.published_at)
+
+alert_units = Table(
+    "alert_units",
+    metadata,
+    Column("fingerprint", String(16), primary_key=True),
+    Column("at", Instant, primary_key=True),  # the bucket's end
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("evaluation", Text, nullable=False),
+    Column("detector", Text),
+)
+Index("alert_units_by_end", alert_units.c.at)
+
+alert_baselines = Table(
+    "alert_baselines",
+    metadata,
+    Column("fingerprint", String(16), primary_key=True),
+    Column("change_at", Instant, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+alert_standing = Table(
+    "alert_standing",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("seen", Instant),
+    Column("unreleased", Integer, nullable=False),
+)
+
+alert_acts = Table(
+    "alert_acts",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+alert_outbox = Table(
+    "alert_outbox",
+    metadata,
+    Column("incident", String(64), primary_key=True),
+    Column("transition", String(64), primary_key=True),
+    Column("channel", String(128), primary_key=True),
+    Column("at", Instant, nullable=False),  # the bucket's end that brought it about
+    Column("notice", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, due, delivered, superseded, dropped
+    Column("payload", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("done_at", Instant),
+)
+Index("alert_outbox_by_state", alert_outbox.c.state, alert_outbox.c.number)
+
+alert_runs = Table(
+    "alert_runs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", Instant, nullable=False),
+    Column("as_of", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("code", Integer),
+    Column("body", Text, nullable=False),
+)
