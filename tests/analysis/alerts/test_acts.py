@@ -1,0 +1,82 @@
+"""What people do: what a matcher matches, and what is refused before it is written down."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from analysis.alerts.acts import Act, Matcher, refusals
+from analysis.alerts.model import Cell, Incident, Severity
+
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+OPEN = Incident("a1", "homepage", "money", "none", "open", "page", NOON, NOON, (), 1.0, 0.0, 0.0)
+SILENCE = Act("silence", "mara", NOON, "sale ends", matcher=Matcher("homepage"), expires_at=NOON + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("matcher", "severity", "matches"),
+    [
+        (Matcher(), "page_fast", True),
+        (Matcher("homepage", "bedding", "order"), "page", True),
+        (Matcher("pdp"), "page", False),
+        (Matcher(category="decor"), "page", False),
+        (Matcher(metric="click"), "page", False),
+        (Matcher("homepage", at_most="ticket"), "ticket", True),
+        (Matcher("homepage", at_most="ticket"), "page", False),
+    ],
+)
+def test_a_matcher_matches_what_it_names(matcher: Matcher, severity: Severity, matches: bool) -> None:
+    assert matcher.matches(Cell("homepage", "bedding", "phone"), "order", severity) is matches
+
+
+def test_equal_acts_are_one() -> None:
+    assert SILENCE.act_id == replace(SILENCE).act_id
+    assert SILENCE.act_id != replace(SILENCE, reason="other").act_id
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        SILENCE,
+        Act("ack", "mara", NOON, "on it", "a1"),
+        Act("unsilence", "mara", NOON, "sale is over", matcher=Matcher("homepage")),
+        Act("resolve", "mara", NOON, "rolled back", "a1", code="real_regression"),
+    ],
+)
+def test_a_whole_act_is_not_refused(act: Act) -> None:
+    assert refusals(act, [OPEN]) == ()
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    act = Act("silence", " ", NOON, "", "zz", Matcher(), NOON, "data_issue")
+    assert refusals(act, [OPEN]) == (
+        "author is empty; say who does it",
+        "reason is empty; say why you silence",
+        "incident zz and a matcher are given; give one of them",
+        "incident zz is not known; open are: a1",
+        "the matcher is empty and would silence everything; name a module, category, metric or severity",
+        "expires_at is 2026-12-01T12:00:00+00:00, not after 2026-12-01T12:00:00+00:00; give a later time",
+        "code is data_issue, which only a resolve has; leave it out of silence",
+    )
+
+
+@pytest.mark.parametrize(
+    ("act", "refused"),
+    [
+        (replace(SILENCE, matcher=None), "neither an incident nor a matcher is given"),
+        (replace(SILENCE, expires_at=None), "expires_at is missing; every silence ends"),
+        (replace(SILENCE, kind="ack"), "a matcher cannot ack; name the incident"),
+        (replace(SILENCE, kind="unsilence"), "expires_at is of a silence; leave it out of unsilence"),
+        (Act("resolve", "mara", NOON, "over", "a1"), "code is missing; it is one of real_regression, data_issue"),
+    ],
+)
+def test_an_incomplete_act_is_refused(act: Act, refused: str) -> None:
+    assert any(said.startswith(refused) for said in refusals(act, [OPEN]))
+
+
+def test_what_is_over_takes_a_code_only() -> None:
+    over = replace(OPEN, state="resolved")
+    assert refusals(Act("resolve", "mara", NOON, "was a sale", "a1", code="expected_change"), [over]) == ()
+    assert refusals(Act("ack", "mara", NOON, "on it", "a1"), [over]) == (
+        "incident a1 is resolved; there is nothing to ack",
+    )
