@@ -13,7 +13,7 @@ import numpy as np
 from experiments.simulator import times
 from experiments.simulator.items import ITEMS_PER_CATEGORY, Flags, Floats, Integers
 from experiments.simulator.plan import BROWSERS, CATEGORY_KEYS, DAY, DEVICES, MODULES, SECOND, Play
-from experiments.simulator.play import ELSEWHERE, Lines, Played
+from experiments.simulator.play import ELSEWHERE, Lines, Played, Slates
 from experiments.simulator.world import APART, World
 
 MATURE_DAYS, ATTRIBUTION_DAYS, COVARIATE_DAYS = 14, 7, 28
@@ -37,6 +37,7 @@ METRICS: Mapping[str, tuple[str, str]] = {  # metric → the facts it divides
     "add_to_cart_rate": ("cart_sessions", "sessions"),
     "cart_abandonment_rate": ("abandoned_sessions", "cart_sessions"),
     "oos_shown_rate": ("items_out", "items_shown"),
+    "oos_click_rate": ("clicks_out", "clicks"),
     "return_rate": ("returned_lines", "lines"),
     "return_value_rate": ("returned_value", "value"),
     "cancellation_rate": ("cancelled_lines", "lines"),
@@ -225,21 +226,33 @@ def _slate_facts(world: World, play: Play, played: Played, who: Exposed) -> Iter
     }
     for name, amount in amounts.items():
         yield name, Fact(unit, amount)
+    slate, place, at = _clicks(world, shown)
+    unit = world.came.unit[shown.visit[slate]]
+    rows = np.flatnonzero((shown.module[slate] == MODULES.index(play.module)) & who.counts(unit, at))
+    clicked = shown.items[slate[rows], place[rows]]
+    yield "clicks", Fact(unit[rows], np.ones_like(rows))
+    yield "clicks_out", Fact(unit[rows], world.shelf.is_out(clicked, at[rows]).astype(np.int64))
+
+
+def _clicks(world: World, shown: Slates) -> tuple[Integers, Integers, Integers]:
+    """Row, place and instant of every click on a slate."""
+    browsed, ordered = np.flatnonzero(shown.browsed >= 0), np.flatnonzero(shown.ordered >= 0)
+    led = world.came.at[shown.visit[ordered]] + times.LED + shown.module[ordered] * SECOND
+    return (
+        np.concatenate([browsed, ordered]),
+        np.concatenate([shown.browsed[browsed], shown.ordered[ordered]]),
+        np.concatenate([shown.at[browsed] + times.BROWSED, led]),
+    )
 
 
 def _owners(world: World, played: Played, who: Exposed) -> Integers:
     """Row of OWNERS of each visit's order: the last click, from the first exposure on, in the seven days before it."""
     came, shown = world.came, played.slates
-    clicks: list[tuple[Integers, Integers, Integers]] = []
-    for place, at in (
-        (shown.browsed, shown.at + times.BROWSED),
-        (shown.ordered, came.at[shown.visit] + times.LED + shown.module * SECOND),
-    ):
-        row = np.flatnonzero(place >= 0)
-        clicks.append((came.unit[shown.visit[row]], at[row], shown.module[row]))
+    slate, _, clicked_at = _clicks(world, shown)
     found = np.flatnonzero((played.way == ELSEWHERE) & played.searched)
-    clicks.append((came.unit[found], came.at[found] + times.FOUND, np.full(len(found), SEARCH)))
-    unit, at, owner = (np.concatenate(column) for column in zip(*clicks, strict=True))
+    unit = np.concatenate([came.unit[shown.visit[slate]], came.unit[found]])
+    at = np.concatenate([clicked_at, came.at[found] + times.FOUND])
+    owner = np.concatenate([shown.module[slate], np.full(len(found), SEARCH)])
     counts = who.counts(unit, at)
     unit, at, owner = unit[counts], at[counts], owner[counts]
     order = np.lexsort((at, unit))

@@ -48,15 +48,14 @@ def recount(logs: Logs, plan: Plan, play: Play) -> list[Unit]:
         unit.sums["fallback"] += row["fallback"]
         unit.sums["latency"] += row["latency_ms"]
         for item in row["items"]:
-            offered = [
-                each
-                for each in stock[item["item_id"]]
-                if each["valid_from"] <= row["event_ts"]
-                and (not each["valid_to"] or row["event_ts"] < each["valid_to"])
-            ]
-            assert len(offered) == 1
             unit.sums["shown"] += 1
-            unit.sums["out"] += offered[0]["stock"] == 0
+            unit.sums["out"] += _stock(stock[item["item_id"]], row["event_ts"]) == 0
+    for row in outcomes:
+        unit = units.get(row["unit_id"])
+        here = row["event_name"] == "click" and row["module"] == play.module
+        if unit and here and unit.first <= row["event_ts"] < end:
+            unit.sums["clicks"] += 1
+            unit.sums["clicks_out"] += _stock(stock[row["item_id"]], row["event_ts"]) == 0
     margin = {row["item_id"]: row["margin"] for row in logs.catalogue.to_pylist()}
     sessions: dict[tuple[str, str], list[Row]] = defaultdict(list)
     by_unit: dict[str, list[Row]] = defaultdict(list)
@@ -76,6 +75,12 @@ def recount(logs: Logs, plan: Plan, play: Play) -> list[Unit]:
     for name, unit in units.items():
         _lines(unit, by_unit[name], margin, end)
     return list(units.values())
+
+
+def _stock(offered: list[Row], at: datetime) -> int:
+    """What the catalogue says of an item at a time."""
+    (then,) = (each for each in offered if each["valid_from"] <= at and (not each["valid_to"] or at < each["valid_to"]))
+    return int(then["stock"])
 
 
 def _lines(unit: Unit, rows: list[Row], margin: Mapping[str, int], end: datetime) -> None:
@@ -125,7 +130,7 @@ def metrics(units: list[Unit], keep: Callable[[str, str], bool] = lambda *_: Tru
     n, total = len(units), {key: sum(facts[key] for _, facts in lines) for key in ("value", "net", "margin", "pieces",
         "discount", "returned", "refunded", "cancelled")}  # fmt: skip
     sums = {key: sum(unit.sums[key] for unit in units) for key in ("slates", "clicked", "fallback", "latency", "shown",
-        "out", "sessions", "carts", "abandoned")}  # fmt: skip
+        "out", "clicks", "clicks_out", "sessions", "carts", "abandoned")}  # fmt: skip
     orders = len({facts["order"] for _, facts in lines})
     parts = {
         "revenue_per_unit": (total["value"], n),
@@ -146,6 +151,7 @@ def metrics(units: list[Unit], keep: Callable[[str, str], bool] = lambda *_: Tru
         "add_to_cart_rate": (sums["carts"], sums["sessions"]),
         "cart_abandonment_rate": (sums["abandoned"], sums["carts"]),
         "oos_shown_rate": (sums["out"], sums["shown"]),
+        "oos_click_rate": (sums["clicks_out"], sums["clicks"]),
         "fallback_rate": (sums["fallback"], sums["slates"]),
         "latency_per_slate": (sums["latency"], sums["slates"]),
     }
