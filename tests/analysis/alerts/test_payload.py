@@ -1,0 +1,191 @@
+"""`alert.v1`: every document is of the schema, its file is the generated one, its text says only what it carries."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from analysis.alerts.document import Alert
+from analysis.alerts.model import SEVERITIES, Cell, Effect, Notice, Severity
+from analysis.alerts.payload import alert_v1, text
+from analysis.alerts.schema import FILE, schema
+from analysis.alerts.schema import text as schema_text
+from tests.helpers.incidents import AT, EVERYBODY, TRIAL, evaluation, incident, notice
+
+VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+NAMES = {"homepage": "Homepage", "rugs": "Rugs & mats"}
+LINKS = {"inbox": "https://shop.example/alerts?incident=5d1f00aa12345678"}
+
+
+def made(given: Notice | None = None, *, currency: str = "EUR", digits: int = 2) -> dict[str, Any]:
+    told = notice() if given is None else given
+    return alert_v1(told, names=NAMES, currency=currency, digits=digits, links=LINKS, snapshot="ab12")
+
+
+def examples() -> dict[str, Notice]:
+    held = evaluation(Cell("homepage"), held_by=("SH-02", "SH-13"), severity="ticket")
+    blind = replace(evaluation(Cell("pdp", "rugs", "mobile"), comparison=EVERYBODY), now=None, no_data=True, effects={})
+    unmeasured = replace(held, effects={"6h": Effect("order", 6.0, math.nan, math.inf)}, severity="digest")
+    certain = replace(held, evidence=replace(held.evidence, value=math.inf), held_by=())
+    site = incident(module="", members=(evaluation(Cell(), comparison=EVERYBODY),), severity="ticket")
+    return {
+        "page": notice(),
+        "missed": notice(missed_runs=3),
+        "resolved": notice(incident(state="resolved", members=(), expected=0.0, at_least=0.0), "resolved:4"),
+        "found": notice(incident(state="resolved", members=(), expected=0.0, resolution="data_issue"), "resolved:4"),
+        "held": notice(incident(members=(held,), held=True), "held:3"),
+        "data": notice(incident(members=(held,), family="data"), "data:5"),
+        "blind": notice(incident(members=(blind,))),
+        "unmeasured": notice(incident(members=(unmeasured,), window="none", hints=())),
+        "certain": notice(incident(members=(certain,))),
+        "site": notice(site),
+        "pending": notice(incident(opened_at=None, state="pending", silenced_until=AT, acked_by="ann@shop.example")),
+        "inhibited": notice(incident(inhibited_by="not the recommender", silenced_by="ann@shop.example")),
+        "many": notice(incident(members=tuple(evaluation(Cell("homepage", f"c{at}")) for at in range(12)))),
+    }
+
+
+def test_the_file_is_the_generated_one() -> None:
+    assert FILE.read_text(encoding="utf-8") == schema_text(), "run `python -m analysis.alerts.schema`"
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("name", examples())
+def test_every_document_is_of_the_schema_and_its_text_is_rendered_from_it(name: str) -> None:
+    document = made(examples()[name])
+    as_sent = json.loads(json.dumps(document, allow_nan=False))
+    VALIDATOR.validate(as_sent)
+    assert text(as_sent) == document["text"]
+    assert Alert.model_validate_json(json.dumps(as_sent)).model_dump(mode="json") == document
+
+
+@pytest.mark.parametrize("name", examples())
+def test_no_person_and_no_unit_is_named(name: str) -> None:
+    sent = json.dumps(made(examples()[name]))
+    assert "ann@" not in sent
+    assert not re.search(r"user_id|unit_id|visitor", sent)
+
+
+def test_the_text_says_what_a_reader_needs() -> None:
+    said = made(notice(missed_runs=3))["text"]
+    assert said.splitlines()[0] == "Homepage is losing about €48k a day (at least €17k)"
+    for part in (
+        "New (page), open since 14 December 2026, 01:00 UTC.",
+        "Lost so far: about €12k.",
+        "Since the change: launch home_als_v2 2026-12-01.",
+        "Decor on homepage: Everybody, against holdout global_h2",
+        "  Orders were 2.10% lower over 6 hours, give or take 0.80%",
+        "  About €34k a day (at least €17k), of €2.5M a day that flows through here",
+        "Rugs & mats on homepage: als_v2 against control in experiment home_als_v2",
+        "  Orders were 2.10% lower over 3 days, give or take 0.30%",
+        "Hint: Deployed 3 hours before: home_als_v2",
+        "3 runs were missed before this one.",
+        "Inbox: https://shop.example/alerts?incident=5d1f00aa12345678",
+        "Incident 5d1f00aa12345678, notice open:page:1, snapshot ab12",
+    ):
+        assert part in said, said
+
+
+def test_the_text_reads_nothing_but_the_document() -> None:
+    document = made()
+    document["money"]["lost_so_far_minor"] = 99_000_00
+    document["title"] = "Something else"
+    document["cells"] = document["cells"][:1]
+    said = text(document)
+    assert said.startswith("Something else\n")
+    assert "about €99k" in said
+    assert "Rugs" not in said
+
+
+def test_only_the_first_five_cells_are_told_and_the_others_counted() -> None:
+    document = made(examples()["many"])
+    assert len(document["cells"]) == 12
+    assert "C4 on homepage" in document["text"]
+    assert "C5 on homepage" not in document["text"]
+    assert "And 7 more cells with less at stake." in document["text"]
+
+
+def test_windows_are_those_of_the_severity() -> None:
+    def of(severity: Severity) -> dict[str, str | None]:
+        cell = evaluation(Cell("homepage"), severity=severity)
+        found: dict[str, str | None] = made(notice(incident(members=(cell,))))["cells"][0]["windows"]
+        return found
+
+    assert of("page_fast") == {"long": "1h", "short": "15m"}
+    assert of("page") == {"long": "6h", "short": "1h"}
+    assert of("ticket") == {"long": "3d", "short": "6h"}
+    assert of("watch") == {"long": "7d", "short": "1d"}
+    assert of("digest") == {"long": None, "short": None}
+
+
+def test_money_is_whole_minor_units_and_printed_by_its_digits() -> None:
+    assert made()["money"] == {
+        "currency": "EUR", "digits": 2, "expected_minor_a_day": 4_812_300, "at_least_minor_a_day": 1_720_000,
+        "lost_so_far_minor": 1_234_567,
+    }  # fmt: skip
+    assert made(currency="JPY", digits=0)["title"] == "Homepage is losing about ¥4.8M a day (at least ¥1.7M)"
+    assert made(currency="KWD", digits=3)["title"].startswith("Homepage is losing about KWD 4,800 a day")
+
+
+def test_a_loss_that_may_be_none_has_no_least() -> None:
+    told = incident(at_least=0.0)
+    assert made(notice(told))["title"] == "Homepage is losing about €48k a day"
+
+
+def test_what_is_not_a_number_is_null_and_an_endless_e_value_the_largest_float() -> None:
+    cell = made(examples()["unmeasured"])["cells"][0]
+    assert cell["effect"]["6h"] == {"metric": "order", "hours": 6.0, "relative": None, "se": None}
+    assert made(examples()["certain"])["cells"][0]["evidence"]["value"] == 1.7976931348623157e308
+    blind = made(examples()["blind"])["cells"][0]
+    assert blind["money"]["expected_minor_a_day"] is None
+    assert blind["health"] == {"held_by": [], "no_data": True}
+    assert "No data in the window: that is not the same as no loss." in made(examples()["blind"])["text"]
+
+
+@pytest.mark.parametrize("amount", [math.nan, math.inf, -math.inf])
+def test_a_sum_that_is_none_is_refused(amount: float) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        made(notice(incident(expected=amount, members=())))
+
+
+def test_unknown_keys_and_persons_are_refused_by_the_schema() -> None:
+    document = made()
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate({**document, "unit_id": "u1"})
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate({**document, "incident": {**document["incident"], "acked_by": "ann"}})
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate({**document, "schema_version": "alert.v2"})
+
+
+@given(
+    severity=st.sampled_from(SEVERITIES),
+    expected=st.floats(-1e12, 1e12),
+    least=st.floats(0, 1e12),
+    digits=st.integers(0, 4),
+    relative=st.floats(-1, 50) | st.just(math.nan),
+    event=st.sampled_from(["open:page:1", "worse:page_fast:2", "repeat:3", "resolved:4", "data:5", "other:6"]),
+    metric=st.sampled_from(["click", "add_to_cart", "order", "revenue"]),
+)
+def test_any_notice_makes_a_document_of_the_schema(
+    severity: Severity, expected: float, least: float, digits: int, relative: float, event: str, metric: Any
+) -> None:
+    cell = evaluation(
+        Cell("homepage"), severity=severity, expected=expected, at_least=least, relative=relative, metric=metric,
+        comparison=TRIAL,
+    )  # fmt: skip
+    about = incident(severity=severity, expected=expected, at_least=least, members=(cell,))
+    document = json.loads(json.dumps(made(Notice(about, event, AT), digits=digits), allow_nan=False))
+    VALIDATOR.validate(document)
+    assert text(document) == document["text"]
+    assert "nan" not in document["text"]
