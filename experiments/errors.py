@@ -14,6 +14,7 @@
     │   └── WarehouseBusyError    exit 5   another process holds warehouse.lock
     ├── SpoolError                exit 1   an event cannot be kept in the spool (no rights, I/O error, closed)
     │   └── SpoolFullError        exit 1   the disk, the quota or the file size limit is used up
+    ├── BusyError                 exit 5   another run of the same job holds its lock (names it)
     ├── DeliveryError             exit 4   a notice did not reach a channel; it stays in the outbox
     └── ReadoutError              exit 1   a snapshot cannot be built or read
 
@@ -118,6 +119,12 @@ class WarehouseError(TrueliftError):
 
 class WarehouseBusyError(WarehouseError):
     """Another process holds warehouse.lock."""
+
+    exit_code = 5
+
+
+class BusyError(TrueliftError):
+    """Another run of the same job holds its lock."""
 
     exit_code = 5
 

@@ -4,25 +4,19 @@ DuckDB lets one process write or several read, never both, and a second one gets
 that into waiting, and into a name. The lock belongs to the process: it is gone when the process is.
 """
 
-import fcntl
 import hashlib
-import json
-import os
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
 
+from analysis.locking import alone
 from analysis.warehouse.contract_sql import SCHEMA_FILE
 from analysis.warehouse.sql_files import first_row
 from analysis.warehouse.terms import ShopTerms
 from experiments.errors import WarehouseBusyError, WarehouseError
 
-_POLL_SECONDS = 0.1
 _FULL = ("No space left", "File too large", "Disk quota exceeded")
 _NOT_WRITABLE = ("Permission denied", "Read-only file system", "Is a directory")
 
@@ -101,35 +95,17 @@ def next_step(error: Exception) -> str | None:
     return None
 
 
-@contextmanager
-def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
+def _locked(path: Path, wait_seconds: float) -> AbstractContextManager[None]:
     lock = lock_path(path)
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = lock.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(lock, error) from error
-    with handle:
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise WarehouseBusyError(_busy(path, lock, wait_seconds)) from None
-                time.sleep(_POLL_SECONDS)
-        who = {"pid": os.getpid(), "command": _command(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        try:
-            handle.truncate(0)
-            os.write(handle.fileno(), json.dumps(who).encode())  # not buffered: what fails, fails here
-        except OSError as error:
-            raise _unwritable(lock, error) from error
-        try:
-            yield
-        finally:
-            handle.truncate(0)
-            fcntl.flock(handle, fcntl.LOCK_UN)
+    return alone(
+        lock,
+        wait_seconds=wait_seconds,
+        busy=lambda who: WarehouseBusyError(
+            f"{path}: {who} is using the warehouse and did not finish within {wait_seconds:g} s; "
+            "wait longer with --wait"
+        ),
+        refused=lambda error: _unwritable(lock, error),
+    )
 
 
 def _no_warehouse(path: Path, error: duckdb.Error) -> WarehouseError:
@@ -140,16 +116,3 @@ def _no_warehouse(path: Path, error: duckdb.Error) -> WarehouseError:
 def _unwritable(lock: Path, error: OSError) -> WarehouseError:
     step = next_step(error) or "choose another warehouse path"
     return WarehouseError(f"{lock}: cannot be written ({error.strerror}); {step}")
-
-
-def _command() -> str:
-    return " ".join((Path(sys.argv[0]).name, *sys.argv[1:3]))
-
-
-def _busy(path: Path, lock: Path, wait_seconds: float) -> str:
-    try:
-        holder = json.loads(lock.read_text(encoding="utf-8"))
-        by = f"process {holder['pid']} ({holder['command']}, since {holder['since']})"
-    except (ValueError, KeyError, TypeError):
-        by = "another process"
-    return f"{path}: {by} is using the warehouse and did not finish within {wait_seconds:g} s; wait longer with --wait"
