@@ -1,0 +1,80 @@
+"""Which cells a failing signal check holds: what the newest published readouts say, for every comparison. SIGNALS.
+
+A check of how an experiment was split concerns its own comparisons only. A check of what was logged concerns every
+comparison on its modules, and the whole site. An unknown check holds nothing: it is no failure, and no pass either.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from analysis.alerts.model import METRICS, Cell, Comparison, Metric
+from analysis.pipeline import read
+from analysis.readout import Check, Readout
+from analysis.subjects import everything
+from experiments.store import Store
+
+FRESH = timedelta(days=3)  # an older readout says nothing of what the signals are now
+PREFIX = "holdout."  # of a holdout's readout
+
+OF_LOGS: Mapping[
+    str, Mapping[str, tuple[Metric, ...]]
+] = {  # check → its figure, "" for any → what it makes unbelievable
+    "SH-02": {"": ("add_to_cart",)},
+    "SH-13": {"": METRICS},
+    "SH-14": {"not_shown": ("click",), "shared": ("order", "revenue")},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failing check of one readout, and which metrics it makes unbelievable."""
+
+    check: str
+    key: str  # of the experiment or holdout, as a comparison names it
+    modules: frozenset[str]
+    metrics: tuple[Metric, ...]
+
+    @property
+    def of_logs(self) -> bool:
+        """Whether other comparisons on the modules are concerned as well."""
+        return self.check in OF_LOGS
+
+    def holds(self, comparison: Comparison, cell: Cell, metric: Metric) -> bool:
+        """Whether a loss of that metric is not to be believed there."""
+        if metric not in self.metrics:
+            return False
+        return comparison.key.removeprefix(PREFIX) == self.key or (self.of_logs and (cell.is_site or cell.module in self.modules))
+
+
+def failures(store: Store, at: datetime) -> tuple[Failure, ...]:
+    """What fails in each experiment's and holdout's newest readout whose data end in (at − 3 days, at]."""
+    found: list[Failure] = []
+    for experiment in everything(store):
+        heads = (head for head in store.snapshots(experiment.key) if at - FRESH < head.as_of <= at)
+        newest = max(heads, key=lambda head: (head.as_of, head.published_at, head.snapshot_id), default=None)
+        if newest is not None:
+            found += failing(read(store.snapshot(newest.snapshot_id)))
+    return tuple(found)
+
+
+def failing(readout: Readout) -> Iterable[Failure]:
+    """The failing checks of a readout that hold something."""
+    for check in readout.checks:
+        metrics = _metrics(check)
+        if check.state == "fail" and metrics:
+            key = readout.experiment.key.removeprefix(PREFIX)
+            yield Failure(check.id, key, frozenset(readout.experiment.modules), metrics)
+
+
+def held_by(found: Iterable[Failure], comparison: Comparison, cell: Cell, metric: Metric) -> tuple[str, ...]:
+    """The checks that hold a metric of a cell, each once, by id."""
+    return tuple(sorted({each.check for each in found if each.holds(comparison, cell, metric)}))
+
+
+def _metrics(check: Check) -> tuple[Metric, ...]:
+    if check.withholds is not None and check.withholds.everything:
+        return METRICS
+    concerned = OF_LOGS.get(check.id, {})
+    failed = {"", *(judged.figure for judged in check.judged if judged.state == "fail")}
+    return tuple(metric for metric in METRICS if any(metric in concerned.get(name, ()) for name in failed))
