@@ -4,7 +4,7 @@ A warehouse is one file beside this one and one line in `WAREHOUSES`. Everything
 whole numbers; no estimate is ever made in a database.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -15,6 +15,7 @@ from experiments.placement import Holdout
 from experiments.spec import Metric, Slice
 
 CellValue = int | float | str | bool | None
+Parameter = str | int | date | datetime | list[str] | list[int] | list[datetime]  # of a statement; naive UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,9 @@ class Warehouse(Protocol):
 
         `holdout_members` is one row: members seen, and how many met_else; `holdout_met_else` what and why.
         """
+
+    def rows(self, name: str, given: Mapping[str, Parameter]) -> Sequence[tuple[CellValue, ...]]:
+        """The rows of sql/<name>.sql, which reads raw tables only, with these parameters."""
 
     def close(self) -> None:
         """Give the warehouse back."""

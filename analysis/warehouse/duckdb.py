@@ -13,7 +13,7 @@ import duckdb
 from analysis.inference.moments import ArmMoments, CellKey, Moments, Pair, pair
 from analysis.warehouse import facts_sql
 from analysis.warehouse.audit import audit_exposures
-from analysis.warehouse.base import Asked, CellValue, CheckRows, CountRequest, Counts
+from analysis.warehouse.base import Asked, CellValue, CheckRows, CountRequest, Counts, Parameter
 from analysis.warehouse.connection import first_line, kept_terms, open_connection
 from analysis.warehouse.counting import RANGE_UNITS, Counter, Recount
 from analysis.warehouse.holdout_audit import audit_held_out
@@ -99,6 +99,12 @@ class DuckDBWarehouse:
             "holdout_met_else": tuple(asdict(each) for each in report.met_else),
         }
         return {name: CheckRows(name, rows) for name, rows in found.items()}
+
+    def rows(self, name: str, given: Mapping[str, Parameter]) -> list[tuple[CellValue, ...]]:
+        """The rows of sql/<name>.sql, which reads raw tables only."""
+        text = facts_sql.statement(name)
+        with _explained(f"{name}.sql"):
+            return self._connection.execute(text, wanted(text, given)).fetchall()
 
     def _counts(self, request: CountRequest, recount: Recount) -> Counts:
         exposed = self._ask(

@@ -1,12 +1,10 @@
 """The named parameters of sql/*.sql, from what is asked of one phase at one cut."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
 
 from analysis.warehouse import facts_sql
 from analysis.warehouse.base import CountRequest
-
-Parameter = str | int | date | datetime | list[str] | list[int]
+from analysis.warehouse.base import Parameter as Parameter
 
 
 def request_parameters(request: CountRequest) -> dict[str, Parameter]:

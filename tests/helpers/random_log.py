@@ -34,7 +34,7 @@ def random_log(seed: int, *, units: int = 30, days: int = 24) -> Log:
             outcomes.extend(_order(dice, unit, days, len(outcomes)))
     dice.shuffle(exposures)
     dice.shuffle(outcomes)
-    return Log(exposures, outcomes, _sessions(exposures, outcomes))
+    return Log(exposures, outcomes, in_sessions(exposures, outcomes))
 
 
 def load(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
@@ -154,7 +154,7 @@ def _order(dice: random.Random, unit: int, days: int, number: int) -> Iterable[R
     return rows
 
 
-def _sessions(exposures: Iterable[Row], outcomes: Iterable[Row]) -> list[Row]:
+def in_sessions(exposures: Iterable[Row], outcomes: Iterable[Row]) -> list[Row]:
     """Rows of a unit less than 30 minutes apart on one business day."""
     acted = [row for row in outcomes if row["event_name"] in ("view", "click", "add_to_cart", "purchase")]
     by_unit_day: dict[tuple[Value, Value], list[Row]] = {}

@@ -1,0 +1,274 @@
+-- one row per comparison, arm, cell of a level and bucket of time: units, their sessions, what they did, sums of products
+--
+-- A session belongs to the cell and the arm of its first slate, and begins there: what it did before is not counted, so
+-- that a bucket hangs on no row after its end. It counts in the bucket in which it begins, what is done in that of its own
+-- time. An order is counted once, at the first of its lines on a business day. The whole site has module and category '',
+-- a whole module category ''.
+with
+    experiment_arms as (
+        select
+            unnest(cast($experiment_keys as varchar[])) as key,
+            unnest(cast($experiment_phases as integer[])) as phase,
+            unnest(cast($experiment_unit_types as varchar[])) as unit_type,
+            unnest(cast($experiment_arms as varchar[])) as arm,
+            unnest(cast($experiment_starts as timestamp[])) as starts_at,
+            unnest(cast($experiment_ends as timestamp[])) as ends_at,
+    ),
+    holdout_modules as (
+        select
+            unnest(cast($holdout_keys as varchar[])) as key,
+            unnest(cast($holdout_unit_types as varchar[])) as unit_type,
+            unnest(cast($holdout_modules as varchar[])) as module,
+            unnest(cast($holdout_starts as timestamp[])) as starts_at,
+            unnest(cast($holdout_ends as timestamp[])) as ends_at,
+    ),
+    slates as (
+        select
+            s.unit,
+            s.event_day,
+            s.session_ts,
+            s.last_ts,
+            e.event_ts as begins_at,
+            coalesce(nullif(e.module, ''), '(none)') as module,
+            coalesce(nullif(e.page_category, ''), '(none)') as category,
+            e.unit_type,
+            e.experiment_key,
+            e.phase,
+            e.variant,
+            e.assignment_reason,
+            coalesce(e.is_bot, false) or coalesce(e.is_internal, false) as is_nobody,
+            row_number() over (
+                partition by s.unit, s.session_ts
+                order by e.event_ts, e.module, coalesce(e.page_category, '(none)'), e.event_id
+            ) as place,
+        from sessions as s
+        inner join exposures as e
+            on e.unit = s.unit
+            and e.event_day = s.event_day
+            and e.event_ts >= s.session_ts
+            and e.event_ts <= s.last_ts
+        where
+            s.event_day >= $since_day
+            and s.last_ts >= $since
+            and s.session_ts < $until
+            and e.event_day >= $since_day
+            and e.event_ts < $until
+    ),
+    visits as (
+        select
+            unit,
+            event_day,
+            session_ts,
+            last_ts,
+            begins_at,
+            module,
+            category,
+            unit_type,
+            experiment_key,
+            phase,
+            variant,
+            assignment_reason,
+        from slates
+        where place = 1 and not is_nobody
+    ),
+    members as (
+        select
+            'forecast' as kind,
+            'site' as key,
+            1 as phase,
+            'all' as arm,
+            unit,
+            session_ts,
+            module,
+            category,
+        from visits
+        where $forecast = 1
+        union all
+        select
+            'experiment' as kind,
+            a.key,
+            a.phase,
+            a.arm,
+            v.unit,
+            v.session_ts,
+            v.module,
+            v.category,
+        from visits as v
+        inner join experiment_arms as a
+            on a.key = v.experiment_key
+            and a.phase = v.phase
+            and a.unit_type = v.unit_type
+            and a.arm = v.variant
+            and v.begins_at >= a.starts_at
+            and v.begins_at < a.ends_at
+        where v.assignment_reason = 'split'
+        union all
+        select
+            'launch' as kind,
+            h.key,
+            1 as phase,
+            case when v.assignment_reason = 'holdout' then 'held_out' else 'served' end as arm,
+            v.unit,
+            v.session_ts,
+            v.module,
+            v.category,
+        from visits as v
+        inner join holdout_modules as h
+            on h.module = v.module
+            and h.unit_type = v.unit_type
+            and v.begins_at >= h.starts_at
+            and v.begins_at < h.ends_at
+        where v.assignment_reason <> 'override'
+    ),
+    -- the first line of an order on a business day stands for it
+    acts as (
+        select
+            unit,
+            event_day,
+            event_ts,
+            case when event_name = 'click' then 1 else 0 end as clicks,
+            case when event_name = 'add_to_cart' then 1 else 0 end as adds,
+            0 as orders,
+            0 as revenue,
+            0 as margin,
+            0 as lines,
+            0 as lines_known,
+            0 as revenue_known,
+        from outcomes
+        where
+            (event_name = 'click' or event_name = 'add_to_cart')
+            and event_day >= $since_day
+            and event_ts < $until
+        union all
+        select
+            unit,
+            event_day,
+            event_ts,
+            0 as clicks,
+            0 as adds,
+            case
+                when order_id is not null and row_number() over (
+                    partition by unit, event_day, order_id
+                    order by event_ts, event_id
+                ) = 1 then 1
+                else 0
+            end as orders,
+            coalesce(value, 0) as revenue,
+            coalesce(margin, 0) as margin,
+            1 as lines,
+            case when margin is not null then 1 else 0 end as lines_known,
+            case when margin is not null then coalesce(value, 0) else 0 end as revenue_known,
+        from outcomes
+        where
+            event_name = 'purchase'
+            and event_day >= $since_day
+            and event_ts < $until
+    ),
+    visit_rows as (
+        select
+            unit,
+            session_ts,
+            date_diff('minute', timestamp '1970-01-01', begins_at) // $minutes as bucket,
+            1 as sessions,
+            0 as clicks,
+            0 as adds,
+            0 as orders,
+            0 as revenue,
+            0 as margin,
+            0 as lines,
+            0 as lines_known,
+            0 as revenue_known,
+        from visits
+        where begins_at >= $since
+        union all
+        select
+            v.unit,
+            v.session_ts,
+            date_diff('minute', timestamp '1970-01-01', a.event_ts) // $minutes as bucket,
+            0 as sessions,
+            a.clicks,
+            a.adds,
+            a.orders,
+            a.revenue,
+            a.margin,
+            a.lines,
+            a.lines_known,
+            a.revenue_known,
+        from acts as a
+        inner join visits as v
+            on v.unit = a.unit
+            and v.event_day = a.event_day
+            and a.event_ts >= v.begins_at
+            and a.event_ts <= v.last_ts
+        where a.event_ts >= $since
+    ),
+    visit_totals as (
+        select
+            unit,
+            session_ts,
+            bucket,
+            sum(sessions) as sessions,
+            sum(clicks) as clicks,
+            sum(adds) as adds,
+            sum(orders) as orders,
+            sum(revenue) as revenue,
+            sum(margin) as margin,
+            sum(lines) as lines,
+            sum(lines_known) as lines_known,
+            sum(revenue_known) as revenue_known,
+        from visit_rows
+        group by unit, session_ts, bucket
+    ),
+    unit_totals as (
+        select
+            m.kind,
+            m.key,
+            m.phase,
+            m.arm,
+            case when l.level = 0 then '' else m.module end as module,
+            case when l.level = 2 then m.category else '' end as category,
+            t.bucket,
+            t.unit,
+            cast(sum(t.sessions) as hugeint) as sessions,
+            cast(sum(t.clicks) as hugeint) as clicks,
+            cast(sum(t.adds) as hugeint) as adds,
+            cast(sum(t.orders) as hugeint) as orders,
+            cast(sum(t.revenue) as hugeint) as revenue,
+            sum(t.margin) as margin,
+            sum(t.lines) as lines,
+            sum(t.lines_known) as lines_known,
+            sum(t.revenue_known) as revenue_known,
+        from visit_totals as t
+        inner join members as m on m.unit = t.unit and m.session_ts = t.session_ts
+        cross join (select unnest([0, 1, 2]) as level) as l
+        group by 1, 2, 3, 4, 5, 6, 7, 8
+    )
+select
+    kind,
+    key,
+    phase,
+    arm,
+    module,
+    category,
+    bucket,
+    count(*) as units,
+    sum(sessions) as sessions,
+    sum(sessions * sessions) as sessions_squared,
+    sum(clicks) as clicks,
+    sum(adds) as adds,
+    sum(orders) as orders,
+    sum(revenue) as revenue,
+    sum(clicks * clicks) as clicks_squared,
+    sum(adds * adds) as adds_squared,
+    sum(orders * orders) as orders_squared,
+    sum(revenue * revenue) as revenue_squared,
+    sum(sessions * clicks) as sessions_clicks,
+    sum(sessions * adds) as sessions_adds,
+    sum(sessions * orders) as sessions_orders,
+    sum(sessions * revenue) as sessions_revenue,
+    sum(margin) as margin,
+    sum(lines) as lines,
+    sum(lines_known) as lines_known,
+    sum(revenue_known) as revenue_known,
+from unit_totals
+group by kind, key, phase, arm, module, category, bucket

@@ -1,0 +1,213 @@
+-- one row per arm, cell of the first exposure and bucket of time: what the bucket adds to the sums over units since the start
+--
+-- The units and cells are those of first_exposures.sql, but a unit leaves when it is known why it is not analysed: at its
+-- first exposure in another arm, or in an earlier phase. What a bucket adds, summed up to an instant, is what was known then.
+with
+    arms as (
+        select
+            variant,
+            list_position($arms, variant) - 1 as arm,
+        from (select unnest($arms) as variant) as given
+    ),
+    own_exposures as (
+        select
+            e.unit,
+            e.event_ts,
+            a.arm,
+            a.variant,
+            e.module,
+            coalesce(e.page_category, '(none)') as page_category,
+            coalesce(e.is_bot, false) or coalesce(e.is_internal, false) as is_nobody,
+            row_number() over (
+                partition by e.unit
+                order by
+                    e.event_ts,
+                    coalesce(list_position($modules, e.module), 1000000),
+                    e.module,
+                    coalesce(e.page_category, '(none)'),
+                    a.arm,
+                    coalesce(e.browser, '(none)'),
+                    coalesce(e.platform, '(none)'),
+                    coalesce(e.country, '(none)'),
+                    coalesce(e.app_version, '(none)'),
+                    coalesce(e.is_bot, false) desc,
+                    coalesce(e.is_internal, false) desc
+            ) as place,
+        from exposures as e
+        inner join arms as a on a.variant = e.variant
+        where
+            e.experiment_key = $experiment_key
+            and e.phase = $phase
+            and e.unit_type = $unit_type
+            and e.event_ts >= $started_at
+            and e.event_ts < $until
+            and e.assignment_reason in ('split', 'arm_disabled')
+    ),
+    firsts as (
+        select
+            unit,
+            event_ts as first_ts,
+            arm,
+            variant,
+            coalesce(nullif(module, ''), '(none)') as module,
+            coalesce(nullif(page_category, ''), '(none)') as category,
+        from own_exposures
+        where place = 1 and not is_nobody
+    ),
+    reasons_to_leave as (
+        select
+            o.unit,
+            o.event_ts,
+        from own_exposures as o
+        inner join firsts as f on f.unit = o.unit
+        where o.arm <> f.arm
+        union all
+        select
+            unit,
+            event_ts,
+        from exposures
+        where
+            experiment_key = $experiment_key
+            and unit_type = $unit_type
+            and phase < $phase
+            and event_ts < $until
+            and assignment_reason in ('split', 'arm_disabled')
+    ),
+    leaving as (
+        select
+            unit,
+            date_diff('minute', timestamp '1970-01-01', min(event_ts)) // $minutes as left_in,
+        from reasons_to_leave
+        group by unit
+    ),
+    members as (
+        select
+            f.unit,
+            f.first_ts,
+            f.variant,
+            f.module,
+            f.category,
+            date_diff('minute', timestamp '1970-01-01', f.first_ts) // $minutes as entered_in,
+            l.left_in,
+        from firsts as f
+        left join leaving as l on l.unit = f.unit
+        where coalesce(l.left_in > date_diff('minute', timestamp '1970-01-01', f.first_ts) // $minutes, true)
+    ),
+    -- the first line of an order on a business day stands for it
+    acts as (
+        select
+            o.unit,
+            date_diff('minute', timestamp '1970-01-01', o.event_ts) // $minutes as bucket,
+            case when o.event_name = 'click' then 1 else 0 end as clicks,
+            case when o.event_name = 'add_to_cart' then 1 else 0 end as adds,
+            case
+                when o.event_name = 'purchase' and o.order_id is not null and row_number() over (
+                    partition by o.unit, o.event_day, o.event_name, o.order_id
+                    order by o.event_ts, o.event_id
+                ) = 1 then 1
+                else 0
+            end as orders,
+            case when o.event_name = 'purchase' then coalesce(o.value, 0) else 0 end as revenue,
+        from outcomes as o
+        inner join members as m on m.unit = o.unit and o.event_ts >= m.first_ts
+        where
+            (o.event_name = 'click' or o.event_name = 'add_to_cart' or o.event_name = 'purchase')
+            and o.event_ts >= $started_at
+            and o.event_ts < $until
+            and coalesce(date_diff('minute', timestamp '1970-01-01', o.event_ts) // $minutes < m.left_in, true)
+    ),
+    done as (
+        select
+            unit,
+            bucket,
+            0 as comes,
+            clicks,
+            adds,
+            orders,
+            revenue,
+        from acts
+        union all
+        select
+            unit,
+            entered_in as bucket,
+            1 as comes,
+            0 as clicks,
+            0 as adds,
+            0 as orders,
+            0 as revenue,
+        from members
+        union all
+        select
+            m.unit,
+            m.left_in as bucket,
+            -1 as comes,
+            -coalesce(sum(a.clicks), 0) as clicks,
+            -coalesce(sum(a.adds), 0) as adds,
+            -coalesce(sum(a.orders), 0) as orders,
+            -coalesce(sum(a.revenue), 0) as revenue,
+        from members as m
+        left join acts as a on a.unit = m.unit
+        where m.left_in is not null
+        group by m.unit, m.left_in
+    ),
+    changes as (
+        select
+            unit,
+            bucket,
+            sum(comes) as comes,
+            cast(sum(clicks) as hugeint) as clicks,
+            cast(sum(adds) as hugeint) as adds,
+            cast(sum(orders) as hugeint) as orders,
+            cast(sum(revenue) as hugeint) as revenue,
+        from done
+        group by unit, bucket
+    ),
+    running as (
+        select
+            unit,
+            bucket,
+            comes,
+            clicks,
+            adds,
+            orders,
+            revenue,
+            cast(sum(clicks) over until_here as hugeint) as clicks_now,
+            cast(sum(adds) over until_here as hugeint) as adds_now,
+            cast(sum(orders) over until_here as hugeint) as orders_now,
+            cast(sum(revenue) over until_here as hugeint) as revenue_now,
+        from changes
+        window until_here as (partition by unit order by bucket rows between unbounded preceding and current row)
+    )
+select
+    m.variant as arm,
+    m.module,
+    m.category,
+    r.bucket,
+    sum(r.comes) as units,
+    sum(
+        case when r.clicks_now <> 0 then 1 else 0 end
+        - case when r.clicks_now <> r.clicks then 1 else 0 end
+    ) as clicks_nonzero,
+    sum(
+        case when r.adds_now <> 0 then 1 else 0 end
+        - case when r.adds_now <> r.adds then 1 else 0 end
+    ) as adds_nonzero,
+    sum(
+        case when r.orders_now <> 0 then 1 else 0 end
+        - case when r.orders_now <> r.orders then 1 else 0 end
+    ) as orders_nonzero,
+    sum(
+        case when r.revenue_now <> 0 then 1 else 0 end
+        - case when r.revenue_now <> r.revenue then 1 else 0 end
+    ) as revenue_nonzero,
+    sum(r.clicks) as clicks,
+    sum(r.adds) as adds,
+    sum(r.orders) as orders,
+    sum(r.revenue) as revenue,
+    sum(r.clicks * (2 * r.clicks_now - r.clicks)) as clicks_squared,
+    sum(r.adds * (2 * r.adds_now - r.adds)) as adds_squared,
+    sum(r.orders * (2 * r.orders_now - r.orders)) as orders_squared,
+    sum(r.revenue * (2 * r.revenue_now - r.revenue)) as revenue_squared,
+from running as r
+inner join members as m on m.unit = r.unit
+group by m.variant, m.module, m.category, r.bucket

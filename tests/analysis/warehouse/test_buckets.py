@@ -1,0 +1,199 @@
+"""Buckets and looks against a plain-Python recount, to the last digit; and that no row after a bucket changes it."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from analysis.warehouse import buckets
+from analysis.warehouse.buckets import Cells, LookCells, Subject, Watched, WatchedHoldout, WatchedPhase
+from analysis.warehouse.connection import open_memory
+from analysis.warehouse.duckdb import DuckDBWarehouse
+from tests.helpers.effort import scaled
+from tests.helpers.random_log import ARMS, EXPERIMENT, MODULES, START, event_day, in_sessions, load, random_log
+from tests.helpers.recount import Log, Row, Value
+from tests.helpers.recount_buckets import Found, Looks, bucket_end, recount_buckets, recount_looks
+
+SINCE, UNTIL = datetime(2026, 3, 14), datetime(2026, 3, 31)
+PHASE_START, PHASE_END = datetime(2026, 3, 15, 7, 30), datetime(2026, 3, 29, 13, 10)
+
+
+def aware(naive: datetime) -> datetime:
+    return naive.replace(tzinfo=UTC)
+
+
+PHASE = WatchedPhase(EXPERIMENT, 2, "user", MODULES, ARMS, aware(PHASE_START), aware(PHASE_END))
+HOLDOUT = WatchedHoldout("h2", "user", ("homepage", "pdp"), aware(PHASE_START), None)
+WATCHED = Watched((PHASE,), (HOLDOUT,), forecast=True)
+
+
+def held(log: Log) -> Log:
+    """The log with some units held out, and some with a bot's first slate."""
+    rows: list[Row] = [
+        {**row, "assignment_reason": "holdout"}
+        if int(str(row["unit"])) % 4 == 0 and row["assignment_reason"] == "none"
+        else row
+        for row in log.exposures
+    ]
+    return replace(log, exposures=rows)
+
+
+def visited(seed: int, *, units: int = 40) -> Log:
+    """A random log in which more is done: what a unit does comes three times, mostly soon after one of its slates."""
+    dice = random.Random(seed)
+    log = held(random_log(seed, units=units))
+    shown: dict[object, list[Row]] = {}
+    for row in log.exposures:
+        shown.setdefault(row["unit"], []).append(row)
+    outcomes: list[Row] = []
+    for row in log.outcomes:
+        for copy in ("", "-b", "-c"):
+            moved: dict[str, Value] = {**row, "event_id": f"{row['event_id']}{copy}"}
+            if row["unit"] in shown and dice.random() < 0.8:
+                moved["event_ts"] = time_of(dice.choice(shown[row["unit"]])) + timedelta(
+                    minutes=dice.choice((0, 5, 25))
+                )
+                moved["event_day"] = event_day(moved["event_ts"])
+            outcomes.append(moved)
+    return Log(log.exposures, outcomes, in_sessions(log.exposures, outcomes))
+
+
+def counted(log: Log, minutes: int, since: datetime = SINCE, until: datetime = UNTIL) -> Found:
+    with open_memory() as connection:
+        load(connection, log)
+        found = buckets.buckets(
+            DuckDBWarehouse(connection), WATCHED, minutes=minutes, since=aware(since), until=aware(until)
+        )
+    return flat(found)
+
+
+def flat(found: Mapping[Subject, Mapping[datetime, Cells]]) -> Found:
+    return {
+        (*subject, end.replace(tzinfo=None), *place, arm): tuple(numbers)
+        for subject, by_end in found.items()
+        for end, cells in by_end.items()
+        for place, arms in cells.items()
+        for arm, numbers in arms.items()
+    }
+
+
+def brute(log: Log, minutes: int, since: datetime = SINCE, until: datetime = UNTIL) -> Found:
+    return recount_buckets(
+        log, minutes=minutes, since=since, until=until,
+        phases=[(EXPERIMENT, 2, "user", ARMS, PHASE_START, PHASE_END)],
+        holdouts=[("h2", "user", HOLDOUT.modules, PHASE_START, UNTIL)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(scaled(12, 120)))
+def test_buckets_equal_the_recount(seed: int) -> None:
+    log = visited(seed)
+    minutes = (360, 15)[seed % 2]
+    expected = brute(log, minutes)
+    assert counted(log, minutes) == expected
+
+
+def test_the_logs_hold_all_that_is_counted() -> None:
+    """Of every subject every number is there somewhere: else an equality would prove nothing of it."""
+    found = [item for seed in range(6) for item in brute(visited(seed), 360).items()]
+    for kind in ("forecast", "experiment", "launch"):
+        largest = [max(column) for column in zip(*(numbers for key, numbers in found if key[0] == kind), strict=True)]
+        assert min(largest) > 0, (kind, largest)
+
+
+@pytest.mark.parametrize("minutes", [360, 15])
+def test_no_row_after_a_bucket_changes_it_and_parts_of_a_span_add_up_to_it(minutes: int) -> None:
+    """Counted day by day, each with the rows there are by then, it is what it is when counted at once."""
+    log = visited(7, units=60)
+    by_days: Found = {}
+    day = SINCE
+    while day < UNTIL:
+        end = min(day + timedelta(hours=30), UNTIL)
+        by_days |= counted(before(log, end), minutes, day, end)
+        day = end
+    assert by_days == counted(log, minutes)
+
+
+def before(log: Log, end: datetime) -> Log:
+    """What a load that stops at that instant leaves: sessions reach as far as their rows."""
+    exposures = [row for row in log.exposures if time_of(row) < end]
+    outcomes = [row for row in log.outcomes if time_of(row) < end]
+    return Log(exposures, outcomes, in_sessions(exposures, outcomes))
+
+
+def time_of(row: Row) -> datetime:
+    value = row["event_ts"]
+    assert isinstance(value, datetime)
+    return value
+
+
+def look_cells(found: Mapping[datetime, LookCells]) -> Looks:
+    return {
+        (end.replace(tzinfo=None), *place, arm): tuple(numbers)
+        for end, cells in found.items()
+        for place, arms in cells.items()
+        for arm, numbers in arms.items()
+        if any(numbers)
+    }
+
+
+@pytest.mark.parametrize("seed", range(scaled(6, 60)))
+def test_looks_equal_a_recount_at_each_end_by_itself(seed: int) -> None:
+    """Also of units that leave: their rows go out again, squares and all."""
+    log = visited(seed)
+    phase = replace(PHASE, ends_at=None)
+    with open_memory() as connection:
+        load(connection, log)
+        found = buckets.looks(DuckDBWarehouse(connection), phase, minutes=360, until=aware(UNTIL))
+    ends = [end.replace(tzinfo=None) for end in found]
+    expected = recount_looks(
+        log, ends, key=EXPERIMENT, phase=phase.phase, modules=MODULES, arms=ARMS, start=PHASE_START
+    )
+    assert look_cells(found) == expected
+    assert ends == [min(ends) + i * timedelta(hours=6) for i in range(len(ends))]
+    assert ends[-1] == UNTIL
+
+
+def test_units_that_turn_out_to_be_in_two_arms_leave_the_looks() -> None:
+    """Over some logs somebody leaves: else the recount above would prove nothing of it."""
+    left = 0
+    for seed in range(6):
+        log = visited(seed)
+        with open_memory() as connection:
+            load(connection, log)
+            found = buckets.looks(DuckDBWarehouse(connection), PHASE, minutes=360, until=aware(UNTIL))
+        units = [sum(numbers.units for numbers in cells[("", "")].values()) for cells in found.values()]
+        left += sum(later < earlier for earlier, later in pairwise(units))
+    assert left > 3
+
+
+def test_whole_buckets_end_at_multiples_of_their_length() -> None:
+    at = datetime(2026, 3, 29, 13, 14, 59, tzinfo=UTC)
+    assert buckets.whole_until(at, 360) == datetime(2026, 3, 29, 12, tzinfo=UTC)
+    assert buckets.whole_until(at, 15) == datetime(2026, 3, 29, 13, tzinfo=UTC)
+    assert buckets.whole_until(datetime(2026, 3, 29, 12, tzinfo=UTC), 360) == datetime(2026, 3, 29, 12, tzinfo=UTC)
+    assert bucket_end(START, 360) == START + timedelta(hours=6)  # half-open: what begins at an end is the next one's
+
+
+def test_what_came_since_a_load_is_told_by_its_earliest_row() -> None:
+    log = visited(3)
+    with open_memory() as connection:
+        warehouse = DuckDBWarehouse(connection)
+        assert buckets.loaded_since(warehouse, 0) == (0, "", "", None, None)
+        load(connection, log)
+        connection.execute("update outcomes set load_id = 'l2' where event_ts >= '2026-03-20'")
+        connection.execute("insert into loads by name select 'l' || i as load_id, i as seq, 'f' as file, "
+            "'d' as file_digest, 'm' as mapping_name, 'd' as mapping_digest, now() as loaded_at, "
+            + ", ".join(f"0 as {name}" for name in (
+                "rows_read", "rows_malformed", "rows_not_emitted", "rows_repeated", "rows_repeated_kept", "emitted",
+                "accepted", "duplicates", "copies", "said_before", "rejected"))
+            + " from range(1, 3) as r(i)")  # fmt: skip
+        first = min(time_of(row) for row in log.exposures)
+        second = min(time_of(row) for row in log.outcomes if time_of(row) >= datetime(2026, 3, 20))
+        found = buckets.loaded_since(warehouse, 1)
+        assert (found.seq, found.load_id, found.load_id_then) == (2, "l2", "l1")
+        assert (found.earliest, found.first_slate) == (aware(second), aware(first))
+        assert buckets.loaded_since(warehouse, 2).earliest is None

@@ -1,0 +1,178 @@
+"""Buckets and looks again, from raw rows, in plain Python: no SQL, no shared code, nothing clever. Slow on purpose."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from tests.helpers.recount import Log, Row
+
+Numbers = tuple[int, ...]
+Found = dict[tuple[object, ...], Numbers]  # (kind, key, phase, end, module, category, arm) → as `Counted`
+Looks = dict[tuple[object, ...], Numbers]  # (end, module, category, arm) → as `Looked`
+ACTS = ("click", "add_to_cart", "order", "revenue")
+
+
+def bucket_end(at: datetime, minutes: int) -> datetime:
+    """The end of the bucket an instant lies in."""
+    midnight = datetime(at.year, at.month, at.day)
+    return midnight + ((at - midnight) // timedelta(minutes=minutes) + 1) * timedelta(minutes=minutes)
+
+
+def recount_buckets(
+    log: Log,
+    *,
+    minutes: int,
+    since: datetime,
+    until: datetime,
+    phases: Sequence[tuple[str, int, str, Sequence[str], datetime, datetime]] = (),
+    holdouts: Sequence[tuple[str, str, Sequence[str], datetime, datetime]] = (),
+) -> Found:
+    """What sql/buckets.sql counts: phases are (key, phase, unit type, arms, start, end), holdouts have modules."""
+    found: dict[tuple[object, ...], dict[object, dict[str, int]]] = {}
+    for visit in log.sessions:
+        rows = [row for row in log.exposures if row["unit"] == visit["unit"] and _in(visit, row)]
+        if not rows:
+            continue
+        first = min(
+            rows, key=lambda r: (_ts(r), str(r["module"]), str(r["page_category"] or "(none)"), str(r["event_id"]))
+        )
+        if first["is_bot"] or first["is_internal"]:
+            continue
+        module, category = str(first["module"]), str(first["page_category"] or "(none)")
+        acts = [(_ts(first), "session", 1)]
+        mine = [row for row in log.outcomes if row["unit"] == visit["unit"]]
+        for row in mine:
+            if _in(visit, row) and _ts(row) >= _ts(first):
+                acts += [(_ts(row), name, n) for name, n in _did(row, mine)]
+        for kind, key, phase, arm in _subjects(first, phases, holdouts):
+            for at, name, n in acts:
+                if not since <= at < until:
+                    continue
+                for place in (("", ""), (module, ""), (module, category)):
+                    who = found.setdefault((kind, key, phase, bucket_end(at, minutes), *place, arm), {})
+                    own = who.setdefault(visit["unit"], {})
+                    own[name] = own.get(name, 0) + n
+    return {key: _numbers(list(units.values())) for key, units in found.items()}
+
+
+def recount_looks(
+    log: Log,
+    ends: Iterable[datetime],
+    *,
+    key: str,
+    phase: int,
+    modules: Sequence[str],
+    arms: Sequence[str],
+    start: datetime,
+) -> Looks:
+    """What is known of each unit's first exposure and of what it did since, at each end by itself."""
+    found: dict[tuple[object, ...], list[dict[str, int]]] = {}
+    for end in ends:
+        for unit in sorted({int(str(row["unit"])) for row in log.exposures}):
+            mine = [
+                row for row in log.exposures
+                if (row["unit"], row["experiment_key"], row["unit_type"]) == (unit, key, "user") and _ts(row) < end
+                and row["assignment_reason"] in ("split", "arm_disabled")
+            ]  # fmt: skip
+            own = [row for row in mine if row["phase"] == phase and row["variant"] in arms and _ts(row) >= start]
+            if (
+                not own
+                or len({row["variant"] for row in own}) > 1
+                or any(int(str(row["phase"])) < phase for row in mine)
+            ):
+                continue
+            first = min(own, key=lambda row: _look_order(row, modules, arms))
+            if first["is_bot"] or first["is_internal"]:
+                continue
+            did = [r for r in log.outcomes if r["unit"] == unit and _ts(first) <= _ts(r) < end]
+            totals: dict[str, int] = {}
+            for row in did:
+                for name, n in _did(row, did):
+                    totals[name] = totals.get(name, 0) + n
+            module, category = str(first["module"]), str(first["page_category"] or "(none)")
+            for place in (("", ""), (module, ""), (module, category)):
+                found.setdefault((end, *place, first["variant"]), []).append(totals)
+    return {
+        where: (
+            len(units),
+            *(sum(each.get(name, 0) != 0 for each in units) for name in ACTS),
+            *(sum(each.get(name, 0) for each in units) for name in ACTS),
+            *(sum(each.get(name, 0) ** 2 for each in units) for name in ACTS),
+        )
+        for where, units in found.items()
+    }
+
+
+def _look_order(row: Row, modules: Sequence[str], arms: Sequence[str]) -> tuple[object, ...]:
+    module = str(row["module"])
+    return (
+        _ts(row), modules.index(module) if module in modules else 1_000_000, module,
+        str(row["page_category"] or "(none)"),
+        arms.index(str(row["variant"])),
+        *(str(row[name] or "(none)") for name in ("browser", "platform", "country", "app_version")),
+        not row["is_bot"], not row["is_internal"],
+    )  # fmt: skip
+
+
+def _subjects(
+    first: Row,
+    phases: Sequence[tuple[str, int, str, Sequence[str], datetime, datetime]],
+    holdouts: Sequence[tuple[str, str, Sequence[str], datetime, datetime]],
+) -> Iterable[tuple[str, str, int, str]]:
+    yield "forecast", "site", 1, "all"
+    for key, phase, unit_type, arms, start, end in phases:
+        own = (first["experiment_key"], first["phase"], first["unit_type"]) == (key, phase, unit_type)
+        if own and first["variant"] in arms and first["assignment_reason"] == "split" and start <= _ts(first) < end:
+            yield "experiment", key, phase, str(first["variant"])
+    for key, unit_type, modules, start, end in holdouts:
+        asked = first["unit_type"] == unit_type and first["module"] in modules and start <= _ts(first) < end
+        if asked and first["assignment_reason"] != "override":
+            yield "launch", key, 1, "held_out" if first["assignment_reason"] == "holdout" else "served"
+
+
+def _did(row: Row, mine: Sequence[Row]) -> Iterable[tuple[str, int]]:
+    name = row["event_name"]
+    if name in ("click", "add_to_cart"):
+        yield str(name), 1
+    if name == "purchase":
+        value, margin = int(str(row["value"] or 0)), row["margin"]
+        same = [
+            r for r in mine
+            if r["event_name"] == "purchase" and r["order_id"] is not None
+            and (r["order_id"], r["event_day"]) == (row["order_id"], row["event_day"])
+        ]  # fmt: skip
+        if same and row["event_id"] == min(same, key=lambda r: (_ts(r), str(r["event_id"])))["event_id"]:
+            yield "order", 1
+        yield "revenue", value
+        yield "lines", 1
+        if margin is not None:
+            yield from (("margin", int(str(margin))), ("lines_known", 1), ("revenue_known", value))
+
+
+def _numbers(units: Sequence[dict[str, int]]) -> Numbers:
+    def total(*names: str) -> int:
+        result = 0
+        for unit in units:
+            product = 1
+            for name in names:
+                product *= unit.get(name, 0)
+            result += product
+        return result
+
+    return (
+        len(units), total("session"), total("session", "session"), *(total(name) for name in ACTS),
+        *(total(name, name) for name in ACTS), *(total("session", name) for name in ACTS),
+        *(total(name) for name in ("margin", "lines", "lines_known", "revenue_known")),
+    )  # fmt: skip
+
+
+def _in(visit: Row, row: Row) -> bool:
+    start, last = visit["session_ts"], visit["last_ts"]
+    assert isinstance(start, datetime)
+    assert isinstance(last, datetime)
+    return start <= _ts(row) <= last and row["event_day"] == visit["event_day"]
+
+
+def _ts(row: Row) -> datetime:
+    value = row["event_ts"]
+    assert isinstance(value, datetime)
+    return value
