@@ -51,6 +51,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "load": "Load log files, each whole or not at all; rejected rows are kept with every reason.",
         "schema": "Print the JSON Schema of a contract row, for whoever writes the logs.",
     },
+    "tick": {
+        "tick": ("Do all that is due, once: load the exposure log, refresh, ramp. For a scheduler."),
+    },
     "audit": {
         "audit": "Recompute every exposure from salt, ranges and traffic; exit 1 when log and definition disagree.",
     },

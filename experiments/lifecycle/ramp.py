@@ -33,6 +33,7 @@ class Outcome:
     what: Literal["start", "step", "stop"]
     done: bool
     words: str
+    held: bool = False  # it may not be done yet, which is no failure: a check is not green, or no step is taken now
 
 
 def tick(store: Store, shop: Shop, now: datetime, *, actor: str) -> tuple[Outcome, ...]:
@@ -93,7 +94,7 @@ def _steps(store: Store, shop: Shop, current: Registered, now: datetime, actor: 
         to = f"{ranges.share_text(live.traffic_bp)} → {step.traffic}"
         held = _held(store, shop, current, number, step, live, now)
         if held:
-            yield Outcome(key, "step", False, f"{to} held: {held}")
+            yield Outcome(key, "step", False, f"{to} held: {held}", held=True)
             return
         taken = _tried(key, "step", partial(_raise, store, key, step, to, now, actor))
         yield taken

@@ -1,0 +1,353 @@
+"""`truelift tick`: what one run on a timer does, says and ends with."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from analysis import due, tick
+from analysis.cli import tick as word
+from analysis.tick import Run, Stage, Work, gravest, run
+from analysis.warehouse.connection import open_connection
+from analysis.warehouse.load import load_file
+from analysis.warehouse.terms import ShopTerms
+from assignment.allocation import evaluate
+from assignment.bundle import compile_bundle
+from assignment.event_log import Spool
+from assignment.exposures import exposure_row
+from experiments import lifecycle
+from experiments.bundle import bundle_document
+from experiments.errors import BusyError, NotFoundError, StoreError, TrueliftError, UsageError
+from experiments.shop import Shop, create, open_shop
+from experiments.store import Store
+from tests.analysis.test_locking import held_elsewhere
+from tests.helpers import held_out_shop
+from tests.helpers.definitions import ASSIGNED, HOLDOUT, written
+from tests.helpers.held_out_shop import BEGAN
+from tests.helpers.loads import same_names, write_rows
+
+UNITS = 40
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """An experiment and a holdout that run, and nothing logged."""
+    return held_out_shop.shop(tmp_path_factory.mktemp("begun"))
+
+
+@pytest.fixture
+def shop(begun: Shop, tmp_path: Path) -> Shop:
+    """A copy of it."""
+    return open_shop(shutil.copytree(begun.home, tmp_path / "shop"))
+
+
+def purchase(unit: int, at: datetime) -> dict[str, object]:
+    return {
+        "event_id": f"p{at:%d%H}-{unit}", "event_ts": at.isoformat(), "unit_type": "user", "unit_id": f"u{unit}",
+        "event_name": "purchase", "order_id": f"o{at:%d%H}-{unit}", "item_id": "i", "item_category": "decor",
+        "quantity": 1, "value": 5000, "currency": "EUR",
+    }  # fmt: skip
+
+
+def visited(shop: Shop, day: int, *, bought: bool = True) -> None:
+    """Some come to the homepage on that day after the start; every second one buys."""
+    at = BEGAN + timedelta(days=day, hours=10)
+    with Store.open(shop.store_url) as store:
+        bundle = compile_bundle(bundle_document(store, shop))
+    with Spool(shop.spool) as spool:
+        for unit in range(UNITS):
+            context: Mapping[str, object] = {"targetingKey": f"u{unit}"}
+            decision = evaluate(bundle, "rec.homepage", context, at)
+            spool.append("exposure", exposure_row(bundle, decision, context, event_id=f"e{day}-{unit}", at=at))
+            if bought and unit % 2:
+                spool.append("outcome", purchase(unit, at + timedelta(hours=1)))
+
+
+def filed(shop: Shop, at: datetime, units: range, now: datetime) -> None:
+    """Orders of that moment come as a file."""
+    path = write_rows(shop.home / f"orders-{at:%d%H}-{units.start}.jsonl", [purchase(unit, at) for unit in units])
+    with open_connection(shop.warehouse_path) as connection:
+        terms = ShopTerms.of(shop.settings)
+        report = load_file(connection, path, same_names("outcome"), terms, now=now.replace(tzinfo=None))
+    assert report.accepted == len(units)
+
+
+def ran(shop: Shop, now: datetime) -> dict[str, Stage]:
+    """The stages that count and decide, by name; none of them failed."""
+    stages = {name: tick.STAGES[name] for name in ("load", "refresh", "ramp")}
+    ended = {stage.name: stage for stage in run(Run(shop, now, "clock"), stages)}
+    assert [(stage.name, stage.exit_code) for stage in ended.values()] == [("load", 0), ("refresh", 0), ("ramp", 0)]
+    return ended
+
+
+def snapshots(shop: Shop) -> list[str]:
+    with Store.open(shop.store_url) as store:
+        return [head.snapshot_id for key in ("home_als", "holdout.everybody") for head in store.snapshots(key)]
+
+
+def typed(shop: Shop, *words: str) -> tuple[int, str, str]:
+    """What the command ends with, and prints on both streams; errors of ours come out as they are."""
+    app = typer.Typer()
+    word.register(app)
+    done = CliRunner().invoke(app, ["--home", str(shop.home), *words])
+    if isinstance(done.exception, TrueliftError):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+# --- what is due --------------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_loaded_and_read_once(shop: Shop) -> None:
+    morning = BEGAN + timedelta(days=1, minutes=15)
+    visited(shop, 0)
+    first = ran(shop, morning)
+    assert first["load"].words == "1 segments, 60 lines: 60 accepted, 0 duplicates, 0 rejected"
+    assert first["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
+    assert first["ramp"].words == "nothing is due"
+    made = snapshots(shop)
+    assert len(made) == 2
+    again = ran(shop, morning + timedelta(hours=1))
+    assert again["load"].words.startswith("0 segments")
+    assert again["refresh"].words == "2 not due"
+    assert ran(shop, morning + timedelta(days=1))["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
+    assert len(snapshots(shop)) == 4
+
+
+def test_before_a_day_is_over_nothing_is_read(shop: Shop) -> None:
+    ended = tick.refresh(Run(shop, BEGAN + timedelta(hours=12), "clock"))
+    assert ended == Stage("no experiment has a day to read")
+    assert not shop.warehouse_path.exists()
+
+
+def test_a_file_with_rows_of_a_day_that_was_read_makes_it_due_again_and_a_late_row_of_the_log_does_not(
+    shop: Shop,
+) -> None:
+    morning = BEGAN + timedelta(days=1, hours=1)
+    visited(shop, 0, bought=False)
+    ran(shop, morning)
+    before = snapshots(shop)
+    with Spool(shop.spool) as spool:
+        for unit in range(30, 40):
+            spool.append("outcome", purchase(unit, BEGAN + timedelta(hours=23)))
+    ended = ran(shop, morning)
+    assert "10 accepted" in ended["load"].words
+    assert ended["refresh"].words == "2 not due"
+    filed(shop, BEGAN + timedelta(days=1, hours=0.5), range(2), morning)  # of today
+    assert ran(shop, morning)["refresh"].words == "2 not due"
+    filed(shop, BEGAN + timedelta(hours=20), range(20), morning)  # of yesterday
+    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
+    assert len(set(snapshots(shop)) - set(before)) == 2
+    assert ran(shop, morning)["refresh"].words == "2 not due"
+
+
+def test_a_new_definition_and_a_lost_memory_make_it_due_and_nothing_is_published_twice(shop: Shop) -> None:
+    morning = BEGAN + timedelta(days=1, hours=1)
+    visited(shop, 0)
+    ran(shop, morning)
+    before = snapshots(shop)
+    tick.memory_path(shop).write_text("{", encoding="utf-8")
+    assert ran(shop, morning)["refresh"].words == (
+        "home_als TOO EARLY (unchanged); holdout.everybody TOO EARLY (unchanged)"
+    )
+    assert snapshots(shop) == before
+    text = held_out_shop.EXPERIMENT.replace("[revenue_per_unit]}", "[revenue_per_unit], secondary: [aov]}")
+    with Store.open(shop.store_url) as store:
+        lifecycle.register(store, shop, written(shop, text, "home_als.yml"), actor="ann", reason="also", now=morning)
+    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY; 1 not due"
+
+
+def test_a_warehouse_that_was_built_anew_is_read_anew(shop: Shop) -> None:
+    path = tick.memory_path(shop)
+    known = {"home_als": due.Read(1, 1, "2026-03-03T00:00:00", 7)}
+    due.remember(path, known)
+    assert due.remembered(path) == known
+    filed(shop, BEGAN + timedelta(hours=20), range(3), BEGAN)  # the first load
+    with open_connection(shop.warehouse_path) as connection:
+        before = BEGAN.replace(tzinfo=None) + timedelta(days=1)
+        assert due.newest_file(connection, before, known.values()) == 1
+        assert due.newest_file(connection, BEGAN.replace(tzinfo=None), known.values()) == 0
+
+
+def test_the_business_day_is_the_shops(tmp_path: Path) -> None:
+    berlin = create(tmp_path / "berlin", time_zone="Europe/Berlin")
+    assert due.day_began(berlin, datetime(2026, 3, 2, 23, 30, tzinfo=UTC)) == datetime(2026, 3, 2, 23)
+    assert due.day_began(berlin, datetime(2026, 3, 2, 22, 30, tzinfo=UTC)).date() == date(2026, 3, 1)
+
+
+# --- ramp ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ramping(tmp_path: Path) -> Shop:
+    """Scheduled for nine o'clock: 1 % at once, 25 % a day later when the checks are green."""
+    made = create(tmp_path / "ramping")
+    (made.holdouts / "global_h2.yml").write_text(HOLDOUT, encoding="utf-8")
+    with Store.open(made.store_url) as store:
+        now = datetime(2026, 11, 1, tzinfo=UTC)
+        lifecycle.register_ground(store, made, actor="ann", reason="", now=now)
+        lifecycle.register(store, made, written(made, ASSIGNED, "v3.yml"), actor="ann", reason="", now=now)
+        lifecycle.schedule(store, "home_als_v3", actor="ann", reason="", now=now)
+    return made
+
+
+def test_a_step_that_is_held_is_said_and_no_failure(ramping: Shop) -> None:
+    began = tick.ramp(Run(ramping, datetime(2026, 12, 1, 9, tzinfo=UTC), "clock"))
+    assert began == Stage("home_als_v3: phase 1 runs; home_als_v3: traffic 0 → 0.01")
+    held = tick.ramp(Run(ramping, datetime(2026, 12, 2, 9, tzinfo=UTC), "clock"))
+    assert held.exit_code == 0
+    assert held.words.startswith("home_als_v3: 0.01 → 0.25 held: srm: nothing is published of phase 1 yet")
+
+
+def test_what_may_not_start_is_a_failure(ramping: Shop) -> None:
+    ramping.metrics_file.write_text("metrics: {revenue_per_unit: {}}\n", encoding="utf-8")
+    refused = tick.ramp(Run(ramping, datetime(2026, 12, 1, 9, tzinfo=UTC), "clock"))
+    assert refused.exit_code == 1
+    assert refused.words.startswith("home_als_v3: start not done: ")
+
+
+# --- failures -----------------------------------------------------------------------------------------------------
+
+
+def says(words: str, code: int = 0) -> Work:
+    return lambda _: Stage(words, code)
+
+
+def fails(error: Exception) -> Work:
+    def work(_: Run) -> Stage:
+        raise error
+
+    return work
+
+
+def test_one_stage_hides_no_other(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    stages = {
+        "load": says("well"),
+        "refresh": fails(UsageError("home_als: none of it\n  is loaded")),
+        "ramp": fails(ZeroDivisionError("division by zero")),
+        "measures": fails(FileNotFoundError(2, "No such file", "x.sql")),
+        "alerts": says("3 open", 4),
+    }
+    ended = list(run(Run(shop, BEGAN, "clock"), stages))
+    assert [stage.line for stage in ended] == [
+        "load: well",
+        "refresh: FAILED (2): home_als: none of it is loaded",
+        "ramp: FAILED (1): ZeroDivisionError: division by zero",
+        "measures: FAILED (1): x.sql: No such file",
+        "alerts: FAILED (4): 3 open",
+    ]
+    assert "Traceback" in capsys.readouterr().err
+    assert gravest([stage.exit_code for stage in ended]) == 1
+
+
+def test_nothing_is_counted_of_a_log_that_is_not_loaded(shop: Shop) -> None:
+    visited(shop, 0)
+    (shop.spool / "broken.ready").mkdir()
+    ended = {stage.name: stage for stage in run(Run(shop, BEGAN + timedelta(days=1), "clock"))}
+    assert ended["load"].exit_code == 2
+    assert "broken.ready: cannot be read (Is a directory)" in ended["load"].words
+    assert "60 accepted" in ended["load"].words
+    assert "not done: the exposure log is not loaded" in ended["refresh"].words
+    assert ended["ramp"].words == "nothing is due"
+    assert snapshots(shop) == []
+
+
+def test_one_experiment_that_cannot_be_read_hides_no_other(shop: Shop) -> None:
+    visited(shop, 0)
+    text = held_out_shop.EXPERIMENT.replace("home_als\n", "cart_als\n").replace("homepage", "cart")
+    text = text.replace("overrides: [{unit_id: u7, variant: als}]\n", "").replace("holdouts: [everybody]\n", "")
+    with Store.open(shop.store_url) as store:
+        lifecycle.register(store, shop, written(shop, text, "cart_als.yml"), actor="ann", reason="", now=BEGAN)
+        lifecycle.start(store, shop, "cart_als", actor="ann", reason="", now=BEGAN)
+    given = Run(shop, BEGAN + timedelta(days=1), "clock")
+    tick.load(given)
+    ended = tick.refresh(given)
+    assert ended.exit_code == 2
+    assert ended.words.startswith("cart_als not refreshed: cart_als: ")
+    assert ended.words.endswith("; home_als TOO EARLY; holdout.everybody TOO EARLY")
+    assert tick.refresh(given).words.endswith("; 2 not due")
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [((), 0), ((0, 0), 0), ((0, 3), 3), ((3, 4), 4), ((4, 5, 0), 5), ((5, 2), 2), ((2, 1, 4), 1), ((0, 7), 7)],
+)
+def test_of_several_exit_codes_the_gravest_is_the_runs(codes: tuple[int, ...], code: int) -> None:
+    assert gravest(codes) == code
+
+
+def test_a_busy_warehouse_is_named_and_the_rest_goes_on(shop: Shop) -> None:
+    visited(shop, 0)
+    with open_connection(shop.warehouse_path):
+        ended = list(run(Run(shop, BEGAN + timedelta(days=1), "clock"), {"load": tick.load, "ramp": tick.ramp}))
+    assert [stage.exit_code for stage in ended] == [5, 0]
+    assert "is using the warehouse" in ended[0].words
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Work]:
+    """Stages of our own."""
+    stages: dict[str, Work] = {"load": says("well"), "ramp": says("held: `truelift refresh home_als`")}
+    monkeypatch.setattr(tick, "STAGES", stages)
+    return stages
+
+
+def test_the_command_prints_a_line_a_stage(shop: Shop, staged: dict[str, Work]) -> None:
+    code, said, _ = typed(shop)
+    hint = f"`truelift refresh home_als --home {shop.home}`"
+    assert (code, said) == (0, f"load: well\nramp: held: {hint}\n")
+    staged["alerts"] = says("mail: no such host", 4)
+    code, said, _ = typed(shop)
+    assert (code, said.splitlines()[-1]) == (4, "alerts: FAILED (4): mail: no such host")
+
+
+def test_a_second_one_at_once_learns_who_is_at_it(shop: Shop, staged: dict[str, Work]) -> None:
+    ticks: list[str] = []
+
+    def counted(_: Run) -> Stage:
+        ticks.append("ran")
+        return Stage("well")
+
+    staged["load"] = counted
+    with held_elsewhere(tick.lock_path(shop)) as process:
+        with pytest.raises(BusyError, match=rf"tick\.lock: process {process.pid} \(.*is running a tick of") as refused:
+            typed(shop)
+        assert refused.value.exit_code == 5
+        assert ticks == []
+        process.kill()
+        process.wait()
+    assert typed(shop)[0] == 0
+    assert ticks == ["ran"]
+
+
+def test_without_a_place_for_the_lock_nothing_runs(shop: Shop, staged: dict[str, Work]) -> None:
+    tick.lock_path(shop).mkdir()
+    with pytest.raises(StoreError, match="Is a directory"):
+        typed(shop)
+    assert staged
+
+
+def test_the_command_runs_the_shops_real_stages(shop: Shop) -> None:
+    visited(shop, 0)
+    code, said, told = typed(shop, "--wait", "5")  # long after the experiment began
+    lines = said.splitlines()
+    assert [line.partition(":")[0] for line in lines] == list(tick.STAGES)
+    assert lines[0] == "load: 1 segments, 60 lines: 60 accepted, 0 duplicates, 0 rejected"
+    assert lines[1].startswith("refresh: home_als ")
+    assert lines[2] == "ramp: nothing is due"
+    assert "home_als: counting to the end of" in told
+    assert code in (0, 3)
+    assert set(json.loads(tick.memory_path(shop).read_text("utf-8"))) == {"home_als", "holdout.everybody"}
+
+
+def test_a_shop_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="truelift init"):
+        typed(Shop(tmp_path / "none", create(tmp_path / "any").settings))
