@@ -4,7 +4,7 @@ Bodies are canonical JSON of whoever writes them; here they are text. A step is 
 one bucket end brought about stands here, notices to be told included, or nothing of it. ALERTS 6.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -54,7 +54,6 @@ class AlertStanding:
     at: datetime
     body: str
     seen: datetime | None = None  # the newest publication that was taken into account
-    unreleased: int = 0  # bucket ends evaluated since notices were last released
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +137,18 @@ class Alerts:
             found = [AlertUnit(**row._mapping) for row in connection.execute(query)]
         return list({(each.at, each.fingerprint): each for each in found}.values())
 
+    def newest_units(self) -> list[AlertUnit]:
+        """The newest of each fingerprint, whenever that was, by fingerprint."""
+        last = select(_u.fingerprint, func.max(_u.at).label("at")).group_by(_u.fingerprint).subquery()
+        query = (
+            select(tables.alert_units)
+            .join(last, (_u.fingerprint == last.c.fingerprint) & (_u.at == last.c.at))
+            .order_by(_u.fingerprint, _u.revision)
+        )
+        with reading(self._engine) as connection:
+            found = [AlertUnit(**row._mapping) for row in connection.execute(query)]
+        return list({each.fingerprint: each for each in found}.values())
+
     def baselines(self) -> list[AlertBaseline]:
         """Every frozen baseline, by fingerprint and change."""
         query = select(tables.alert_baselines).order_by(_b.fingerprint, _b.change_at)
@@ -159,12 +170,12 @@ class Alerts:
             _replace_standing(connection, step.standing)
             _insert_notices(connection, step.notices)
 
-    def forget_units(self, *, before: datetime, but: Iterable[datetime] = ()) -> None:
-        """Delete the units of work that ended before that instant, but those of some ends."""
-        kept = list(but)
+    def forget_units(self, *, before: datetime, keep: Callable[[datetime], bool]) -> None:
+        """Delete the units of work that ended before that instant, but those of the ends that are to be kept."""
         with writing(self._engine) as connection:
-            query = delete(tables.alert_units).where(_u.at < before)
-            connection.execute(query.where(_u.at.not_in(kept)) if kept else query)
+            ends = connection.execute(select(_u.at).distinct().where(_u.at < before)).scalars()
+            for at in [end for end in ends if not keep(end)]:
+                connection.execute(delete(tables.alert_units).where(_u.at == at))
 
     # --- what people did ----------------------------------------------------------------------------------------
 
@@ -208,7 +219,6 @@ class Alerts:
                 connection.execute(
                     update(tables.alert_outbox).where(_own(key), _o.state == "waiting").values(state="superseded")
                 )
-            connection.execute(update(tables.alert_standing).values(unreleased=0))
 
     def told(self, key: tuple[str, str, str], *, now: datetime) -> None:
         """A notice was delivered."""
@@ -247,6 +257,13 @@ class Alerts:
             values = {"finished_at": finished_at, "code": code, "body": body}
             connection.execute(update(tables.alert_runs).where(_r.number == number).values(values))
 
+    def last_ended(self, *, but: Collection[int]) -> AlertRun | None:
+        """The newest run that ended, with another code than these."""
+        query = select(tables.alert_runs).where(_r.code.is_not(None), _r.code.not_in(list(but)))
+        with reading(self._engine) as connection:
+            row = connection.execute(query.order_by(_r.number.desc()).limit(1)).first()
+            return None if row is None else AlertRun(**row._mapping)
+
     def runs(self, limit: int | None = None) -> list[AlertRun]:
         """The runs, newest first."""
         with reading(self._engine) as connection:
@@ -255,7 +272,7 @@ class Alerts:
 
 
 def _standing(connection: Connection) -> AlertStanding | None:
-    row = connection.execute(select(_s.at, _s.body, _s.seen, _s.unreleased)).first()
+    row = connection.execute(select(_s.at, _s.body, _s.seen)).first()
     return None if row is None else AlertStanding(**row._mapping)
 
 

@@ -219,7 +219,6 @@ alert_standing = Table(
     Column("at", Instant, nullable=False),
     Column("body", Text, nullable=False),
     Column("seen", Instant),
-    Column("unreleased", Integer, nullable=False),
 )
 
 alert_acts = Table(

@@ -24,8 +24,8 @@ def notice(number: int, channel: str = "pager", at: datetime = NOON) -> AlertNot
     return AlertNotice("homepage-1", f"worse:{number}", channel, at, f"notice {number}")
 
 
-def step(at: datetime, units: Iterable[AlertUnit] = (), *notices: AlertNotice, unreleased: int = 1) -> AlertStep:
-    return AlertStep(tuple(units), (), AlertStanding(at, f"standing {at:%H}", None, unreleased), notices)
+def step(at: datetime, units: Iterable[AlertUnit] = (), *notices: AlertNotice) -> AlertStep:
+    return AlertStep(tuple(units), (), AlertStanding(at, f"standing {at:%H}"), notices)
 
 
 def test_a_step_is_written_once_and_what_stands_there_is_left_as_it_is(store_url: str) -> None:
@@ -45,7 +45,7 @@ def test_a_step_is_written_once_and_what_stands_there_is_left_as_it_is(store_url
         assert store.alerts.units(fingerprint="f1") == [replace(unit, revision=1)]
         assert store.alerts.baselines() == [frozen]
         assert [(each.number, each.transition) for each in store.alerts.outbox()] == [(1, "worse:1"), (2, "worse:2")]
-        assert store.alerts.standing() == AlertStanding(NOON, "standing 12", None, 1)
+        assert store.alerts.standing() == AlertStanding(NOON, "standing 12")
 
 
 def test_a_step_from_an_older_standing_changes_nothing(store_url: str) -> None:
@@ -54,7 +54,7 @@ def test_a_step_from_an_older_standing_changes_nothing(store_url: str) -> None:
         for expected in (None, NOON - HOUR):
             with pytest.raises(ConflictError, match="another run evaluated up to 2026-11-20 12:00 UTC meanwhile"):
                 store.alerts.commit(step(NOON + HOUR, [AlertUnit("f1", NOON, 0, "e")], notice(1)), expected=expected)
-        assert store.alerts.standing() == AlertStanding(NOON, "standing 12", None, 1)
+        assert store.alerts.standing() == AlertStanding(NOON, "standing 12")
         assert store.alerts.units() == []
         assert store.alerts.outbox() == []
 
@@ -62,13 +62,10 @@ def test_a_step_from_an_older_standing_changes_nothing(store_url: str) -> None:
 def test_a_notice_waits_is_due_and_is_delivered(store_url: str) -> None:
     with Store.open(store_url) as store:
         given = (notice(1), notice(2), notice(2, "mail"))
-        store.alerts.commit(step(NOON, (), *given, unreleased=3), expected=None)
+        store.alerts.commit(step(NOON, (), *given), expected=None)
         store.alerts.told(given[1].key, now=NOON)  # it only waits
         assert {each.state for each in store.alerts.outbox()} == {"waiting"}
         store.alerts.release({given[1].key: "p", given[2].key: "q"}, [given[0].key])
-        standing = store.alerts.standing()
-        assert standing is not None
-        assert standing.unreleased == 0
         assert [(each.transition, each.channel, each.state, each.payload) for each in store.alerts.outbox()] == [
             ("worse:1", "pager", "superseded", None), ("worse:2", "pager", "due", "p"), ("worse:2", "mail", "due", "q")
         ]  # fmt: skip
@@ -95,6 +92,19 @@ def test_a_channel_that_is_gone_gets_nothing(store_url: str) -> None:
         ]
 
 
+def test_the_newest_of_each_fingerprint_is_found_whenever_that_was(store_url: str) -> None:
+    units = [
+        AlertUnit("f1", NOON, 0, "old"),
+        AlertUnit("f1", NOON + HOUR, 0, "new"),
+        AlertUnit("f1", NOON + HOUR, 1, "newest"),
+        AlertUnit("f0", NOON, 0, "only"),
+    ]
+    with Store.open(store_url) as store:
+        assert store.alerts.newest_units() == []
+        store.alerts.commit(step(NOON, units), expected=None)
+        assert [each.evaluation for each in store.alerts.newest_units()] == ["only", "newest"]
+
+
 def test_acts_are_read_by_their_time(store_url: str) -> None:
     with Store.open(store_url) as store:
         made = [store.alerts.act(NOON + HOUR * n, f"act {n}") for n in (2, 0, 1)]
@@ -107,9 +117,9 @@ def test_units_of_other_ends_are_forgotten(store_url: str) -> None:
     units = [AlertUnit("f1", NOON + HOUR * n, 0, str(n)) for n in range(5)]
     with Store.open(store_url) as store:
         store.alerts.commit(step(NOON, units), expected=None)
-        store.alerts.forget_units(before=NOON + 3 * HOUR, but=[NOON + HOUR])
+        store.alerts.forget_units(before=NOON + 3 * HOUR, keep=lambda end: end == NOON + HOUR)
         assert [each.evaluation for each in store.alerts.units()] == ["1", "3", "4"]
-        store.alerts.forget_units(before=NOON + 4 * HOUR)
+        store.alerts.forget_units(before=NOON + 4 * HOUR, keep=lambda _: False)
         assert [each.evaluation for each in store.alerts.units()] == ["4"]
 
 
@@ -121,6 +131,8 @@ def test_a_run_leaves_its_heartbeat_whether_it_ends_or_not(store_url: str) -> No
         assert (newest.number, newest.code, newest.body, newest.finished_at) == (done, 99, "{}", NOON + 2 * HOUR)
         assert (oldest.number, oldest.code, oldest.finished_at) == (killed, None, None)
         assert store.alerts.runs(1) == [newest]
+        assert store.alerts.last_ended(but=[1, 2]) == newest
+        assert store.alerts.last_ended(but=[99]) is None
 
 
 HOLD = """

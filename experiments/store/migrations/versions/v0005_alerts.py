@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("at", Instant, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("seen", Instant),
-        sa.Column("unreleased", sa.Integer, nullable=False),
     )
     op.create_table(
         "alert_acts",
