@@ -122,9 +122,10 @@ def z(bucket: Bucket, metric: Metric, baseline: Baseline, traffic: Traffic | Non
     return None if found is None else score(found, baseline)
 
 
-def score(found: Deviation, baseline: Baseline) -> float:
-    """max(-4, (d - d̄)/(c·s) + 1/√112)."""
-    return max(FLOOR, (found.relative - baseline.mean) / (baseline.factor * found.se) + ALLOWANCE)
+def score(found: Deviation, baseline: Baseline, share: float = 1.0) -> float:
+    """max(-4, (d - d̄)/(c·s) + √(share/112)), `share` of six hours: the baseline's error is in its own bucket's s."""
+    off = (found.relative - baseline.mean) / (baseline.factor * found.se)
+    return max(FLOOR, off + ALLOWANCE * math.sqrt(share))
 
 
 def step(
@@ -147,14 +148,32 @@ def step(
     return advance(detector, baseline, found)
 
 
-def advance(detector: Detector | None, baseline: Baseline, found: Deviation) -> Detector:
-    """The detector after one more deviation."""
+def peek(
+    detector: Detector | None, baseline: Baseline, part: Bucket, metric: Metric, traffic: Traffic | None = None
+) -> Detector:
+    """The detector between two buckets: `part` is what was counted since the last one ended, at most six hours.
+
+    Not to be stored: when the six hours are over, `step` starts from `detector` again. A loss by a fixed δ in s gives
+    the exponent -δ(d - d̄)/s² - δ²/(2s²), whose exponential is a martingale in time and not only at bucket ends, so it
+    may be read at any moment; M grows by the share of six hours instead of 1. ValueError for a longer part.
+    """
+    share = part.minutes / LONG
+    if not 0 < share <= 1:
+        raise ValueError(f"a part of {part.minutes} minutes; it is at most {LONG}, what follows the last bucket")
+    found = deviation(part, metric, traffic)
+    if found is None:
+        return Detector((reset(part.end) if detector is None else detector).values, part.end)
+    return advance(detector, baseline, found, share)
+
+
+def advance(detector: Detector | None, baseline: Baseline, found: Deviation, share: float = 1.0) -> Detector:
+    """The detector after one more deviation, of a `share` of six hours."""
     values = (reset(found.end) if detector is None else detector).values
-    off = score(found, baseline)
+    off = score(found, baseline, share)
     grown = []
     for value, multiple in zip(values, MULTIPLES, strict=True):
-        rate = min(STEEPEST, multiple * TARGET / found.se)
-        grown.append(min(CEILING, (value + 1) * math.exp(-rate * off - rate * rate / 2)))
+        rate = min(STEEPEST * math.sqrt(share), multiple * TARGET / found.se)
+        grown.append(min(CEILING, (value + share) * math.exp(-rate * off - rate * rate / 2)))
     return Detector(tuple(grown), found.end)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -240,6 +241,29 @@ def test_order_length_and_the_baselines_own_buckets_are_refused() -> None:
         d.step(None, late, first, "add_to_cart")
     with pytest.raises(ValueError, match="a bucket of 15 minutes"):
         d.step(None, frozen(), bucket(9, [(1, 1)], [(1, 1)], minutes=15), "add_to_cart")
+
+
+def test_a_peek_between_two_buckets_written_out() -> None:
+    first, part = history(2, units=4_000)
+    state = d.step(None, frozen(), first, "add_to_cart")
+    part = replace(part, minutes=90, end=first.end + timedelta(minutes=90))
+    found = d.deviation(part, "add_to_cart")
+    assert found is not None
+    z = max(-4.0, (found.relative - 0.01) / (1.5 * found.se) + math.sqrt(0.25 / 112))
+    rates = np.minimum(1.0, np.array([0.01, 0.02, 0.04, 0.08]) / found.se)
+    seen = d.peek(state, frozen(), part, "add_to_cart")
+    assert seen.values == pytest.approx(tuple((np.array(state.values) + 0.25) * np.exp(-rates * z - rates**2 / 2)))
+    assert seen.end == part.end
+
+
+def test_a_peek_at_the_whole_six_hours_is_the_step() -> None:
+    first, second = history(2, units=4_000)
+    state = d.step(None, frozen(), first, "add_to_cart")
+    assert d.peek(state, frozen(), second, "add_to_cart") == d.step(state, frozen(), second, "add_to_cart")
+    nothing = bucket(2, [(1, 1)], [])
+    assert d.peek(state, frozen(), nothing, "add_to_cart").values == state.values
+    with pytest.raises(ValueError, match="a part of 375 minutes"):
+        d.peek(state, frozen(), replace(second, minutes=375), "add_to_cart")
 
 
 # --- the bars --------------------------------------------------------------------------------------------------
