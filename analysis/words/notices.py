@@ -20,8 +20,8 @@ RESOLUTIONS: Mapping[Resolution, str] = {
     "no_cause_found": "no cause found",
 }  # fmt: skip
 EVENTS = {
-    "open": "New", "reopen": "Again", "worse": "Worse", "better": "Less severe", "repeat": "Still open",
-    "resolved": "Resolved", "data": "Signals fail", "held": "Held",
+    "open": "New", "reopen": "Again", "worse": "Worse", "doubled": "Twice as much as when it was acknowledged",
+    "still": "Goes on after a silence", "repeat": "Still open", "resolved": "Resolved", "data": "Signals fail",
 }  # fmt: skip
 HOURS = {"15m": "15 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "3d": "3 days", "7d": "7 days"}
 SITE = "The whole site"
