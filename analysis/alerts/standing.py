@@ -18,7 +18,7 @@ class Track:
     """One fingerprint that fires or did a moment ago. `recent`: its last three severities that count, newest last."""
 
     family: Family
-    evaluation: Evaluation  # the newest with data, or with a failing check
+    evaluation: Evaluation  # money: the newest with data; data: the newest with a failing check
     recent: tuple[Severity, ...]
     confirmed: Severity  # what enough evaluations in a row agree on
     since: datetime  # first fired
@@ -29,6 +29,11 @@ class Track:
     def held(self) -> bool:
         """Whether a signal check fails on its cell: a loss that is not believed."""
         return self.family == "money" and bool(self.evaluation.held_by)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether enough evaluations in a row agree that something is wrong."""
+        return self.confirmed != "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Case:
     owed: bool = False  # a silence ended while it lasted: to be told when nothing else mutes it
     acked_money: float = 0.0  # expected loss a day when it was acknowledged
     worst: Severity = "digest"
+    rules: tuple[tuple[str, int], ...] = ()  # name and version of those that confirmed it
     summed_until: datetime | None = None  # lost_so_far counts up to here
     resolved_at: datetime | None = None
 

@@ -1,0 +1,466 @@
+"""One incident from its first evaluation to its end, and everything that keeps it from being told. ALERTS 5."""
+
+from datetime import timedelta
+
+import pytest
+
+from analysis.alerts.acts import Act, Matcher
+from analysis.alerts.lifecycle import Standing, from_json, step, to_json
+from analysis.alerts.model import Cell, Evidence, Resolution
+from analysis.alerts.standing import Closed, Reset
+from tests.helpers.losses import EXPERIMENT, FORECAST, HOME, LAUNCH, START, Play, at, blind, clean, loss
+
+RUGS = Cell("pdp", "rugs")
+
+
+def opened(severity: str = "page", expected: float = 1000.0) -> Play:
+    """A homepage that loses money, told at its second evaluation."""
+    play = Play()
+    assert play.step(loss(severity, expected)) == ()  # type: ignore[arg-type]
+    assert play.step(loss(severity, expected)) == (f"open:{severity}:1",)  # type: ignore[arg-type]
+    return play
+
+
+# --- counting evaluations ---------------------------------------------------------------------------------------
+
+
+def test_one_evaluation_is_pending_and_two_open() -> None:
+    play = Play()
+    assert play.step(loss("page")) == ()
+    assert (play.only.state, play.only.opened_at) == ("pending", None)
+    assert play.step(loss("page")) == ("open:page:1",)
+    assert (play.only.state, play.only.severity, play.only.opened_at) == ("open", "page", play.now)
+
+
+def test_a_page_fast_opens_at_once() -> None:
+    assert Play().step(loss("page_fast")) == ("open:page_fast:1",)
+
+
+def test_a_loss_that_is_gone_before_the_second_evaluation_was_nothing() -> None:
+    play = Play()
+    play.step(loss("page"))
+    assert play.step(clean()) == ()
+    assert play.standing.incidents == ()
+    assert play.standing.tracks == {}
+    assert play.standing.resets == ()
+
+
+def test_two_evaluations_agree_on_the_milder_of_the_two() -> None:
+    play = Play()
+    play.step(loss("page"))
+    assert play.step(loss("ticket")) == ("open:ticket:1",)
+
+
+def test_it_gets_graver_after_two_and_milder_after_three() -> None:
+    play = opened("ticket")
+    assert play.step(loss("page")) == ()
+    assert play.step(loss("page")) == ("worse:page:2",)
+    seen = [(play.step(loss("ticket")), play.only.severity) for _ in range(3)]
+    assert seen == [((), "page"), ((), "page"), ((), "ticket")]  # nobody is told that it is milder
+    assert play.step(loss("page_fast")) == ("worse:page_fast:3",)
+
+
+def test_it_is_over_after_three_clean_ones_and_its_detector_is_reset() -> None:
+    play = opened()
+    fingerprint = loss().unit.fingerprint
+    for _ in range(2):
+        assert play.step(clean()) == ()
+        assert (play.only.state, play.standing.resets) == ("resolving", ())
+    over = play.only.incident_id
+    resets = [(play.step(clean()), play.standing.resets) for _ in range(2)]
+    assert resets == [(("resolved:2",), (Reset(fingerprint, over),)), ((), ())]
+    assert (play.only.state, play.only.expected) == ("resolved", 0.0)
+
+
+def test_a_loss_between_two_clean_ones_starts_the_count_anew() -> None:
+    play = opened()
+    play.step(clean())
+    play.step(clean())
+    assert play.step(loss("ticket")) == ()
+    assert play.only.state == "open"
+    assert [play.step(clean()) for _ in range(3)] == [(), (), ("resolved:2",)]
+
+
+def test_no_data_is_not_resolved() -> None:
+    play = opened()
+    for _ in range(20):
+        play.step(blind(), hours=1)
+    assert (play.only.state, play.only.severity) == ("open", "page")
+    assert play.only.hints == ("No data since 1 December 2026, 13:00 UTC: whether it goes on is not known.",)
+    for _ in range(2):
+        play.step(clean())
+    play.step(blind())
+    assert play.only.state == "resolving"
+    assert play.step(clean()) == ("resolved:2",)
+
+
+def test_a_cell_that_nobody_evaluates_any_more_is_not_resolved_either() -> None:
+    play = opened()
+    for _ in range(10):
+        play.step(clean(cell=RUGS), hours=1)
+    assert play.of("homepage").state == "open"
+
+
+# --- reopening ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hours", "same"), [(6, True), (24, True), (30, False)])
+def test_what_returns_within_a_day_is_the_same_incident(hours: float, same: bool) -> None:
+    play = opened()
+    for _ in range(3):
+        play.step(clean())
+    before = play.only
+    play.step(loss("page"), hours=hours)
+    told = play.step(loss("page"))
+    if same:
+        assert told == ("reopen:page:3",)
+        assert (play.only.incident_id, play.only.opened_at) == (before.incident_id, before.opened_at)
+        assert play.standing.closed == ()
+    else:
+        assert told == ("open:page:1",)
+        assert {one.state for one in play.standing.incidents} == {"open", "resolved"}
+        assert [one.incident_id for one in play.standing.closed] == [before.incident_id]
+
+
+def test_what_is_resolved_is_kept_for_the_inbox_and_its_outcome_for_good() -> None:
+    play = opened()
+    for _ in range(3):
+        play.step(clean())
+    over = play.only.incident_id
+    play.step(clean(), hours=24 * 35)
+    assert play.only.incident_id == over
+    play.step(clean())
+    assert play.standing.incidents == ()
+    assert [one.incident_id for one in play.standing.closed] == [over]
+
+
+# --- repeats, acknowledging --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("severity", "hours"), [("page_fast", 24), ("page", 24), ("ticket", 24 * 7)])
+def test_it_is_repeated(severity: str, hours: int) -> None:
+    play = opened() if severity == "page" else Play()
+    if severity == "page_fast":
+        play.step(loss("page_fast"))
+    if severity == "ticket":
+        play = opened("ticket")
+    told = [(done, play.step(loss(severity), hours=6)) for done in range(6, 2 * hours + 1, 6)]  # type: ignore[arg-type]
+    assert [(done, *names) for done, names in told if names] == [(hours, "repeat:2"), (2 * hours, "repeat:3")]
+
+
+def test_watch_is_for_the_inbox_and_never_told() -> None:
+    play = Play()
+    assert [play.step(loss("watch")) for _ in range(40)] == [()] * 40
+    assert (play.only.state, play.only.severity) == ("open", "watch")
+    play.step(loss("ticket"))
+    assert play.step(loss("ticket")) == ("open:ticket:1",)
+
+
+def test_what_is_acknowledged_is_not_repeated() -> None:
+    play = opened()
+    assert play.ack() == ()
+    assert (play.only.state, play.only.acked_by) == ("acked", "mara")
+    assert [play.step(loss("page")) for _ in range(20)] == [()] * 20
+    assert play.only.state == "acked"
+
+
+def test_until_its_severity_rises() -> None:
+    play = opened("ticket")
+    play.ack()
+    play.step(loss("page"))
+    assert play.step(loss("page")) == ("worse:page:2",)
+    assert (play.only.state, play.only.acked_by) == ("open", "")
+    assert play.step(loss("page"), hours=24) == ("repeat:3",)
+
+
+def test_or_the_money_doubles() -> None:
+    play = opened(expected=1000.0)
+    play.ack()
+    assert play.step(loss("page", 1999.0)) == ()
+    assert play.step(loss("page", 2000.0)) == ("doubled:page:2",)
+    assert play.only.state == "open"
+    play.ack()
+    assert play.step(loss("page", 3999.0)) == ()
+
+
+def test_an_acknowledged_one_that_resolves_is_told() -> None:
+    play = opened()
+    play.ack()
+    assert [play.step(clean()) for _ in range(3)] == [(), (), ("resolved:2",)]
+
+
+# --- silences ----------------------------------------------------------------------------------------------------
+
+
+def silence(play: Play, hours: float, *, by: str = "matcher", **matcher: str) -> Act:
+    """A silence from now on."""
+    ends = play.now + timedelta(hours=hours)
+    if by == "incident":
+        return Act("silence", "mara", play.now, "sale", play.only.incident_id, expires_at=ends)
+    return Act("silence", "mara", play.now, "sale", matcher=Matcher(**matcher), expires_at=ends)  # type: ignore[arg-type]
+
+
+def test_a_silence_before_the_loss_ends_and_what_is_still_open_is_told() -> None:
+    play = Play()
+    play.acts(silence(play, 24, module="homepage"))
+    assert [play.step(loss("page")) for _ in range(3)] == [()] * 3
+    assert (play.only.state, play.only.silenced_by) == ("open", "mara")
+    ends = [play.only.silenced_until]
+    assert play.step(loss("page")) == ("open:page:1",)
+    assert [*ends, play.only.silenced_until] == [START + timedelta(hours=24), None]
+    assert play.standing.silences == ()
+
+
+def test_a_silence_after_the_loss_was_told_ends_with_its_state() -> None:
+    play = opened()
+    play.acts(silence(play, 48, by="incident"))
+    assert [play.step(loss("page")) for _ in range(7)] == [()] * 7
+    lost = play.only.lost_so_far
+    assert lost == pytest.approx(1000.0 * 2)  # since the first evaluation
+    assert play.step(loss("page")) == ("still:page:2",)
+
+
+def test_what_ends_inside_a_silence_is_not_told() -> None:
+    play = opened()
+    play.acts(silence(play, 48, by="incident"))
+    assert [play.step(clean()) for _ in range(10)] == [()] * 10
+    assert play.only.state == "resolved"
+
+
+def test_a_silence_up_to_a_ticket_lets_a_page_through() -> None:
+    play = Play()
+    play.acts(silence(play, 100, module="homepage", at_most="ticket"))
+    assert [play.step(loss("ticket")) for _ in range(3)] == [()] * 3
+    play.step(loss("page"))
+    assert play.step(loss("page")) == ("open:page:1",)
+
+
+def test_a_silenced_category_mutes_itself_only() -> None:
+    rugs, decor = Cell("pdp", "rugs"), Cell("pdp", "decor")
+    play = Play()
+    play.acts(silence(play, 100, category="rugs"))
+    play.step(loss("page", 900.0, cell=rugs), loss("ticket", 100.0, cell=decor))
+    assert play.step(loss("page", 900.0, cell=rugs), loss("ticket", 100.0, cell=decor)) == ("open:ticket:1",)
+    assert (play.only.severity, play.only.expected) == ("ticket", 100.0)
+    assert play.only.lost_so_far == pytest.approx(1000.0 / 4)  # the silenced one is summed
+
+
+def test_a_silence_can_be_taken_back() -> None:
+    play = opened()
+    play.acts(silence(play, 480, module="homepage"))
+    play.step(loss("page"))
+    assert play.acts(Act("unsilence", "mara", play.now, "sale over", matcher=Matcher("homepage"))) == ("still:page:2",)
+
+
+def test_a_silence_without_an_end_or_already_over_changes_nothing() -> None:
+    play = opened()
+    play.acts(Act("silence", "mara", play.now, "x", matcher=Matcher("homepage")), silence(play, -1, module="homepage"))
+    assert (play.only.silenced_until, play.standing.silences) == (None, ())
+
+
+# --- held by signals ---------------------------------------------------------------------------------------------
+
+
+def test_a_failing_check_holds_the_money_and_raises_the_data_alert() -> None:
+    play = Play()
+    held = loss("page", metric="add_to_cart", held_by=["SH-02"])
+    assert play.step(held) == ()
+    assert play.step(held) == ("data:1",)
+    assert [notice.incident.family for notice in play.told] == ["data"]
+    money, data = play.of("homepage"), play.of("homepage", "data")
+    assert (money.held, money.state, data.severity) == (True, "open", "ticket")  # a fault wakes nobody
+    assert (data.expected, data.lost_so_far, money.lost_so_far) == (0.0, 0.0, 0.0)
+    assert data.hints == ("Failing there: SH-02.",)
+
+
+def test_a_loss_that_lasts_when_the_signals_are_mended_is_told() -> None:
+    play = Play()
+    for _ in range(4):
+        play.step(loss("page", held_by=["SH-02"]))
+    assert play.step(loss("page")) == ("open:page:1",)
+    assert [play.step(loss("page")) for _ in range(2)] == [(), ("resolved:2",)]
+    assert play.of("homepage", "data").state == "resolved"
+
+
+def test_a_clean_evaluation_under_a_failing_check_ends_neither() -> None:
+    play = opened()
+    play.step(loss("page", held_by=["SH-02"]))
+    play.step(loss("page", held_by=["SH-02"]))
+    for _ in range(6):
+        play.step(clean(held_by=["SH-02"]))
+    assert play.of("homepage").state == "open"
+    assert play.of("homepage", "data").state == "open"
+
+
+def test_what_only_the_signals_keep_from_a_page_is_held_too() -> None:
+    """An evaluation that is already lowered to digest because its signals fail."""
+    lowered = loss("page", held_by=["SH-02"])
+    lowered = type(lowered)(lowered.unit, "digest", "page", lowered.stake, lowered.now, lowered.if_shipped,
+                            lowered.effects, lowered.evidence, lowered.held_by)  # fmt: skip
+    play = Play()
+    play.step(lowered)
+    assert play.step(lowered) == ("data:1",)
+    assert play.of("homepage").held
+
+
+def test_without_a_loss_a_failing_check_raises_nothing() -> None:
+    play = Play()
+    assert [play.step(clean(held_by=["SH-02"])) for _ in range(5)] == [()] * 5
+    assert play.standing.incidents == ()
+
+
+def test_a_held_member_does_not_hold_the_others() -> None:
+    play = Play()
+    found = loss("page", 900.0, metric="add_to_cart", held_by=["SH-02"]), loss("ticket", 100.0, metric="order")
+    play.step(*found)
+    assert set(play.step(*found)) == {"open:ticket:1", "data:1"}
+    money = play.of("homepage")
+    assert (money.held, money.severity, money.expected) == (False, "ticket", 100.0)
+
+
+def test_a_broken_split_holds_its_whole_experiment() -> None:
+    play = Play()
+    found = [loss("page", comparison=EXPERIMENT, held_by=["SH-01"]), loss("page", cell=RUGS, comparison=EXPERIMENT),
+             loss("page", cell=Cell("cart"))]  # fmt: skip
+    play.step(*found)
+    assert sorted(play.step(*found)) == ["data:1", "open:page:1"]  # one fault is told once
+    assert [play.of(module).held for module in ("homepage", "pdp", "cart")] == [True, True, False]
+
+
+# --- inhibition --------------------------------------------------------------------------------------------------
+
+
+def test_a_drop_of_the_whole_site_is_not_the_recommender() -> None:
+    forecast = Evidence("forecast", 900.0, 400.0, "ticket")
+    found = [loss("ticket", cell=cell, comparison=FORECAST, evidence=forecast) for cell in (Cell(), HOME, RUGS)]
+    play = Play()
+    play.step(*found)
+    assert play.step(*found) == ("open:ticket:1",)
+    assert play.told[0].incident.module == ""
+    assert play.told[0].incident.hints == ("It takes in what fires on Homepage and Product page.",)
+    assert play.of("homepage").inhibited_by == play.of("pdp").inhibited_by == "not the recommender"
+    over = clean(cell=Cell(), comparison=FORECAST)
+    told = [play.step(over, *found[1:]) for _ in range(3)]
+    assert sorted(told[-1]) == ["open:ticket:1", "open:ticket:1", "resolved:2"]
+
+
+def test_a_loss_against_a_concurrent_arm_stands_beside_it() -> None:
+    play = Play()
+    found = loss("ticket", cell=Cell(), comparison=FORECAST), loss("ticket", comparison=LAUNCH)
+    play.step(*found)
+    assert play.step(*found) == ("open:ticket:1", "open:ticket:1")
+
+
+# --- resolving by hand --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["real_regression", "expected_change"])
+def test_a_person_resolves_and_says_what_it_was(code: Resolution) -> None:
+    play = opened()
+    key = play.only.incident_id
+    assert play.acts(Act("resolve", "mara", play.now, "rolled back", key, code=code)) == ("resolved:2",)
+    over, closed = play.only, play.standing.closed
+    assert (over.state, over.resolution) == ("resolved", code)
+    assert play.standing.resets == (Reset(loss().unit.fingerprint, key, code == "expected_change"),)
+    assert closed == (Closed(key, "money", 1, "page", play.now, over.lost_so_far, code),)
+    assert play.step(loss("page")) == ()
+    assert play.step(loss("page")) == ("reopen:page:3",)
+    assert (play.only.resolution, len(play.standing.closed)) == (None, 0)
+
+
+def test_what_resolved_by_itself_gets_its_code_later() -> None:
+    play = opened()
+    for _ in range(3):
+        play.step(clean())
+    assert play.standing.closed[0].resolution is None
+    assert (
+        play.acts(Act("resolve", "mara", play.now, "was a sale", play.only.incident_id, code="expected_change")) == ()
+    )
+    assert play.standing.closed[0].resolution == play.only.resolution == "expected_change"
+
+
+def test_what_does_not_fit_changes_nothing() -> None:
+    play = opened()
+    before = play.only
+    play.acts(Act("ack", "mara", play.now, "x", "unknown"), Act("resolve", "mara", play.now, "x", before.incident_id))
+    assert play.only == before
+
+
+# --- money, groups, time ------------------------------------------------------------------------------------------
+
+
+def test_what_is_lost_is_summed_over_the_time_it_lasts() -> None:
+    play = opened(expected=1000.0)  # 6 hours at 1,000 a day between its first two evaluations
+    play.step(loss("page", 2000.0), hours=12)
+    assert play.only.lost_so_far == pytest.approx(250.0 + 1000.0)
+    play.step(blind(), hours=24)
+    assert play.only.lost_so_far == pytest.approx(1250.0)
+    play.step(loss("page", 400.0), hours=6)
+    assert play.only.lost_so_far == pytest.approx(1350.0)
+    play.step(loss("page", 400.0), hours=24 * 9)  # nobody looked in between: one day of it
+    assert play.only.lost_so_far == pytest.approx(1750.0)
+    play.step(clean())
+    assert play.only.lost_so_far == pytest.approx(1750.0)  # a gain pays nothing back
+
+
+def test_twelve_categories_are_one_incident() -> None:
+    cells = [Cell("homepage", f"category {i}") for i in range(12)]
+    play = Play()
+    play.step(*(loss("ticket", 10.0, cell=cell) for cell in cells))
+    assert play.step(*(loss("ticket", 10.0, cell=cell) for cell in cells)) == ("open:ticket:1",)
+    assert (play.only.expected, len(play.only.members)) == (120.0, 12)
+    assert play.step(*(loss("ticket", 10.0, cell=cell) for cell in cells), loss("ticket", 100.0)) == ()
+    play.step(*(loss("ticket", 10.0, cell=cell) for cell in cells), loss("ticket", 100.0))
+    assert (play.only.expected, len(play.only.members)) == (100.0, 13)
+
+
+def test_another_deploy_is_another_incident() -> None:
+    play = Play(windows={"homepage": "launch als_v1 2026-11-01"})
+    for _ in range(2):
+        play.step(loss("page"))
+    play.windows = {"homepage": "launch als_v2 2026-12-02"}
+    other = loss("page", metric="click")
+    play.step(loss("page"), other)
+    assert play.step(loss("page"), other) == ("open:page:1",)
+    windows = {one.window for one in play.standing.incidents}
+    assert windows == {"launch als_v1 2026-11-01", "launch als_v2 2026-12-02"}
+
+
+def test_an_older_evaluation_changes_nothing() -> None:
+    play = opened()
+    late = at(loss("page_fast"), play.now - timedelta(hours=1))
+    assert step(play.standing, late.unit.at, [late], [], windows={}) == (play.standing, ())
+    assert step(play.standing, play.now, [at(clean(), play.now)], [], windows={}) == (play.standing, ())
+
+
+def test_an_act_counts_once_however_often_it_is_handed_in() -> None:
+    play = opened()
+    ack = Act("ack", "mara", play.now, "on it", play.only.incident_id)
+    play.acts(ack)
+    play.step(loss("page"), acts=[ack])
+    play.step(loss("page", 2000.0), acts=[ack])
+    assert (play.only.state, play.told[-1].transition) == ("open", "doubled:page:2")
+
+
+def test_time_without_evaluations_repeats_and_ends_silences() -> None:
+    play = opened()
+    assert play.step(hours=24) == ("repeat:2",)
+    assert play.standing.at == START + timedelta(hours=12)  # the newest bucket end that was evaluated
+
+
+def test_the_newest_revision_of_a_bucket_counts() -> None:
+    play = Play()
+    unit = type(loss().unit)("money", 1, LAUNCH, HOME, "order", START, 1)
+    revised = type(loss())(unit, "page_fast", "page_fast", *[getattr(loss(), name) for name in
+                           ("stake", "now", "if_shipped", "effects", "evidence")])  # fmt: skip
+    assert play.step(revised, loss("digest")) == ("open:page_fast:1",)
+
+
+def test_the_standing_survives_json_between_any_two_steps() -> None:
+    plain, stored = Play(), Play()
+    for found in [loss("page"), loss("page", held_by=["SH-02"]), loss("page"), blind(), clean(), clean(), clean()]:
+        assert plain.step(found) == stored.step(found)
+        stored.standing = from_json(to_json(stored.standing))
+        assert to_json(plain.standing) == to_json(stored.standing)
+        assert plain.standing == stored.standing
+    assert Standing() != plain.standing

@@ -1,0 +1,112 @@
+"""Evaluations made by hand, and a lifecycle that is played through them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from analysis.alerts.acts import Act
+from analysis.alerts.lifecycle import Standing, step
+from analysis.alerts.model import (
+    Cell,
+    Comparison,
+    Cost,
+    Effect,
+    Evaluation,
+    Evidence,
+    Incident,
+    Metric,
+    Notice,
+    Severity,
+    Stake,
+    Unit,
+)
+
+START = datetime(2026, 12, 1, tzinfo=UTC)
+SIX = timedelta(hours=6)
+LAUNCH = Comparison("launch", "home_holdout", 1, "served", "held_out")
+EXPERIMENT = Comparison("experiment", "home_als", 1, "als", "control")
+FORECAST = Comparison("forecast", "site", 0, "all", "")
+HOME = Cell("homepage")
+EVIDENCE = Evidence("detector", 900.0, 400.0, "page_fast")
+
+
+def loss(
+    severity: Severity = "page",
+    expected: float = 1000.0,
+    *,
+    cell: Cell = HOME,
+    metric: Metric = "order",
+    comparison: Comparison = LAUNCH,
+    at_least: float = 0.0,
+    held_by: Sequence[str] = (),
+    at: datetime = START,
+    evidence: Evidence = EVIDENCE,
+) -> Evaluation:
+    """One unit of work that found a loss of `expected` minor units a day."""
+    relative = -0.02 if expected > 0 else 0.01
+    return Evaluation(
+        Unit("money", 1, comparison, cell, metric, at), severity, severity, Stake(1e6, 240.0, 0.35),
+        Cost(expected, at_least, expected, expected / 100), expected * 2,
+        {name: Effect(metric, hours, relative, 0.005) for name, hours in [("6h", 6), ("3d", 72), ("7d", 168)]},
+        evidence, tuple(held_by),
+    )  # fmt: skip
+
+
+def clean(**given: object) -> Evaluation:
+    """One that found nothing."""
+    return loss("digest", -10.0, **given)  # type: ignore[arg-type]
+
+
+def blind(*, cell: Cell = HOME, metric: Metric = "order", comparison: Comparison = LAUNCH) -> Evaluation:
+    """One without data."""
+    unit = Unit("money", 1, comparison, cell, metric, START)
+    return Evaluation(unit, "digest", "digest", Stake(0.0, 0.0, 0.35), None, 0.0, {}, EVIDENCE, no_data=True)
+
+
+def at(evaluation: Evaluation, when: datetime) -> Evaluation:
+    """The same, of another bucket."""
+    unit = evaluation.unit
+    moved = Unit(unit.rule, unit.rule_version, unit.comparison, unit.cell, unit.metric, when, unit.revision)
+    return Evaluation(
+        moved, evaluation.severity, evaluation.by_money, evaluation.stake, evaluation.now, evaluation.if_shipped,
+        evaluation.effects, evaluation.evidence, evaluation.held_by, evaluation.no_data, evaluation.why_not,
+    )  # fmt: skip
+
+
+@dataclass
+class Play:
+    """A shop's lifecycle, one bucket end after the other."""
+
+    standing: Standing = field(default_factory=Standing)
+    now: datetime = START
+    told: list[Notice] = field(default_factory=list)
+    windows: Mapping[str, str] = field(default_factory=dict)
+
+    def step(self, *evaluations: Evaluation, acts: Sequence[Act] = (), hours: float = 6) -> tuple[str, ...]:
+        """One more bucket end; the transitions that are told at it."""
+        self.now += timedelta(hours=hours)
+        found = [at(one, self.now) for one in evaluations]
+        self.standing, notices = step(self.standing, self.now, found, acts, windows=self.windows)
+        self.told += notices
+        return tuple(notice.transition for notice in notices)
+
+    def acts(self, *acts: Act) -> tuple[str, ...]:
+        """What people did since, taken in without a new bucket."""
+        self.standing, notices = step(self.standing, self.now, (), acts, windows=self.windows)
+        self.told += notices
+        return tuple(notice.transition for notice in notices)
+
+    @property
+    def only(self) -> Incident:
+        """The one incident that there is."""
+        (incident,) = self.standing.incidents
+        return incident
+
+    def of(self, module: str, family: str = "money") -> Incident:
+        """The newest incident of a module."""
+        found = [one for one in self.standing.incidents if (one.module, one.family) == (module, family)]
+        return max(found, key=lambda one: one.changed_at)
+
+    def ack(self, author: str = "mara") -> tuple[str, ...]:
+        """The only incident is acknowledged."""
+        return self.acts(Act("ack", author, self.now, "on it", self.only.incident_id))
