@@ -29,14 +29,22 @@ def shrunk(relative: float, se: float, spread: float) -> tuple[float, float]:
 def cost(effect: Effect, stake: Stake, *, spread: float, budget: float, upper: float | None) -> Cost:
     """What the effect costs a day, and how fast it burns the loss budget.
 
-    expected L_exp = ω·S·(−μ), signed: below 0 is a gain. At least S·max(0, −U) of U = `upper`, an upper bound of the
-    relative change (STATISTICS 4); 0 where there is none. Point −r̂·S, neither shrunk nor weighted by season.
-    `budget` is the loss accepted in 30 days, in minor units: burn = L_exp/(B/30). ValueError where it is not above 0.
+    `expected` and `at_least` as below, of `upper`, an upper bound of the relative change. Point −r̂·S, neither shrunk
+    nor weighted by season. `budget` is the loss accepted in 30 days, in minor units: burn = L_exp/(B/30). ValueError
+    where it is not above 0.
     """
-    mean, _ = shrunk(effect.relative, effect.se, spread)
-    expected = 0.0 - stake.season * stake.money * mean
-    at_least = 0.0 if upper is None else stake.money * max(0.0, -upper)
-    return Cost(expected, at_least, 0.0 - effect.relative * stake.money, expected / per_day(budget))
+    lost = expected(effect, stake, spread=spread)
+    return Cost(lost, at_least(stake, upper), 0.0 - effect.relative * stake.money, lost / per_day(budget))
+
+
+def expected(effect: Effect, stake: Stake, *, spread: float) -> float:
+    """L_exp = ω·S·(−μ), signed: below 0 is a gain, near 0 is noise."""
+    return 0.0 - stake.season * stake.money * shrunk(effect.relative, effect.se, spread)[0]
+
+
+def at_least(stake: Stake, upper: float | None) -> float:
+    """L_sure = S·max(0, −U), U an upper bound of the relative change (STATISTICS 4); 0 where there is none."""
+    return 0.0 if upper is None else stake.money * max(0.0, -upper)
 
 
 def per_day(budget: float) -> float:

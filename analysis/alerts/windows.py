@@ -31,13 +31,19 @@ def effect(
 
 
 def against_expected(
-    buckets: Sequence[Bucket], expected: Iterable[Traffic], metric: Metric, *, hours: float, at: datetime
+    buckets: Sequence[Bucket],
+    expected: Iterable[Traffic],
+    metric: Metric,
+    *,
+    hours: float,
+    at: datetime,
+    factor: float = 1.0,
 ) -> Effect | None:
     """What was done in a window over what the seasons led to expect, minus 1: of a forecast, which has one arm.
 
     Each of `expected` holds the six hours before its time; buckets without one are left out. Forecasts of neighbours
-    are wrong together, so their errors add up as if they were one. None where nothing was expected, and for windows
-    shorter than six hours.
+    are wrong together, so their errors add up as if they were one; times `factor` (c of the baseline). None where
+    nothing was expected, and for windows shorter than six hours.
     """
     if hours * 60 < LONG:
         return None
@@ -52,7 +58,7 @@ def against_expected(
         expected_se={metric: math.fsum(traffic.expected_se.get(metric, 0.0) for traffic in known)},
     )
     found = deviation(together(inside), metric, summed)
-    return None if found is None else Effect(metric, hours, found.relative, found.se)
+    return None if found is None else Effect(metric, hours, found.relative, found.se * factor)
 
 
 def since(found: Effect, baseline: Baseline) -> Effect:
