@@ -1,8 +1,9 @@
 """Documents run: commands through the command line, YAML through the validators, generated lists compared.
 
 A fenced block is `sh` (every line a `./run` command), `python` (which is run), `yaml` (its first line is `# file`,
-which it becomes) or `csv` (its first line is `# file`, which must begin with the same header). Anything else fails, so
-that nothing goes unread.
+which it becomes), `csv` (its first line is `# file`, which must begin with the same header) or a scheduler's recipe
+(`cron`, `ini`, `py`, a manifest in `yaml`), which is read as the scheduler would. Anything else fails, so that nothing
+goes unread.
 
 A line that ends in `# on 2026-10-05` is typed at nine that morning, and so is what follows. While `./run serve` runs on
 such a day, the shop has visitors for six days.
@@ -44,7 +45,9 @@ from experiments.simulator.plan import Plan, lifted
 from experiments.spec import SOURCES
 from experiments.store import Store
 from experiments.validate import validate
+from tests.helpers import recipes
 from tests.helpers.bundles import bundle, experiment
+from tests.helpers.recipes import recipe
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = ("demo", "test", "app", "serve")  # too long for here, or without an end; tests of their own
@@ -209,11 +212,15 @@ def test_snippets_run(
                     assert code == 0, f"{document.name}:{block.line}: {line}\n{capsys.readouterr()}"
             case "python":
                 exec(compile(block.text, f"{document.name}:{block.line}", "exec"), {})
+            case "yaml" if "\nkind: CronJob\n" in block.text:
+                assert recipe("yaml", block.text).command
             case "yaml":
                 write(block, desk)
             case "csv":
                 shown = block.text.splitlines()[1]
                 assert (desk / block.file).read_text("utf-8").splitlines()[0] == shown
+            case language if language in recipes.LANGUAGES:
+                assert recipe(language, block.text) != recipes.Recipe()
             case other:
                 pytest.fail(f"{document.name}:{block.line}: nobody runs a block of {other or 'no language'}")
 
