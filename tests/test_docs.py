@@ -188,7 +188,7 @@ def write(block: Block, desk: Path) -> None:
     if "emit" in said:
         assert read_mapping(path).emit
         return
-    home = path.parent if path.name in ("metrics.yml", "slices.yml") else path.parents[1]
+    home = path.parent if path.name in ("metrics.yml", "slices.yml", "money.yml") else path.parents[1]
     checked = validate(open_shop(home), [path] if "variants" in said else [])
     problems = [str(problem) for each in checked for problem in each.problems]
     assert not problems, f"{block.document.name}:{block.line}"

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.errors import DefinitionError
-from experiments.money import Money, Season, load_money
+from experiments.money import Money, Per, Season, load_money
 from experiments.shop import Shop, create
 from experiments.validate import validate
 from tests.helpers.definitions import changed, written
@@ -241,6 +242,15 @@ def test_a_module_of_a_definition_is_known_and_without_any_every_module_is(shop:
     for path in (*shop.layers.iterdir(), *shop.definitions.iterdir()):
         path.unlink()
     assert load_money(full(shop, ("{email: ", "{anything: "))).margin_of(Place("anything")) == 0.30
+
+
+def test_the_guide_explains_every_field() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    explained = guide.split("## What a loss weighs\n")[1].split("\n## ")[0].partition("| --- |")[2]
+    for name in set(Money.model_fields) - {"schema_version"}:
+        assert f"`{name}`" in explained, name
+    for per in get_args(Per):
+        assert f"`{per}`" in explained, per
 
 
 def test_validate_has_a_line_for_the_file_there_or_not(shop: Shop) -> None:
