@@ -1,7 +1,7 @@
 """One unit of work: what money and evidence together say of one metric in one cell at one time. ALERTS 1–3."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from analysis.alerts.conversion import REVENUE, Conversion, in_money, upper_in_money
@@ -24,6 +24,7 @@ from analysis.alerts.severity import RULES, by_money, least
 from analysis.alerts.stake import stake, unpriced, watched_share
 from analysis.alerts.windows import HOURS, against_expected, effect, returning, since, within
 from analysis.inference.designs import critical_value
+from analysis.words.alerts import why_not
 from experiments.errors import DefinitionError
 from experiments.money import Money
 
@@ -48,6 +49,8 @@ class Inputs:
     held_by: tuple[str, ...] = ()  # signal checks that fail here
     fast: bool = False  # the quarter hours are up to date
     on: date | None = None  # the shop's business day; left out, that of `unit.at` in UTC
+    currency: str = ""  # of the sentence that says why nobody was alerted; without it there is none
+    names: Mapping[str, str] = field(default_factory=dict)  # of modules, as the sentence calls them
 
 
 def evaluate(given: Inputs, money: Money) -> Evaluation:
@@ -79,7 +82,7 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
     if not money.pages:
         evidence = replace(evidence, most=least(evidence.most, "ticket"))
     agreed = evidence.met and not given.held_by and not no_data
-    return Evaluation(
+    found = Evaluation(
         unit=unit,
         severity=least(asked, evidence.most) if agreed else "digest",
         by_money=asked,
@@ -91,6 +94,14 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
         held_by=given.held_by,
         no_data=no_data,
     )
+    return replace(found, why_not=_why_not(found, given, money))
+
+
+def _why_not(found: Evaluation, given: Inputs, money: Money) -> str:
+    """Why it is no more than it is; empty where it is all that money asks for, and at least a ticket."""
+    if not given.currency or (found.severity == found.by_money and found.severity not in ("digest", "watch")):
+        return ""
+    return why_not(found, currency=given.currency, digits=given.digits, names=given.names, pages=money.pages)
 
 
 def _effects(given: Inputs) -> Mapping[float, Effect]:

@@ -149,6 +149,41 @@ class TestTheWorkedExamples:
             assert found.now.point == pytest.approx(-found.effects[window].relative * found.stake.money)
 
 
+class TestWhyNot:
+    def test_says_how_far_a_small_module_can_be_off(self) -> None:
+        cell = Cell("pdp", "rugs")
+        given = replace(A, module="pdp").inputs()
+        given = replace(
+            given,
+            unit=replace(given.unit, cell=cell),
+            traffic=replace(A.traffic(), cell=cell),
+            long=[replace(bucket, cell=cell) for bucket in given.long],
+            short=[replace(bucket, cell=cell) for bucket in given.short],
+            baseline=None,
+            currency="EUR",
+            names={"pdp": "PDP"},
+        )
+        said = evaluate(given, MONEY).why_not
+        parts = ("PDP", "looks 4.8% down", "1,500 sessions a day", "one week can be off by ±27%", "€40 a day")
+        assert [part for part in parts if part not in said] == []
+
+    def test_says_what_keeps_a_loss_from_waking(self) -> None:
+        given = replace(B.inputs(), currency="EUR", names={"homepage": "Homepage"})
+        assert evaluate(given, MONEY).why_not == ""
+        held = evaluate(replace(given, held_by=("SH-02",)), MONEY).why_not
+        assert "Homepage looks 2% down" in held
+        assert "SH-02" in held
+        waiting = evaluate(replace(given, evidence=replace(SURE, waits_for="a baseline")), MONEY).why_not
+        assert "waits for a baseline" in waiting
+        assert "pages are switched on" in evaluate(given, MONEY.model_copy(update={"pages": False})).why_not
+        small = evaluate(replace(D.inputs(), currency="EUR", names={"email": "Email"}), MONEY).why_not
+        assert "Email looks 8% down" in small
+        assert "to make a ticket" in small
+
+    def test_is_left_out_where_nobody_says_the_currency(self) -> None:
+        assert evaluate(A.inputs(), MONEY).why_not == ""
+
+
 class TestEvidence:
     @pytest.mark.parametrize(
         "evidence", [Evidence("detector", 99, 100, "page_fast"), replace(SURE, waits_for="a gate")]
