@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -287,6 +290,29 @@ def test_a_busy_warehouse_is_named_and_the_rest_goes_on(shop: Shop) -> None:
         ended = list(run(Run(shop, BEGAN + timedelta(days=1), "clock"), {"load": tick.load, "ramp": tick.ramp}))
     assert [stage.exit_code for stage in ended] == [5, 0]
     assert "is using the warehouse" in ended[0].words
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from analysis import tick
+from experiments.shop import open_shop
+given = tick.Run(open_shop(Path(sys.argv[1])), datetime.fromisoformat(sys.argv[2]), "clock")
+for _ in tick.run(given, {"load": tick.load, "refresh": lambda _: os.kill(os.getpid(), signal.SIGKILL)}):
+    pass
+"""
+
+
+def test_a_tick_that_is_killed_leaves_whole_stages_and_no_lock(shop: Shop) -> None:
+    visited(shop, 0)
+    morning = BEGAN + timedelta(days=1)
+    words = [sys.executable, "-c", KILLED, str(shop.home), morning.isoformat()]
+    assert subprocess.run(words, cwd=Path(__file__).parents[3], check=False).returncode == -signal.SIGKILL
+    assert '"pid"' in tick.lock_path(shop).read_text("utf-8")  # it said who it was, and could not take it back
+    ended = ran(shop, morning)
+    assert ended["load"].words.startswith("0 segments")
+    assert ended["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
 
 
 # --- the command --------------------------------------------------------------------------------------------------
