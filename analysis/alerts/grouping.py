@@ -62,16 +62,26 @@ def money(members: Iterable[Evaluation]) -> Sum:
 def total(incidents: Iterable[Incident]) -> Sum:
     """Expected and at-least loss a day of all that is open and believed, each session once.
 
-    What is held is not believed; what another incident inhibits is in that one's sum.
+    What is held is not believed, what another incident inhibits is in that one's sum, and of two whose cells overlap
+    the one that costs more counts.
     """
-    return _add(
-        [
-            (one.expected, one.at_least)
-            for one in incidents
-            if one.family == "money" and one.state in ("open", "acked", "resolving")
-            and not one.held and not one.inhibited_by
-        ]
-    )  # fmt: skip
+    believed = [one for one in incidents if one.family == "money" and one.state in ("open", "acked", "resolving")]
+    counted: list[Incident] = []
+    for one in sorted(believed, key=lambda one: (-one.expected, one.incident_id)):
+        if not one.held and not one.inhibited_by and all(_apart(one, other) for other in counted):
+            counted.append(one)
+    return _add([(one.expected, one.at_least) for one in counted])
+
+
+def _apart(one: Incident, other: Incident) -> bool:
+    """Whether no session is in both."""
+    cells = {member.unit.cell for member in one.members}, {member.unit.cell for member in other.members}
+    return not any(_overlap(a, b) for a in cells[0] for b in cells[1])
+
+
+def _overlap(one: Cell, other: Cell) -> bool:
+    pairs = (one.module, other.module), (one.category, other.category), (one.device, other.device)
+    return all(not a or not b or a == b for a, b in pairs)
 
 
 def _first(one: Evaluation) -> tuple[int, float, float, int]:

@@ -6,16 +6,17 @@ pending → open → acked → resolving → resolved. Told are only changes for
 the inbox and never told. No data and a failing check resolve nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from analysis.alerts.acts import Act, Matcher
 from analysis.alerts.cases import case_for, resolved, viewed
 from analysis.alerts.grouping import group_key
 from analysis.alerts.inhibition import checks, inhibited, named, with_broken_splits
-from analysis.alerts.model import Evaluation, Notice, Resolution
+from analysis.alerts.model import Cell, Comparison, Evaluation, Notice, Resolution
 from analysis.alerts.standing import Case, Closed, Family, Reset, Standing, Track, from_json, gravest, to_json
 from analysis.alerts.telling import told
 from analysis.alerts.tracks import follow
@@ -23,6 +24,7 @@ from analysis.words import alerts as say
 
 __all__ = ["Act", "Matcher", "Reset", "Standing", "from_json", "step", "to_json"]
 
+Place: TypeAlias = tuple[Family, Cell, Comparison]
 KEPT = timedelta(days=35)  # a resolved incident, for the inbox and the digest
 REMEMBERED = timedelta(days=90)  # an act: one that is handed in later changes nothing
 
@@ -50,6 +52,7 @@ def step(
     desk = _Desk(now, dict(standing.tracks), dict(standing.cases), list(standing.silences), dict(standing.acts))
     for act in done:
         _take(desk, act)
+    desk.places = {_place(track.family, track.evaluation): track.incident_id for track in desk.tracks.values()}
     for one in found:
         for family in get_args(Family):
             _follow(desk, family, one, windows)
@@ -96,6 +99,7 @@ class _Desk:
     cases: dict[str, Case]
     silences: list[Act]
     acts: dict[str, datetime]
+    places: dict[Place, str] = field(default_factory=dict)  # incident ids
     resets: list[Reset] = field(default_factory=list)
 
 
@@ -143,10 +147,23 @@ def _follow(desk: _Desk, family: Family, found: Evaluation, windows: Mapping[str
                 _reset(desk, before)
         return
     if before is None:
-        case = case_for(group_key(found, family, windows), desk.cases, desk.now)
-        desk.cases.setdefault(case.incident.incident_id, case)
-        after = replace(after, incident_id=case.incident.incident_id)
+        after = replace(after, incident_id=_joined(desk, family, found, windows))
     desk.tracks[name] = after
+
+
+def _joined(desk: _Desk, family: Family, found: Evaluation, windows: Mapping[str, str]) -> str:
+    """The incident of a new track: that of another metric of the same cell and comparison, else its group's."""
+    joined = desk.places.get(_place(family, found))
+    if joined is not None:
+        return joined
+    case = case_for(group_key(found, family, windows), desk.cases, desk.now)
+    desk.cases.setdefault(case.incident.incident_id, case)
+    desk.places[_place(family, found)] = case.incident.incident_id
+    return case.incident.incident_id
+
+
+def _place(family: Family, found: Evaluation) -> Place:
+    return family, found.unit.cell, found.unit.comparison
 
 
 # --- what comes of it ---------------------------------------------------------------------------------------------
@@ -154,23 +171,30 @@ def _follow(desk: _Desk, family: Family, found: Evaluation, windows: Mapping[str
 
 def _view(desk: _Desk) -> None:
     """Every incident from its tracks."""
+    tracks = _by_incident(desk)
     for key, case in list(desk.cases.items()):
-        mine = [track for _, track in sorted(desk.tracks.items()) if track.incident_id == key]
-        seen = viewed(case, mine, desk.silences, desk.now)
+        seen = viewed(case, tracks[key], desk.silences, desk.now)
         if seen is None:
             del desk.cases[key]
         else:
             desk.cases[key] = seen
 
 
+def _by_incident(desk: _Desk) -> Mapping[str, list[Track]]:
+    found: dict[str, list[Track]] = defaultdict(list)
+    for _, track in sorted(desk.tracks.items()):
+        found[track.incident_id].append(track)
+    return found
+
+
 def _inhibit(desk: _Desk) -> None:
     """Who says it better, and what else helps to look into it."""
-    by = inhibited(case.incident for case in desk.cases.values())
+    by, tracks = inhibited(case.incident for case in desk.cases.values()), _by_incident(desk)
     for key, case in desk.cases.items():
         one = case.incident
         if one.state == "resolved":
             continue
-        blind = [track.blind_since for track in desk.tracks.values() if track.incident_id == key]
+        blind = [track.blind_since for track in tracks[key]]
         inside = sorted({desk.cases[part].incident.module for part, whole in by.items() if whole == key})
         hints = say.hints(
             window=one.window,

@@ -11,7 +11,7 @@ from typing import Literal
 from analysis import words
 from analysis.alerts.model import SEVERITIES, Cell, Effect, Evaluation, Incident, Severity
 from analysis.alerts.severity import RULES
-from analysis.words.notices import NO_DATA, RESOLUTIONS, against, change, moment, money, place, title
+from analysis.words.notices import RESOLUTIONS, against, change, moment, money, place, title
 
 __all__ = ["STATES", "hints", "place", "sentence", "state", "title", "why_not"]
 
@@ -100,7 +100,7 @@ def why_not(
     where = place(found.unit.cell, names)
     name, effect = _effect(found)
     if found.no_data or found.now is None or effect is None:
-        return f"{where}: {words.inside(NO_DATA)}"
+        return f"{where} has no data in the window, which is not the same as no loss."
     if effect.relative >= 0:
         return (
             f"{where} does not look down: {words.inside(change(found.unit.metric, effect.relative, effect.se, name))}."
@@ -167,10 +167,12 @@ def _too_little(found: Evaluation, span: str, effect: Effect, currency: str, dig
         sessions = words.whole(round(found.stake.sessions))
         off = _short(TWO_SIDED_95 * effect.se)
         return f"but with {sessions} sessions a day {span} can be off by ±{off}. If real it costs {point} a day."
-    burn = _short_number(max(0.0, cost.burn if cost else 0.0))
+    burn = max(0.0, cost.burn if cost else 0.0)
     more = next(rule for rule in reversed(RULES) if SEVERITIES.index(rule.severity) > SEVERITIES.index(found.severity))
-    needs = f"it takes {more.burn:g} of it to {WAKES[more.severity]}"
-    return f"and costs about {point} a day if real: {burn} of what may be lost a day; {needs}."
+    costs = f"and if real costs {point} a day, {_short_number(burn)} of what may be lost a day"
+    if burn >= more.burn:
+        return f"{costs}; but the shorter windows do not show that it goes on."
+    return f"{costs}; it takes {more.burn:g} to {WAKES[more.severity]}."
 
 
 # --- parts --------------------------------------------------------------------------------------------------------

@@ -419,9 +419,9 @@ def test_another_deploy_is_another_incident() -> None:
     for _ in range(2):
         play.step(loss("page"))
     play.windows = {"homepage": "launch als_v2 2026-12-02"}
-    other = loss("page", metric="click")
-    play.step(loss("page"), other)
-    assert play.step(loss("page"), other) == ("open:page:1",)
+    same, other = loss("page", metric="click"), loss("page_fast", cell=Cell("homepage", "rugs"))
+    assert play.step(loss("page"), same, other) == ("open:page_fast:1",)
+    assert play.step(loss("page"), same, other) == ()  # another metric of the cell is the same loss
     windows = {one.window for one in play.standing.incidents}
     assert windows == {"launch als_v1 2026-11-01", "launch als_v2 2026-12-02"}
 
