@@ -47,12 +47,12 @@ class TheIncident(_Part):
 
 
 class TheMoney(_Part):
-    """Of all cells together, each session once."""
+    """Of all cells together, each session once; null while a failing signal check holds it."""
 
     currency: str
     digits: Annotated[int, Field(ge=0, le=4, description="a major unit is 10^digits minor ones")]
-    expected_minor_a_day: Annotated[int, Field(description="shrunk; above 0 is a loss")]
-    at_least_minor_a_day: Minor
+    expected_minor_a_day: Annotated[int | None, Field(description="shrunk; above 0 is a loss")]
+    at_least_minor_a_day: int | None
     lost_so_far_minor: Minor
 
 
@@ -100,7 +100,7 @@ class TheEffect(_Part):
 
 
 class TheEvidence(_Part):
-    """`value` against `needed`."""
+    """`value` against `needed`; null and not met where a failing signal check holds the cell."""
 
     kind: Literal["e_process", "detector", "forecast"]
     value: Number | None
@@ -111,7 +111,7 @@ class TheEvidence(_Part):
 
 
 class TheCost(_Part):
-    """Of one cell, a day; null without data."""
+    """Of one cell, a day; null without data, and where a failing signal check holds it."""
 
     stake_minor_a_day: Minor
     expected_minor_a_day: int | None
@@ -138,7 +138,9 @@ class ACell(_Part):
     at: Instant
     severity: Severity
     windows: TheWindows
-    effect: Annotated[dict[str, TheEffect], Field(description="by window: 15m, 1h, 6h, 1d, 3d, 7d")]
+    effect: Annotated[
+        dict[str, TheEffect], Field(description="by window: 15m, 1h, 6h, 1d, 3d, 7d; none where it is held")
+    ]
     evidence: TheEvidence
     money: TheCost
     health: TheHealth

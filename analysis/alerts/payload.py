@@ -60,8 +60,8 @@ def alert_v1(
         money=TheMoney(
             currency=currency,
             digits=digits,
-            expected_minor_a_day=round(incident.expected),
-            at_least_minor_a_day=round(incident.at_least),
+            expected_minor_a_day=None if incident.held else round(incident.expected),
+            at_least_minor_a_day=None if incident.held else round(incident.at_least),
             lost_so_far_minor=round(incident.lost_so_far),
         ),
         cells=tuple(_cell(each, names) for each in incident.members),
@@ -119,8 +119,8 @@ def _cell(given: Evaluation, names: Mapping[str, str]) -> ACell:
             long=None if windows is None else WINDOWS[windows.long],
             short=None if windows is None else WINDOWS[windows.short],
         ),
-        effect={name: _effect(given.effects[name]) for name in sorted(given.effects)},
-        evidence=_evidence(given.evidence),
+        effect={} if given.held_by else {name: _effect(given.effects[name]) for name in sorted(given.effects)},
+        evidence=_evidence(given.evidence, believed=not given.held_by),
         money=_cost(given),
         health=TheHealth(held_by=given.held_by, no_data=given.no_data),
     )
@@ -130,19 +130,19 @@ def _effect(given: Effect) -> TheEffect:
     return TheEffect(metric=given.metric, hours=given.hours, relative=_finite(given.relative), se=_finite(given.se))
 
 
-def _evidence(given: Evidence) -> TheEvidence:
+def _evidence(given: Evidence, *, believed: bool) -> TheEvidence:
     return TheEvidence(
         kind=given.kind,
-        value=_finite(min(given.value, sys.float_info.max)),  # an e-value may be beyond what a float holds
+        value=_finite(min(given.value, sys.float_info.max)) if believed else None,  # an e-value may be beyond a float
         needed=_finite(given.needed),
-        met=given.met,
+        met=believed and given.met,
         most=given.most,
         waits_for=given.waits_for,
     )
 
 
 def _cost(given: Evaluation) -> TheCost:
-    now = given.now
+    now = None if given.held_by else given.now  # blocked means absent
     return TheCost(
         stake_minor_a_day=round(given.stake.money),
         expected_minor_a_day=None if now is None else round(now.expected),

@@ -102,5 +102,7 @@ def title(incident: Incident, *, currency: str, digits: int, names: Mapping[str,
         return f"{where}: over, after a loss of about {lost}"
     if incident.family != "money":
         return f"{where}: signals fail, so its money alerts are held"
+    if incident.held:
+        return f"{where}: a loss that is not believed while a signal check fails"
     told = loss(round(incident.expected), round(incident.at_least), currency, digits)
     return f"{where} is losing {told}" if round(incident.expected) > 0 else f"{where} is losing nothing now"

@@ -32,7 +32,7 @@ def made(given: Notice | None = None, *, currency: str = "EUR", digits: int = 2)
 def examples() -> dict[str, Notice]:
     held = evaluation(Cell("homepage"), held_by=("SH-02", "SH-13"), severity="ticket")
     blind = replace(evaluation(Cell("pdp", "rugs", "mobile"), comparison=EVERYBODY), now=None, no_data=True, effects={})
-    unmeasured = replace(held, effects={"6h": Effect("order", 6.0, math.nan, math.inf)}, severity="digest")
+    unmeasured = replace(held, held_by=(), effects={"6h": Effect("order", 6.0, math.nan, math.inf)}, severity="digest")
     certain = replace(held, evidence=replace(held.evidence, value=math.inf), held_by=())
     site = incident(module="", members=(evaluation(Cell(), comparison=EVERYBODY),), severity="ticket")
     return {
@@ -150,6 +150,21 @@ def test_what_is_not_a_number_is_null_and_an_endless_e_value_the_largest_float()
     assert blind["money"]["expected_minor_a_day"] is None
     assert blind["health"] == {"held_by": [], "no_data": True}
     assert "No data in the window: that is not the same as no loss." in made(examples()["blind"])["text"]
+
+
+@pytest.mark.parametrize("name", ["held", "data"])
+def test_what_a_failing_check_holds_is_absent_not_warned_of(name: str) -> None:
+    document = made(examples()[name])
+    [cell] = document["cells"]
+    assert cell["health"]["held_by"] == ["SH-02", "SH-13"]
+    assert cell["effect"] == {}
+    assert (cell["evidence"]["value"], cell["evidence"]["met"]) == (None, False)
+    assert [value for key, value in cell["money"].items() if key != "stake_minor_a_day"] == [None] * 5
+    assert "Signal checks that fail here: SH-02 and SH-13" in document["text"]
+    assert "%" not in document["text"]
+    if name == "held":
+        assert document["money"]["expected_minor_a_day"] is None
+        assert document["title"] == "Homepage: a loss that is not believed while a signal check fails"
 
 
 @pytest.mark.parametrize("amount", [math.nan, math.inf, -math.inf])
