@@ -85,7 +85,9 @@ def resolved(case: Case, now: datetime, code: Resolution | None = None) -> Case:
         case.incident, state="resolved", changed_at=now, expected=0.0, at_least=0.0, held=False, inhibited_by="",
         acked_by="", resolution=code,
     )  # fmt: skip
-    return replace(case, incident=over, owed=False, acked_money=0.0, summed_until=None, resolved_at=now)
+    return replace(
+        case, incident=over, owed=False, acked_money=0.0, acked_severity="digest", summed_until=None, resolved_at=now
+    )
 
 
 def _state(old: Incident, confirmed: Sequence[Track]) -> State:

@@ -114,7 +114,9 @@ def _take(desk: _Desk, act: Act) -> None:
         desk.silences = [one for one in desk.silences if (one.incident_id, one.matcher) != about]
     if act.kind == "ack" and case is not None and case.incident.state in ("open", "acked", "resolving"):
         acked = replace(case.incident, acked_by=act.author)
-        desk.cases[act.incident_id] = replace(case, incident=acked, acked_money=acked.expected)
+        desk.cases[act.incident_id] = replace(
+            case, incident=acked, acked_money=acked.expected, acked_severity=acked.severity
+        )
     if act.kind == "resolve" and case is not None and act.code is not None:
         _resolve(desk, case, act.code)
 

@@ -46,6 +46,7 @@ class Case:
     told_at: datetime | None = None
     owed: bool = False  # a silence ended while it lasted: to be told when nothing else mutes it
     acked_money: float = 0.0  # expected loss a day when it was acknowledged
+    acked_severity: Severity = "digest"
     worst: Severity = "digest"
     rules: tuple[tuple[str, int], ...] = ()  # name and version of those that confirmed it
     summed_until: datetime | None = None  # lost_so_far counts up to here

@@ -23,7 +23,7 @@ def told(case: Case, now: datetime) -> tuple[Case, Notice | None]:
     if word is None:
         return _unchanged(case), None
     incident = case.incident
-    if word in ("worse", "doubled"):  # what was acknowledged was less
+    if word in ("worse", "doubled") or rank(incident.severity) > rank(case.acked_severity):  # less was acknowledged
         state = "open" if incident.state == "acked" else incident.state
         incident = replace(incident, state=state, acked_by="")
     number = case.transitions + 1
