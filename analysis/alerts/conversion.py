@@ -19,8 +19,8 @@ from datetime import timedelta
 from scipy.special import ndtri, stdtrit
 
 from analysis.alerts.detector import deviation
-from analysis.alerts.model import METRICS, Bucket, Effect, Metric
-from analysis.alerts.windows import together
+from analysis.alerts.model import METRICS, Bucket, Effect, Look, Metric
+from analysis.alerts.windows import returning, together
 
 FEWEST = 10  # past changes
 MOVED = 3.0  # standard errors of "it did not move at all"
@@ -32,7 +32,8 @@ SURE = 0.975  # how certain the elasticity is where a loss is called certain
 class Pair:
     """One past change: of a metric and of revenue, relative, each with its standard error.
 
-    `covariance` of the two errors; 0 where they were measured on different days or units.
+    `covariance` of the two errors, and by how much it may be off to either side; 0 where they were measured on
+    different units.
     """
 
     metric: float
@@ -40,6 +41,7 @@ class Pair:
     revenue: float
     revenue_se: float
     covariance: float = 0.0
+    covariance_off: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def learn(metric: Metric, pairs: Sequence[Pair]) -> Conversion | Unstable:
         return Unstable(metric, f"it moved no more than chance explains in {len(pairs)} past changes")
     elasticity = tops / bottoms
     few = -float(stdtrit(len(pairs) - 1, 1 - SURE)) / float(ndtri(SURE))
-    error = few * math.sqrt(_jackknife(parts) + _between(pairs, elasticity) / bottoms)
+    unsure = math.fsum(_weight(pair) * pair.covariance_off for pair in pairs) / bottoms
+    error = few * math.sqrt(_jackknife(parts) + _between(pairs, elasticity) / bottoms) + unsure
     if elasticity <= 0 or error > STEADY * elasticity:
         return Unstable(
             metric,
@@ -117,11 +120,14 @@ def upper_in_money(upper: float, conversion: Conversion) -> float:
     return upper * (max(0.0, conversion.elasticity - off) if upper < 0 else conversion.elasticity + off)
 
 
-def pair(buckets: Iterable[Bucket], metric: Metric) -> Pair | None:
+def pair(buckets: Sequence[Bucket], metric: Metric, look: Look | None = None) -> Pair | None:
     """One past change from its buckets: the metric's from every other day, revenue's from the days between.
 
-    Counted on the same day both would move with the same visitors, and chance would look like an elasticity. None
-    where one of the two cannot be measured.
+    Counted on the same day both would move with the same visitors, and chance would look like an elasticity. Visitors
+    who come back are on both kinds of days: the variance P they bring for as long as the change lasts is that of the
+    `look` (units once) less that of the buckets. P is in both errors, and their covariance is between 0 and √(P·P'):
+    the middle of that, give or take. Without a look nobody is taken to come back. None where one of the two cannot be
+    measured.
     """
     halves: Mapping[int, list[Bucket]] = {0: [], 1: []}
     for bucket in buckets:
@@ -132,7 +138,13 @@ def pair(buckets: Iterable[Bucket], metric: Metric) -> Pair | None:
     early, late = deviation(together(halves[0]), metric), deviation(together(halves[1]), "revenue")
     if early is None or late is None:
         return None
-    return Pair(early.relative, early.se, late.relative, late.se)
+    of_metric, of_revenue = (
+        0.0 if look is None else found.se**2 / 2 * (returning(look, buckets, each) ** 2 - 1)  # half the days
+        for found, each in ((early, metric), (late, "revenue"))
+    )
+    middle = math.sqrt(of_metric * of_revenue) / 2
+    s_x, s_y = math.sqrt(early.se**2 + of_metric), math.sqrt(late.se**2 + of_revenue)
+    return Pair(early.relative, s_x, late.relative, s_y, middle, middle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from analysis.alerts.conversion import (
     FEWEST,
@@ -24,13 +25,14 @@ from analysis.alerts.conversion import (
     upper_in_money,
 )
 from analysis.alerts.detector import deviation
-from analysis.alerts.model import LONG, Bucket, Cell, Comparison, Effect, Sums
+from analysis.alerts.model import LONG, Bucket, Cell, Comparison, Effect, Look, LookArm, Sums
 from analysis.alerts.severity import RULES
 from analysis.alerts.windows import together
 from tests.helpers.effort import scaled
 
 CART = Conversion("add_to_cart", 0.8, 0.1, 20)
 AT = datetime(2026, 11, 21, tzinfo=UTC)
+Ints = NDArray[np.int64]
 
 
 def _past(
@@ -243,3 +245,62 @@ class TestPairs:
         assert pair(buckets, "add_to_cart") is None
         assert pair([], "add_to_cart") is None
         assert pair(_change(np.random.default_rng(30), 1.0, days=2), "click") is None
+
+
+def _returning(rng: np.random.Generator, units: int, days: int) -> tuple[list[Bucket], Look]:
+    """Nothing changed: units with a taste of their own come every other day, click, and buy one click in ten."""
+    arms = {arm: _taste(rng, units, days) for arm in ("new", "old")}
+    comparison = Comparison("experiment", "e", 1, "new", "old")
+    buckets = [
+        Bucket(
+            comparison, Cell("pdp"), AT + timedelta(days=d, hours=6), LONG, 0,
+            {arm: _counted(*(column[:, d] for column in drawn)) for arm, drawn in arms.items()},
+        )
+        for d in range(days)
+    ]  # fmt: skip
+    once = {arm: _counted(*(column.sum(axis=1) for column in drawn)) for arm, drawn in arms.items()}
+    looks = {arm: LookArm(sums.units, {}, sums.totals, sums.squares) for arm, sums in once.items()}
+    return buckets, Look(comparison, Cell("pdp"), AT + timedelta(days=days), 0, looks, 2 * units)
+
+
+def _taste(rng: np.random.Generator, units: int, days: int) -> tuple[Ints, Ints, Ints]:
+    """Sessions, clicks and revenue, shape (units, days)."""
+    n = np.asarray((rng.random((units, days)) < 0.5) * (1 + rng.poisson(0.5, (units, days))), dtype=np.int64)
+    clicks = np.asarray(rng.binomial(n, rng.beta(0.5, 2.0, (units, 1))), dtype=np.int64)
+    orders = np.asarray(rng.binomial(clicks, rng.beta(1.0, 9.0, (units, 1))), dtype=np.int64)
+    return n, clicks, 40 * orders
+
+
+def _counted(n: Ints, clicks: Ints, revenue: Ints) -> Sums:
+    n, clicks, revenue = n[n > 0], clicks[n > 0], revenue[n > 0]
+    return Sums(
+        len(n), int(n.sum()), int((n * n).sum()),
+        {"click": int(clicks.sum()), "revenue": int(revenue.sum())},
+        {"click": int((clicks**2).sum()), "revenue": int((revenue**2).sum())},
+        {"click": int((n * clicks).sum()), "revenue": int((n * revenue).sum())},
+    )  # fmt: skip
+
+
+class TestVisitorsWhoComeBack:
+    def test_are_no_change_when_the_look_knows_them(self) -> None:
+        """They are on all days, so that days apart still move together; with the look it is in the errors."""
+        runs, rng = scaled(ci=240, full=2_400), np.random.default_rng(31)
+        drawn = [_returning(rng, 400, 28) for _ in range(runs)]
+        known = [found for buckets, look in drawn if (found := pair(buckets, "click", look))]
+        blind = [found for buckets, _ in drawn if (found := pair(buckets, "click"))]
+        assert len(known) == len(blind) == runs
+        assert np.mean([(p.metric / p.metric_se) ** 2 for p in known]) == pytest.approx(1, abs=0.1 + 4.7 / runs**0.5)
+        assert np.mean([(p.metric / p.metric_se) ** 2 for p in blind]) > 2
+        together_ = float(np.mean([p.metric * p.revenue for p in known]))
+        assert 0 < together_ < np.mean([p.covariance + p.covariance_off for p in known])
+        histories = [known[at : at + 30] for at in range(0, runs, 30)]
+        assert all(isinstance(learn("click", history), Unstable) for history in histories)
+
+    def test_a_covariance_nobody_knows_is_in_the_error(self) -> None:
+        past, _ = _past(np.random.default_rng(32), 40, moved=0.08)
+        sure = learn("click", past)
+        unsure = learn("click", [replace(each, covariance_off=each.metric_se * each.revenue_se) for each in past])
+        assert isinstance(sure, Conversion)
+        assert isinstance(unsure, Conversion)
+        assert unsure.elasticity == sure.elasticity
+        assert unsure.se > sure.se
