@@ -18,7 +18,7 @@ SILENCE = Act("silence", "mara", AT, "sale", matcher=Matcher("homepage", metric=
 FULL = Standing(
     AT,
     {"money:f": Track("money", FOUND, ("page", "ticket"), "ticket", AT, "a1", AT)},
-    {"a1": Case(INCIDENT, 3, "page", AT, True, 2.5, "page_fast", AT, AT)},
+    {"a1": Case(INCIDENT, 3, "page", AT, True, 2.5, "ticket", "page", (("money", 1),), AT, AT)},
     (SILENCE,),
     {SILENCE.act_id: AT},
     (Closed("a0", "money", 1, "page", AT, 0.1, "data_issue"),),
