@@ -62,8 +62,8 @@ class DuckDBWarehouse:
         """The newest event_ts before a naive UTC instant, of exposures and outcomes; None without any row."""
         text = "select max(event_ts) from (from exposures select event_ts union all from outcomes select event_ts)"
         with _explained("newest row"):
-            found = self._connection.execute(f"{text} where event_ts < $before", {"before": before}).fetchone()
-        return found[0] if found is not None else None
+            found = self._connection.execute(f"{text} where event_ts < $before", {"before": before}).fetchall()
+        return found[0][0]
 
     def count(self, request: CountRequest) -> Counts:
         """Recompute first exposures, unit totals and moments of the request, exactly. WarehouseError on overflow."""

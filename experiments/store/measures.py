@@ -1,6 +1,7 @@
 """What was measured, in the store: a number that changes is written again as the next revision, never replaced."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -10,7 +11,7 @@ from experiments.store import tables
 from experiments.store.values import Measure
 
 _c = tables.measures.c
-_NAMES = ("kind", "place", "minutes", "ended_at")
+_NAMES = [field.name for field in fields(Measure)]  # asdict would copy every body
 
 
 def newest(
@@ -22,12 +23,17 @@ def newest(
     return [next(same) for _, same in groupby(rows, key=lambda each: (each.ended_at, each.place))]
 
 
-def ends(connection: Connection, kind: str, minutes: int, published_after: datetime | None) -> list[datetime]:
-    """The ends of which something was published after that instant, each once, oldest first."""
+def ends(connection: Connection, kind: str, minutes: int, published_since: datetime | None) -> list[datetime]:
+    """The ends of which something was published at that instant or later, each once, oldest first."""
     query = select(_c.ended_at).distinct().where(_c.kind == kind, _c.minutes == minutes).order_by(_c.ended_at)
-    if published_after is not None:
-        query = query.where(_c.published_at > published_after)
+    if published_since is not None:
+        query = query.where(_c.published_at >= published_since)
     return list(connection.execute(query).scalars())
+
+
+def published_at(connection: Connection, kind: str) -> datetime | None:
+    """When the newest of a kind was published."""
+    return connection.execute(select(func.max(_c.published_at)).where(_c.kind == kind)).scalar()
 
 
 def places(connection: Connection, kind: str, minutes: int, ended_at: datetime) -> list[str]:
@@ -42,8 +48,8 @@ def last(connection: Connection, kind: str, minutes: int) -> Mapping[str, dateti
     return {row.place: row[1] for row in connection.execute(query)}
 
 
-def save(connection: Connection, measures: Iterable[Measure], now: datetime) -> tuple[int, int]:
-    """How many were new and how many a revision; what says the same as its newest revision is left alone."""
+def save(connection: Connection, measures: Iterable[Measure], now: datetime) -> list[Measure]:
+    """Those that are new or a revision, as they are kept; what says the same as its newest revision is left alone."""
     given = {(each.kind, each.minutes, each.place, each.ended_at): each for each in measures}
     known: dict[tuple[str, int, str, datetime], Measure] = {}
     for kind, minutes, place in sorted({key[:3] for key in given}):
@@ -51,15 +57,15 @@ def save(connection: Connection, measures: Iterable[Measure], now: datetime) -> 
         query = _of(kind, minutes, place, None, max(spans)).where(_c.ended_at >= min(spans)).order_by(_c.revision)
         known |= {(kind, minutes, place, row.ended_at): Measure(**row._mapping) for row in connection.execute(query)}
     changed = [
-        {**{name: getattr(each, name) for name in _NAMES}, "body": each.body, "published_at": now,
-         "revision": known[key].revision + 1 if key in known else 0}
+        replace(each, published_at=now, revision=known[key].revision + 1 if key in known else 0)
         for key, each in given.items()
         if key not in known or known[key].body != each.body
-    ]  # fmt: skip
+    ]
     if changed:
-        connection.execute(insert(tables.measures), changed)
-    revised = sum(1 for row in changed if row["revision"])
-    return len(changed) - revised, revised
+        connection.execute(
+            insert(tables.measures), [{name: getattr(each, name) for name in _NAMES} for each in changed]
+        )
+    return changed
 
 
 def forget(connection: Connection, kind: str, minutes: int, before: datetime) -> None:

@@ -333,8 +333,8 @@ class Store:
 
     # --- what the alerts read -----------------------------------------------------------------------------------
 
-    def save_measures(self, given: Iterable[Measure], *, now: datetime) -> tuple[int, int]:
-        """How many were new, and how many a revision of what had other numbers; what says the same changes nothing."""
+    def save_measures(self, given: Iterable[Measure], *, now: datetime) -> list[Measure]:
+        """Those that are new, or a revision of what had other numbers; what says the same changes nothing."""
         with writing(self._engine) as connection:
             return measures.save(connection, given, now)
 
@@ -351,10 +351,15 @@ class Store:
         with reading(self._engine) as connection:
             return measures.newest(connection, kind, minutes, place, since, until)
 
-    def measured_ends(self, kind: str, minutes: int, *, published_after: datetime | None = None) -> list[datetime]:
-        """The ends of which something was published (after that instant), each once, oldest first."""
+    def measured_ends(self, kind: str, minutes: int, *, published_since: datetime | None = None) -> list[datetime]:
+        """The ends of which something was published (at that instant or later), each once, oldest first."""
         with reading(self._engine) as connection:
-            return measures.ends(connection, kind, minutes, published_after)
+            return measures.ends(connection, kind, minutes, published_since)
+
+    def measures_published_at(self, kind: str) -> datetime | None:
+        """When the newest of a kind was published."""
+        with reading(self._engine) as connection:
+            return measures.published_at(connection, kind)
 
     def measured_places(self, kind: str, minutes: int, ended_at: datetime) -> list[str]:
         """Which places were measured up to that end."""

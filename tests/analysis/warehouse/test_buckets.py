@@ -53,10 +53,8 @@ def visited(seed: int, *, units: int = 40) -> Log:
         for copy in ("", "-b", "-c"):
             moved: dict[str, Value] = {**row, "event_id": f"{row['event_id']}{copy}"}
             if row["unit"] in shown and dice.random() < 0.8:
-                moved["event_ts"] = time_of(dice.choice(shown[row["unit"]])) + timedelta(
-                    minutes=dice.choice((0, 5, 25))
-                )
-                moved["event_day"] = event_day(moved["event_ts"])
+                at = time_of(dice.choice(shown[row["unit"]])) + timedelta(minutes=dice.choice((0, 5, 25)))
+                moved |= {"event_ts": at, "event_day": event_day(at)}
             outcomes.append(moved)
     return Log(log.exposures, outcomes, in_sessions(log.exposures, outcomes))
 
