@@ -28,7 +28,6 @@ SPANS = {
     "3d": "three days",
     "7d": "one week",
 }
-WINDOWS = {0.25: "15m", 1: "1h", 6: "6h", 24: "1d", 72: "3d", 168: "7d"}  # hours, as an evaluation names them
 WAKES: Mapping[Severity, str] = {
     "page_fast": "page at once", "page": "page", "ticket": "make a ticket", "watch": "be watched",
     "digest": "be left alone",
@@ -125,7 +124,8 @@ def _muted(found: Evaluation, incident: Incident | None, currency: str, digits: 
     """Held, silenced or inhibited."""
     if found.held_by and found.by_money != "digest":
         failing = words.listed([names.get(check, check) for check in found.held_by])
-        return f"it is held: {failing} fails there, so its numbers are not believed; the data alert is raised instead"
+        told = f"it is held: {failing} {'fails' if len(found.held_by) == 1 else 'fail'} there"
+        return f"{told}, so its numbers are not believed; the data alert is raised instead"
     if incident is None or incident.state == "resolved":
         return ""
     if incident.silenced_until is not None:
@@ -150,7 +150,8 @@ def _unproven(found: Evaluation, pages: bool) -> str:
     if evidence.waits_for:
         return f"its loss is not judged yet: it waits for {evidence.waits_for}"
     if not evidence.met:
-        return f"the evidence is not there yet, {_short_number(evidence.value)} of {_short_number(evidence.needed)}"
+        reached, needed = _short_number(evidence.value), _short_number(evidence.needed)
+        return f"the evidence is not there yet: {reached} of the {needed} it takes"
     asks = f"the money asks to {WAKES[found.by_money]} and it may {WAKES[evidence.most]} at most"
     if evidence.kind == "forecast":
         return f"{asks}: it is compared with a forecast, which does not know the cause"
@@ -185,7 +186,7 @@ def _read_from(incident: Incident, currency: str, digits: int, names: Mapping[st
     where += f" and {words.whole(more)} more cell{'' if more == 1 else 's'}" if more else ""
     if incident.family == "data":
         checks = sorted({names.get(check, check) for member in incident.members for check in member.held_by})
-        failing = words.listed(checks) if checks else "A signal check"
+        failing = words.sentence_case(words.listed(checks) if checks else "a signal check")
         return f"{failing} failed on {words.inside(where)}. No loss there is believed until it passes."
     unit, (name, effect) = first.unit, _effect(first)
     who = unit.comparison
@@ -200,8 +201,9 @@ def _read_from(incident: Incident, currency: str, digits: int, names: Mapping[st
 
 def _effect(found: Evaluation) -> tuple[str, Effect | None]:
     """The window it is judged in: the long one of its severity, else the longest there is."""
-    long = next((WINDOWS[rule.long] for rule in RULES if rule.severity == found.by_money), "7d")
-    name = long if long in found.effects else max(found.effects, key=lambda key: found.effects[key].hours, default="")
+    long = next((rule.long for rule in RULES if rule.severity == found.by_money), math.inf)
+    by_hours = sorted(found.effects, key=lambda name: found.effects[name].hours)
+    name = next((name for name in by_hours if found.effects[name].hours >= long), by_hours[-1] if by_hours else "")
     return name, found.effects.get(name)
 
 
@@ -212,7 +214,7 @@ def _short(share: float) -> str:
 
 def _short_number(value: float) -> str:
     """A number with two significant digits."""
-    return f"{float(f'{value:.2g}'):,.10g}" if math.isfinite(value) else "more than any number"
+    return f"{float(f'{value:.2g}'):,.10g}"
 
 
 def _moment(when: datetime) -> str:
