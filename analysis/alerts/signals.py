@@ -12,7 +12,7 @@ from analysis.alerts.model import METRICS, Cell, Comparison, Metric
 from analysis.pipeline import read
 from analysis.readout import Check, Readout
 from analysis.subjects import everything
-from experiments.store import Store
+from experiments.store import SnapshotHead, Store
 
 FRESH = timedelta(days=3)  # an older readout says nothing of what the signals are now
 PREFIX = "holdout."  # of a holdout's readout
@@ -44,18 +44,34 @@ class Failure:
         """Whether a loss of that metric is not to be believed there."""
         if metric not in self.metrics:
             return False
-        return comparison.key.removeprefix(PREFIX) == self.key or (self.of_logs and (cell.is_site or cell.module in self.modules))
+        return comparison.key.removeprefix(PREFIX) == self.key or (
+            self.of_logs and (cell.is_site or cell.module in self.modules)
+        )
 
 
-def failures(store: Store, at: datetime) -> tuple[Failure, ...]:
-    """What fails in each experiment's and holdout's newest readout whose data end in (at − 3 days, at]."""
-    found: list[Failure] = []
-    for experiment in everything(store):
-        heads = (head for head in store.snapshots(experiment.key) if at - FRESH < head.as_of <= at)
-        newest = max(heads, key=lambda head: (head.as_of, head.published_at, head.snapshot_id), default=None)
-        if newest is not None:
-            found += failing(read(store.snapshot(newest.snapshot_id)))
-    return tuple(found)
+class Signals:
+    """The readouts of a store, each read once: a run asks at many bucket ends."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._heads = tuple(head for each in everything(store) for head in store.snapshots(each.key))
+        self._read: dict[str, tuple[Failure, ...]] = {}
+        self.names: dict[str, str] = {}  # of the checks that were read, as a reader knows them
+
+    def failures(self, at: datetime) -> tuple[Failure, ...]:
+        """What fails in each experiment's and holdout's newest readout whose data end in (at − 3 days, at]."""
+        newest: dict[str, SnapshotHead] = {}
+        fresh = (head for head in self._heads if at - FRESH < head.as_of <= at)
+        for head in sorted(fresh, key=lambda head: (head.as_of, head.published_at, head.snapshot_id)):
+            newest[head.experiment_key] = head
+        return tuple(found for _, head in sorted(newest.items()) for found in self._failing(head.snapshot_id))
+
+    def _failing(self, snapshot_id: str) -> tuple[Failure, ...]:
+        if snapshot_id not in self._read:
+            readout = read(self._store.snapshot(snapshot_id))
+            self._read[snapshot_id] = tuple(failing(readout))
+            self.names |= {check.id: check.label for check in readout.checks}
+        return self._read[snapshot_id]
 
 
 def failing(readout: Readout) -> Iterable[Failure]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.alerts.model import METRICS, Cell, Comparison, Metric
-from analysis.alerts.signals import FRESH, failing, failures, held_by
+from analysis.alerts.signals import FRESH, Signals, failing, held_by
 from analysis.readout import Judged, Readout, Withholds
 from experiments.store import Store
 from tests.helpers import published
@@ -45,7 +45,7 @@ def missing(drop: float) -> Readout:
 
 def test_missing_add_to_carts_hold_what_counts_them_wherever_the_module_is_looked_at(store: Store) -> None:
     readout = publish(store, missing(0.1))
-    found = failures(store, AT)
+    found = Signals(store).failures(AT)
     module = readout.experiment.modules[0]
     for comparison in (own(readout), GLOBAL, FORECAST):
         for cell in (SITE, Cell(module), Cell(module, "decor")):
@@ -57,7 +57,7 @@ def test_missing_add_to_carts_hold_what_counts_them_wherever_the_module_is_looke
 
 def test_a_drop_that_only_warns_holds_nothing(store: Store) -> None:
     publish(store, missing(0.7))
-    assert failures(store, AT) == ()
+    assert Signals(store).failures(AT) == ()
 
 
 def test_a_broken_split_holds_its_own_experiment_only() -> None:
@@ -97,10 +97,10 @@ def test_missing_rows_hold_everything_on_the_modules() -> None:
 def test_only_the_newest_reading_that_is_fresh_counts(store: Store) -> None:
     publish(store, missing(0.1))
     as_of = datetime.combine(AT.date(), datetime.min.time(), UTC)
-    assert failures(store, as_of - timedelta(seconds=1)) == ()  # it was not there then
-    assert len(failures(store, as_of + FRESH - timedelta(seconds=1))) == 1
-    assert failures(store, as_of + FRESH) == ()
+    assert Signals(store).failures(as_of - timedelta(seconds=1)) == ()  # it was not there then
+    assert len(Signals(store).failures(as_of + FRESH - timedelta(seconds=1))) == 1
+    assert Signals(store).failures(as_of + FRESH) == ()
     mended = reading("SHIP", missing_add_to_cart=carts(1.0), as_of=(AT + DAY).date())
     published.publish(store, mended)
-    assert len(failures(store, AT + DAY - timedelta(seconds=1))) == 1
-    assert failures(store, AT + DAY) == ()
+    assert len(Signals(store).failures(AT + DAY - timedelta(seconds=1))) == 1
+    assert Signals(store).failures(AT + DAY) == ()
