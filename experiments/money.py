@@ -40,6 +40,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _ping(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+\S*", value):
+        raise ValueError(f"{value!r} is no address to ask for, as https://checks.example.org/7c1e")
+    return value
+
+
 class Place(Protocol):
     """Where money flows; the alerts' cell is one."""
 
@@ -95,6 +101,7 @@ class Money(Value):
     costs: tuple[Cost, ...] = ()
     notify_tag: Annotated[str, AfterValidator(_tag)] | None = None
     app_url: Annotated[str, AfterValidator(_address)] | None = None
+    ping_url: Annotated[str, AfterValidator(_ping)] | None = None  # asked for after each good run of the alerts
 
     @property
     def fast(self) -> bool:
