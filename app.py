@@ -13,6 +13,7 @@ st.navigation(
             st.Page(PAGES / "overview.py", title="Overview", icon=":material/list:", default=True),
             st.Page(PAGES / "readout.py", title="Readout", icon=":material/science:"),
             st.Page(PAGES / "where.py", title="Where", icon=":material/grid_on:"),
+            st.Page(PAGES / "alerts.py", title="Alerts inbox", icon=":material/notifications:"),
         ],
         "Trust": [st.Page(PAGES / "health.py", title="Signal health", icon=":material/monitor_heart:")],
         "Build": [st.Page(PAGES / "registry.py", title="Registry", icon=":material/view_timeline:")],

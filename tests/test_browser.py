@@ -9,12 +9,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.helpers import published, registry_shop, signals
+from analysis.alerts import stored
+from experiments.shop import open_shop
+from experiments.store import Store
+from tests.helpers import alert_shop, published, registry_shop, signals
 from tests.helpers.readouts import ODD, example, examples, odd_names
 
 pytestmark = pytest.mark.browser
@@ -66,6 +70,15 @@ def health(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     readings = [*signals.course(), signals.withheld(), signals.healthy()]
     with _served(published.shop(folder / "shop", readings), folder) as address:
         yield address
+
+
+@pytest.fixture
+def inbox(browser: Browser, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The same on a shop that loses money today, and its folder."""
+    assert browser.is_connected()
+    home = alert_shop.today(published.shop(tmp_path / "shop", [example("SHIP")]), datetime.now(UTC))
+    with _served(home, tmp_path) as address:
+        yield address, home
 
 
 @contextmanager
@@ -302,3 +315,44 @@ def test_signal_health_leads_from_all_experiments_to_one_draws_and_fits_a_phone(
         visit.open(f"{health}/health?experiment=All+experiments")
         visit.charts(1)
         assert too_wide(visit.page, width) == [], width
+
+
+def test_an_incident_is_acknowledged_and_silenced_and_fits_a_phone(inbox: tuple[str, Path], visit: Visit) -> None:
+    address, home = inbox
+    visit.open(address)
+    expect(visit.page.locator("h1")).to_have_text("1 decision waiting · 2 incidents (€48k/day)")
+    visit.page.get_by_role("link", name="Open the alerts inbox").click()
+    expect(visit.page.locator("h1")).to_have_text("2 incidents (€48k/day) · 1 silenced · 1 watched")
+    visit.settle()
+    first = visit.page.locator('[class*="st-key-incident-"]').first
+    expect(first.locator("h3")).to_have_text("Homepage is losing about €48k a day (at least €17k)")
+
+    first.get_by_role("button", name="Acknowledge").click()
+    visit.page.get_by_label("Why").fill("Looking into the deploy")
+    visit.page.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Acknowledge").click()
+    expect(visit.page.get_by_text("Acknowledged: Homepage is losing")).to_be_visible()
+    visit.settle()
+    expect(first.locator("p.kind")).to_contain_text("Acknowledged")
+
+    first.get_by_role("button", name="Silence").click()
+    visit.page.get_by_label("Why").fill("A planned price change")
+    visit.page.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Silence").click()
+    expect(visit.page.locator("h1")).to_have_text("1 incident · 2 silenced · 1 watched")
+    visit.settle()
+    with Store.open(open_shop(home).store_url) as store:
+        acts = stored.acts(store)
+    assert [(act.kind, act.reason, act.author) for act in acts] == [
+        ("ack", "Looking into the deploy", "local user"),
+        ("silence", "A planned price change", "local user"),
+    ]
+
+    visit.page.get_by_text("Silenced", exact=True).first.click()
+    expect(visit.page.locator("h3", has_text="Homepage is losing")).to_be_visible()
+    visit.settle()
+    assert "tab=Silenced" in visit.page.url
+    for width in (1280, 900, 390):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        for tab in ("Open", "Silenced"):
+            visit.open(f"{address}/alerts?tab={tab}")
+            expect(visit.page.locator("h1")).to_have_text("1 incident · 2 silenced · 1 watched")
+            assert too_wide(visit.page, width) == [], (width, tab)

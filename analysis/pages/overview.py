@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from analysis.pages import components
+from analysis.pages import alerts_parts, components
 from analysis.pages.views import listing
 
-store = components.begin()
-shown = listing.overview(components.readings(store), components.now())
+store, now = components.begin(), components.now()
+shown = listing.overview(components.readings(store), now, alerts_parts.incidents(store, now))
 if not shown.rows:
     components.no_experiments()
-st.title(shown.headline, anchor=False)
+st.title(components.literal(shown.headline), anchor=False)
+if shown.alerts:
+    alerts_parts.link()
 components.overview(shown)

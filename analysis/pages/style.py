@@ -121,6 +121,18 @@ table.overview a.quiet { color: #262730; font-weight: 400; text-decoration: unde
 [class*="st-key-sql"] details { border: 0; }
 [class*="st-key-sql"] summary { padding: 0.1rem 0; font-size: 0.85rem; color: #595959; }
 
+[class*="st-key-incident-"] { padding: 0.9rem 1.2rem 1rem; }
+.incident h3 { margin: 0.35rem 0 0; padding: 0; font-size: 1.2rem; line-height: 1.45; }
+.stMainBlockContainer .incident p { margin: 0.2rem 0 0; font-size: 0.95rem; overflow-wrap: anywhere; }
+.incident p.kind { color: #4A4A4A; }
+.incident .chip { margin-right: 0.4rem; }
+.incident ul { margin: 0.3rem 0 0; font-size: 0.95rem; }
+.incident a { color: #0B5C8E; font-weight: 600; text-decoration: none; }
+.incident a:hover, .incident a:focus { text-decoration: underline; }
+dl.money { display: flex; flex-wrap: wrap; gap: 0.4rem 2.2rem; margin: 0.5rem 0 0; padding: 0; }
+dl.money dt { margin: 0; font-size: 0.82rem; font-weight: 400; color: #595959; }
+dl.money dd { margin: 0; padding: 0; font-size: 1.1rem; color: #262730; }
+
 @media (max-width: 1100px) {
   .st-key-cards [data-testid="stHorizontalBlock"], .st-key-charts [data-testid="stHorizontalBlock"] {
     flex-wrap: wrap; }
@@ -149,6 +161,7 @@ table.overview a.quiet { color: #262730; font-weight: 400; text-decoration: unde
   ol.changes > li > div:first-child { flex-basis: auto; }
   .check .owner { display: block; margin-left: 0; }
   .check .state { flex-basis: auto; }
+  dl.money { display: grid; grid-template-columns: 1fr 1fr; gap: 0.4rem 1rem; }
   .signal, .signal .figures { flex-direction: column; gap: 0.2rem; }
   .signal > .state { flex-basis: auto; }
   .signal .owner { display: block; margin-left: 0; }

@@ -33,8 +33,16 @@ NO_SLICES = "This reading was not cut into slices. Declare some in slices.yml be
 ROWS_KEY = "Bar: the likely range, for all rows at once. A grey bar without a mark is noise: its range holds zero."
 
 
-def waiting(decisions: int, *, blocked: int = 0, running: int = 0, done: int = 0, unread: int = 0) -> str:
-    """`2 decisions waiting · 3 still running · 1 blocked`; what is zero is left out, but for the decisions."""
+def waiting(
+    decisions: int,
+    *,
+    alerts: Sequence[str] = (),
+    blocked: int = 0,
+    running: int = 0,
+    done: int = 0,
+    unread: int = 0,
+) -> str:
+    """`2 decisions waiting · 1 incident (€48k/day) · 3 still running`; what is zero is left out, but the decisions."""
     first = f"{decisions or 'No'} decision{'s' if decisions > 1 else ''} waiting"
     rest = (
         (running, "still running"),
@@ -42,7 +50,7 @@ def waiting(decisions: int, *, blocked: int = 0, running: int = 0, done: int = 0
         (done, "as it should be"),
         (unread, "without a reading yet"),
     )
-    return " · ".join([first, *(f"{count} {name}" for count, name in rest if count)])
+    return " · ".join([first, *alerts, *(f"{count} {name}" for count, name in rest if count)])
 
 
 def day_of(n: int, planned: int | None) -> str:

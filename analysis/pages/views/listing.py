@@ -51,12 +51,13 @@ class Overview:
 
     headline: str
     rows: tuple[OverviewRow, ...]
+    alerts: bool = False  # whether the headline says something of them
 
 
-def overview(registered: Sequence[Registration], now: datetime) -> Overview:
+def overview(registered: Sequence[Registration], now: datetime, alerts: Sequence[str] = ()) -> Overview:
     """All experiments. A decision waits where a verdict asks somebody to act, or a finished run is undecided.
 
-    An A/A test that found nothing asks for no decision.
+    An A/A test that found nothing asks for no decision. `alerts` is what the headline says of incidents.
     """
     rows = sorted((_overview_row(each, now) for each in registered), key=_order)
     readings = [each.reading for each in registered if each.reading is not None]
@@ -65,7 +66,8 @@ def overview(registered: Sequence[Registration], now: datetime) -> Overview:
     done = sum(reading.mode == "finished" and not reading.withheld and not _waits(reading) for reading in readings)
     running = len(readings) - waiting - blocked - done
     unread = len(registered) - len(readings)
-    return Overview(say.waiting(waiting, blocked=blocked, running=running, done=done, unread=unread), tuple(rows))
+    headline = say.waiting(waiting, alerts=alerts, blocked=blocked, running=running, done=done, unread=unread)
+    return Overview(headline, tuple(rows), bool(alerts))
 
 
 def _order(row: OverviewRow) -> tuple[float, bool, str]:

@@ -1,0 +1,266 @@
+"""The alerts inbox: whether anybody looks, the incidents by tab, and why a cell is not among them. Pure."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+from urllib.parse import urlencode
+
+from analysis import words
+from analysis.alerts.acts import ActKind
+from analysis.alerts.grouping import total
+from analysis.alerts.model import METRICS, Cell, Evaluation, Incident, Severity
+from analysis.alerts.payload import WINDOWS
+from analysis.alerts.report import BUSY, CONFIGURATION, ERROR, NOT_READY
+from analysis.alerts.severity import RULES
+from analysis.alerts.standing import Standing
+from analysis.words import alerts as told
+from analysis.words import inbox as say
+from analysis.words import notices
+
+Tab = Literal["open", "watch", "silenced", "resolved"]
+TABS: tuple[Tab, ...] = get_args(Tab)
+BLIND = (ERROR, CONFIGURATION, NOT_READY, BUSY)  # a run that ended thus looked at nothing
+LATE = 2  # periods without a look, and monitoring is down
+GLYPHS: Mapping[Severity, str] = {"page_fast": "▼", "page": "▼", "ticket": "■", "watch": "○", "digest": "~"}
+CHIPS: Mapping[Severity, str] = {"page_fast": "stop", "page": "stop", "ticket": "hold", "watch": "", "digest": ""}
+HOLDOUT = "holdout."  # of a holdout's readout
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """How amounts and names are printed, and whether pages are on."""
+
+    currency: str
+    digits: int
+    names: Mapping[str, str]
+    pages: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Whether anybody looks: `told` when, or what is wrong."""
+
+    state: Literal["never", "down", "alive"]
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One incident, ready to print; `can` is what may be done about it."""
+
+    incident_id: str
+    tab: Tab
+    chip: str
+    glyph: str
+    severity: str
+    state: str
+    title: str
+    sentence: str
+    figures: tuple[tuple[str, str], ...]
+    hints: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    links: tuple[tuple[str, str], ...]  # address and what it leads to
+    can: tuple[ActKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """The headline and every incident, most money a day first; of those that are over, the newest first."""
+
+    headline: str
+    rows: tuple[Row, ...]
+
+    def of(self, tab: Tab) -> tuple[Row, ...]:
+        """Those of one tab."""
+        return tuple(row for row in self.rows if row.tab == tab)
+
+
+def beat(
+    looked: datetime | None, newest_error: str | None, *, read: datetime | None, minutes: int, now: datetime
+) -> Beat:
+    """`looked`: when the last run that looked ended; `newest_error`: of the newest run, None without any run."""
+    if looked is None and newest_error is None:
+        return Beat("never", say.NEVER_TOLD)
+    if looked is None:
+        return Beat("down", say.never_ended(newest_error or ""))
+    if now - looked > LATE * timedelta(minutes=minutes):
+        return Beat("down", say.down(looked, now, minutes, newest_error or ""))
+    return Beat("alive", say.looked(looked, now, read))
+
+
+def error_of(body: str) -> str:
+    """What a run that looked at nothing said in its line; empty where it said nothing."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    return str(said.get("error", "")) if isinstance(said, dict) else ""
+
+
+def tab(incident: Incident) -> Tab:
+    """Where it is listed; what is not confirmed yet is watched."""
+    match told.state(incident):
+        case "resolved":
+            return "resolved"
+        case "silenced":
+            return "silenced"
+        case "watch" | "pending":
+            return "watch"
+        case _:
+            return "open"
+
+
+def counted(incidents: Sequence[Incident], money: Print) -> str | None:
+    """`1 incident (€48k/day)`: those that somebody should look at, money counted once; None where there is none."""
+    shown = [one for one in incidents if tab(one) == "open" and not one.inhibited_by and not one.held]
+    return say.incidents(len(shown), round(total(shown)[0]), money.currency, money.digits) if shown else None
+
+
+def inbox(standing: Standing, money: Print) -> Inbox:
+    """Every incident that is kept."""
+    incidents = standing.incidents
+    listed = {name: [one for one in incidents if tab(one) == name] for name in TABS}
+    held = sum(one.held for one in listed["open"])
+    elsewhere = sum(bool(one.inhibited_by) and not one.held for one in listed["open"])
+    others = (
+        (held, "held"), (elsewhere, "told elsewhere"), (len(listed["silenced"]), "silenced"),
+        (len(listed["watch"]), "watched"),
+    )  # fmt: skip
+    first = counted(incidents, money) or say.incidents(0, 0, money.currency, money.digits)
+    ordered = sorted((one for one in incidents if one.state != "resolved"), key=_most_money)
+    ordered += sorted(listed["resolved"], key=lambda one: (one.changed_at, one.incident_id), reverse=True)
+    by_hand = {act.incident_id for act in standing.silences if act.incident_id}
+    return Inbox(say.headline(first, others), tuple(_row(one, by_hand, money) for one in ordered))
+
+
+def _most_money(one: Incident) -> tuple[bool, float, str]:
+    return bool(one.inhibited_by), -one.expected, one.incident_id
+
+
+def _row(one: Incident, by_hand: Collection[str], money: Print) -> Row:
+    state = told.state(one)
+    spoken = replace(one, lost_so_far=0.0, members=() if one.held else one.members)  # what stands in the figures
+    return Row(
+        incident_id=one.incident_id,
+        tab=tab(one),
+        chip="no_material_effect" if one.state == "resolved" else CHIPS[one.severity],
+        glyph="●" if one.state == "resolved" else GLYPHS[one.severity],
+        severity=notices.SEVERITIES[one.severity],
+        state="" if told.STATES[state] == notices.SEVERITIES[one.severity] else told.STATES[state],
+        title=told.title(one, currency=money.currency, digits=money.digits, names=money.names),
+        sentence=told.sentence(spoken, currency=money.currency, digits=money.digits, names=money.names),
+        figures=_figures(one, money),
+        hints=one.hints,
+        cells=tuple(_cell(each, money) for each in one.members),
+        links=_links(one),
+        can=_can(one, by_hand),
+    )
+
+
+def _figures(one: Incident, money: Print) -> tuple[tuple[str, str], ...]:
+    def printed(minor: float) -> str:
+        return notices.money(round(minor), money.currency, money.digits)
+
+    lost = ("Lost so far", f"about {printed(one.lost_so_far)}")
+    since = ("Since", say.NOT_CONFIRMED if one.opened_at is None else say.when(one.opened_at))
+    if one.state == "resolved":
+        return (("Resolved", say.when(one.changed_at)), since, ("Lost", lost[1]))
+    if one.family != "money" or one.held:
+        return (since,)
+    least = printed(one.at_least) if round(one.at_least) > 0 else say.MAY_BE_NONE
+    return (("Expected loss a day", printed(one.expected)), ("At least", least), lost, since)
+
+
+def _cell(found: Evaluation, money: Print) -> tuple[str, ...]:
+    unit, evidence = found.unit, found.evidence
+    long = next((WINDOWS[rule.long] for rule in RULES if rule.severity == found.severity), "")
+    name = long if long in found.effects else max(found.effects, key=lambda key: found.effects[key].hours, default="")
+    effect, cost, who = found.effects.get(name), found.now, unit.comparison
+    where = notices.place(unit.cell, money.names)
+    compared = notices.against(who.kind, who.key, who.watched, who.against)
+    if found.held_by:  # blocked means absent
+        return (where, say.not_believed(_checks(found, money)), "–", "–", compared)
+    return (
+        where,
+        notices.NO_DATA if effect is None else notices.change(unit.metric, effect.relative, effect.se, name),
+        "–" if cost is None else notices.money(round(cost.expected), money.currency, money.digits),
+        say.evidence(evidence.value, evidence.needed, evidence.waits_for),
+        compared,
+    )
+
+
+def _checks(found: Evaluation, money: Print) -> list[str]:
+    return [money.names.get(check, check) for check in found.held_by]
+
+
+def _links(one: Incident) -> tuple[tuple[str, str], ...]:
+    """The readouts of what its cells compare, and the incident's own address."""
+    keys = dict.fromkeys(
+        member.unit.comparison.key
+        if member.unit.comparison.kind == "experiment"
+        else HOLDOUT + member.unit.comparison.key
+        for member in one.members
+        if member.unit.comparison.kind != "forecast"
+    )
+    readouts = tuple((f"readout?{urlencode({'experiment': key})}", say.readout_of(key)) for key in keys)
+    return (*readouts, (f"alerts?{urlencode({'incident': one.incident_id})}", say.THIS_INCIDENT))
+
+
+def _can(one: Incident, by_hand: Collection[str]) -> tuple[ActKind, ...]:
+    if one.state == "resolved":
+        return ("resolve",) if one.resolution is None else ()
+    acts: list[ActKind] = []
+    if one.state in ("open", "resolving") and not one.acked_by and one.silenced_until is None:
+        acts.append("ack")
+    if one.silenced_until is None:
+        acts.append("silence")
+    elif one.incident_id in by_hand:
+        acts.append("unsilence")
+    return (*acts, "resolve")
+
+
+# --- why not ------------------------------------------------------------------------------------------------------
+
+
+def places(evaluations: Sequence[Evaluation], names: Mapping[str, str]) -> dict[str, str]:
+    """Every cell that was evaluated: its address and its name, the site first. Names are unique."""
+    found: dict[str, str] = {}
+    for cell in sorted({one.unit.cell for one in evaluations}):
+        name = notices.place(cell, names)
+        found[address(cell)] = name if name not in found.values() else f"{name} ({address(cell)})"
+    return found
+
+
+def address(cell: Cell) -> str:
+    """`homepage/decor/mobile`; `site`."""
+    return "/".join(part for part in (cell.module, cell.category, cell.device) if part) or "site"
+
+
+def why_not(
+    standing: Standing, evaluations: Sequence[Evaluation], at: str, money: Print
+) -> tuple[tuple[str, str, str], ...]:
+    """Of one cell: metric, what it is compared with, and what stands between it and an alert."""
+    mine = [one for one in evaluations if address(one.unit.cell) == at]
+    mine.sort(key=lambda one: (METRICS.index(one.unit.metric), one.unit.comparison))
+    rows = []
+    for one in mine:
+        track = standing.tracks.get(f"money:{one.unit.fingerprint}")
+        case = None if track is None else standing.cases.get(track.incident_id)
+        if one.held_by:
+            reason = say.not_believed(_checks(one, money))
+        else:
+            reason = told.why_not(
+                one, None if case is None else case.incident, currency=money.currency, digits=money.digits,
+                names=money.names, pages=money.pages,
+            )  # fmt: skip
+        who = one.unit.comparison
+        rows.append(
+            (
+                words.sentence_case(notices.METRICS[one.unit.metric]),
+                notices.against(who.kind, who.key, who.watched, who.against),
+                reason or say.TOLD,
+            )
+        )
+    return tuple(rows)

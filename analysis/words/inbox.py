@@ -1,0 +1,160 @@
+"""What the alerts inbox says beside its incidents: headlines, whether monitoring is alive, actions, empty states."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from analysis import words
+from analysis.alerts.acts import ActKind
+from analysis.alerts.model import Resolution
+from analysis.words.notices import money
+
+NEVER = "The alerts never ran"
+NEVER_TOLD = (
+    "Nobody watches what is lost. Say in money.yml what may be lost (loss_budget) and let a scheduler call "
+    "`truelift alerts run` every hour."
+)
+NEVER_COMMANDS = ("validate", "alerts run")
+DOWN = "Monitoring is down"
+NOTHING = {
+    "open": "Nothing loses money beyond doubt.",
+    "watch": "Nothing is watched: no loss is too small or too new for an alert.",
+    "silenced": "Nothing is silenced.",
+    "resolved": "Nothing was resolved in the last weeks.",
+}
+TABS = {"open": "Open", "watch": "Watch", "silenced": "Silenced", "resolved": "Resolved"}
+BUDGET_MISSING = (
+    "money.yml has no loss_budget, so no loss can be judged. Write what may be lost to regressions in 30 days."
+)
+PAGES_OFF = (
+    "Pages are off: the most that is told is a ticket. `truelift alerts replay` shows how many would have been false."
+)
+WHY_NOT = "Why nobody was alerted"
+WHY_NOT_TOLD = "Choose a place to see what was read there last, and what stands between it and an alert."
+NOTHING_READ = "No cell was evaluated yet."
+TOLD = "It is told."
+OPEN_INBOX = "Open the alerts inbox"
+ONE_ONLY = "Only this incident is shown."
+EVERY = "Show all incidents"
+MAY_BE_NONE = "it may be none"
+NOT_CONFIRMED = "not confirmed yet"
+THIS_INCIDENT = "Link to this incident"
+TAKES_EFFECT = "The page shows it already; what is told follows it from the next run on."
+CELL_HEADINGS = ("Where", "What changed", "Loses a day", "Evidence", "Compared")
+REASON_HEADINGS = ("Metric", "Compared", "What was read")
+CODES: Mapping[Resolution, str] = {
+    "real_regression": "A real regression",
+    "data_issue": "A data issue",
+    "expected_change": "An expected change",
+    "no_cause_found": "No cause found",
+}
+ACTIONS: Mapping[ActKind, tuple[str, str]] = {  # what the button says, and what it does
+    "ack": ("Acknowledge", "Somebody looks at it: it is not told again until it gets worse or costs twice as much."),
+    "silence": ("Silence", "Nothing is told of it until then; it goes on being read, and what it loses is summed."),
+    "unsilence": ("End the silence", "It is told again."),
+    "resolve": ("Resolve", "It is over. What it was counts for its rule."),
+}
+AFTERWARDS = ("Say what it was", "What it was counts for its rule: one that is wrong too often wakes nobody any more.")
+SILENCES = {
+    "4 hours": timedelta(hours=4),
+    "1 day": timedelta(days=1),
+    "3 days": timedelta(days=3),
+    "1 week": timedelta(days=7),
+    "4 weeks": timedelta(days=28),
+}
+
+
+def incidents(count: int, expected: int, currency: str, digits: int) -> str:
+    """`1 incident (€48k/day)`, `No incident`; without an amount where nothing is lost now."""
+    if not count:
+        return "No incident"
+    told = f"{words.whole(count)} incident{'' if count == 1 else 's'}"
+    return f"{told} ({money(expected, currency, digits)}/day)" if expected > 0 else told
+
+
+def headline(first: str, others: Sequence[tuple[int, str]]) -> str:
+    """`1 incident (€48k/day) · 1 held · 2 silenced · 3 watched`; what is zero is left out, but for the incidents."""
+    return " · ".join([first, *(f"{words.whole(count)} {name}" for count, name in others if count)])
+
+
+def down(since: datetime, now: datetime, minutes: int, error: str) -> str:
+    """Since when nothing looked, and what went wrong."""
+    told = (
+        f"The last run that looked ended on {when(since)}, {ago(now - since)} ago, and one is due every "
+        f"{every(minutes)}. What is shown here may be over, and what is wrong may be missing."
+    )
+    return f"{told} The newest run failed: {error}" if error else f"{told} See whether the scheduler runs."
+
+
+def never_ended(error: str) -> str:
+    """Runs there were, and none looked."""
+    return f"No run has looked at anything yet. The newest one failed: {error}" if error else "No run has ended yet."
+
+
+def looked(at: datetime, now: datetime, read: datetime | None) -> str:
+    """`Last looked 12 minutes ago, at data to 14 December 2026, 06:00 UTC.`"""
+    to = "" if read is None else f", at data to {when(read)}"
+    return f"Last looked {ago(now - at)} ago{to}."
+
+
+def undelivered(count: int) -> str:
+    """Notices that nobody got."""
+    are = "notice is" if count == 1 else "notices are"
+    return f"{words.whole(count)} {are} not delivered yet. The next run tries again; `truelift alerts run` says why."
+
+
+def gone(incident_id: str) -> str:
+    """The address names an incident that is not kept."""
+    return f"Incident {incident_id} is not kept here. Resolved ones are kept for five weeks."
+
+
+def ago(age: timedelta) -> str:
+    """`12 minutes`, `5 hours`, `3 days`: whole, rounded down, at least a minute."""
+    minutes = max(1, int(age.total_seconds() // 60))
+    for size, name in ((1440, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            count = minutes // size
+            return f"{words.whole(count)} {name}{'' if count == 1 else 's'}"
+    raise AssertionError("at least a minute")
+
+
+def every(minutes: int) -> str:
+    """`15 minutes`, `hour`, `6 hours`."""
+    return f"{minutes} minutes" if minutes < 60 else "hour" if minutes == 60 else f"{minutes // 60} hours"
+
+
+def when(moment: datetime) -> str:
+    """`14 December 2026, 06:00 UTC`."""
+    return f"{words.day(moment.date())}, {moment:%H:%M} UTC"
+
+
+def done(kind: str, title: str) -> str:
+    """What somebody just did."""
+    did = {"ack": "Acknowledged", "silence": "Silenced", "unsilence": "No longer silenced", "resolve": "Resolved"}[kind]
+    return f"{did}: {title}. {TAKES_EFFECT}"
+
+
+def cells(count: int) -> str:
+    """What opens the table of an incident's cells."""
+    return "The cell in it" if count == 1 else f"The {count} cells in it"
+
+
+def evidence(value: float, needed: float, waits_for: str) -> str:
+    """`31 of 20 needed`; what it waits for."""
+    return f"waits for {waits_for}" if waits_for else f"{short(value)} of {short(needed)} needed"
+
+
+def not_believed(checks: Sequence[str]) -> str:
+    """Why nothing is shown of a cell."""
+    return f"Held: {words.listed(checks)} fails there, so its numbers are not believed. The data alert is raised."
+
+
+def short(value: float) -> str:
+    """Two significant digits; nothing beyond a million is told apart."""
+    if value > 1e6:
+        return "over a million"
+    return f"{float(f'{value:.2g}'):,.10g}"
+
+
+def readout_of(key: str) -> str:
+    """A link to what the comparison is of."""
+    return f"Readout of {key}"

@@ -1,0 +1,345 @@
+"""The alerts inbox: what is open by money, what may be done about it, why the rest is not there, and who looks."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from analysis.alerts import stored
+from analysis.alerts.acts import Act
+from analysis.alerts.lifecycle import step
+from analysis.alerts.report import CODES, GOOD, UNDELIVERED
+from analysis.pages import components
+from analysis.pages.views import alerts as view
+from analysis.words import NOT_FOR_READERS
+from experiments.shop import open_shop
+from experiments.store import Store
+from experiments.store.alerts import AlertNotice, AlertStep
+from tests.analysis.pages.conftest import plain, said, visit
+from tests.helpers import alert_shop, published
+from tests.helpers.alert_shop import RAN, shop, week
+from tests.helpers.incidents import AT, incident
+from tests.helpers.readouts import example
+
+NOW = RAN + timedelta(minutes=12)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(components, "now", lambda: NOW)
+    monkeypatch.setenv("TRUELIFT_HOME", str(tmp_path / "shop"))
+    st.cache_data.clear()
+    return tmp_path / "shop"
+
+
+def full(home: Path) -> Path:
+    incidents, evaluations, silences = week()
+    return shop(home, incidents, evaluations, silences=silences)
+
+
+def heads(client: AppTest) -> list[str]:
+    """The incidents on the page, in order, without markup."""
+    found = [str(each.value) for each in client.html if 'class="incident"' in str(each.value)]
+    return [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", each)).strip() for each in found]
+
+
+def button(client: AppTest, key: str) -> AppTest:
+    """The page after the form's button was pressed."""
+    [found] = [each for each in client.button if each.form_id == key]
+    return found.click().run()
+
+
+def acts(home: Path) -> tuple[Act, ...]:
+    with Store.open(open_shop(home).store_url) as store:
+        return stored.acts(store)
+
+
+# --- what is there -----------------------------------------------------------------------------------------------
+
+
+def test_the_headline_counts_incidents_with_their_money(home: Path) -> None:
+    full(home)
+    assert visit("alerts").title[0].value == "2 incidents (€48k/day) · 1 silenced · 1 watched"
+
+
+def test_an_open_incident_says_what_it_costs_since_when_and_where_to_look(home: Path) -> None:
+    full(home)
+    first, second = heads(visit("alerts"))
+    assert first.startswith("▼ Page Open Homepage is losing about €48k a day (at least €17k)")
+    for part in (
+        "Decor on homepage: add-to-carts were 2.10% lower over 6 hours, give or take 0.80%",
+        "Expected loss a day €48k At least €17k Lost so far about €12k Since 14 December 2026, 01:00 UTC",
+        "The last change there: launch home_als_v2 2026-12-01.",
+        "Readout of holdout.global_h2 · Link to this incident",
+    ):
+        assert part in first, first
+    assert second.startswith("■ Ticket Open Product page: signals fail, so its money alerts are held")
+    assert "€" not in second
+    assert "%" not in second
+
+
+@pytest.mark.parametrize(
+    ("tab", "starts"),
+    [
+        ("watch", ["○ Watch Cart is losing about €310 a day"]),
+        ("silenced", ["■ Ticket Silenced Email is losing about €2,500 a day"]),
+        ("resolved", ["● Page Resolved Cart: over", "● Page Resolved Search: over"]),
+    ],
+)
+def test_each_tab_has_its_own_and_is_an_address(home: Path, tab: str, starts: list[str]) -> None:
+    full(home)
+    found = heads(visit("alerts", {"tab": tab}))
+    assert len(found) == len(starts)
+    for head, start in zip(found, starts, strict=True):
+        assert head.startswith(start), head
+        assert not [word for word in NOT_FOR_READERS if word in head.lower()]
+
+
+def test_open_incidents_stand_by_money(home: Path) -> None:
+    many = [incident(f"{at}" * 12, module=f"m{at}", expected=at * 1_000_00.0, at_least=0.0) for at in (2, 9, 5)]
+    shop(home, many)
+    assert [re.findall(r"M\d", head)[0] for head in heads(visit("alerts"))] == ["M9", "M5", "M2"]
+
+
+def test_an_incident_that_another_one_tells_stands_last_and_is_not_summed(home: Path) -> None:
+    part = incident("2" * 12, module="cart", expected=90_000_00.0, inhibited_by="not the recommender")
+    shop(home, [incident("1" * 12), part])
+    client = visit("alerts")
+    kept = step(alert_shop.stands([incident("1" * 12), part]), NOW, (), (), windows={})[0]
+    elsewhere = sum(bool(one.inhibited_by) for one in kept.incidents)
+    assert client.title[0].value == ("1 incident (€48k/day) · 1 told elsewhere" if elsewhere else client.title[0].value)
+    assert len(heads(client)) == 2
+
+
+def test_what_is_held_shows_no_number(home: Path) -> None:
+    incidents, evaluations, _ = week()
+    held = replace(incidents[0], held=True, members=tuple(replace(m, held_by=("SH-02",)) for m in incidents[0].members))
+    shop(home, [held], evaluations)
+    client = visit("alerts")
+    [head] = heads(client)
+    assert "Homepage: a loss that is not believed while a signal check fails" in head
+    assert "Held: a signal check fails there, so the data alert is raised instead." in head
+    table = next(str(each.value) for each in client.html if "data-label" in str(each.value))
+    for text in (head, table):
+        assert not re.search(r"€|%", text), text
+    assert client.title[0].value == "No incident · 1 held"
+
+
+def test_a_link_shows_one_incident_wherever_it_stands(home: Path) -> None:
+    full(home)
+    client = visit("alerts", {"incident": "5" * 12})
+    [head] = heads(client)
+    assert "Email is losing" in head
+    assert "Only this incident is shown." in said(client)
+    gone = visit("alerts", {"incident": "nothing"})
+    assert "Incident nothing is not kept here." in said(gone)
+    assert len(heads(gone)) == 2
+
+
+def test_the_overview_says_what_is_lost_and_leads_here(home: Path) -> None:
+    published.shop(home, [example("SHIP")])
+    assert visit("overview").title[0].value == "1 decision waiting"
+    full(home)
+    client = visit("overview")
+    assert client.title[0].value == "1 decision waiting · 2 incidents (€48k/day)"
+    assert any('href="alerts"' in str(each.value) for each in client.html)
+
+
+def test_the_overview_says_that_nobody_looks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published.shop(home, [example("SHIP")])
+    full(home)
+    monkeypatch.setattr(components, "now", lambda: RAN + timedelta(hours=3))
+    assert visit("overview").title[0].value.endswith("2 incidents (€48k/day) · monitoring is down")
+
+
+# --- who looks ---------------------------------------------------------------------------------------------------
+
+
+def test_before_the_first_run_it_says_what_to_do(home: Path) -> None:
+    shop(home, [], ran=None)
+    client = visit("alerts")
+    assert client.title[0].value == "The alerts never ran"
+    assert "truelift alerts run" in client.code[0].value
+    assert visit("overview").title[0].value == "No experiment is registered yet"
+
+
+def test_a_quiet_shop_says_so(home: Path) -> None:
+    shop(home, [])
+    client = visit("alerts")
+    assert client.title[0].value == "No incident"
+    assert "Nothing loses money beyond doubt." in said(client)
+    assert "No cell was evaluated yet." in said(client)
+    assert "● Last looked 12 minutes ago, at data to 14 December 2026, 06:00 UTC." in said(client)
+    assert "Monitoring is down" not in said(client)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "age", "down"), [(60, 120, False), (60, 121, True), (15, 31, True), (360, 720, False), (360, 721, True)]
+)
+def test_two_periods_without_a_look_and_monitoring_is_down(minutes: int, age: int, *, down: bool) -> None:
+    found = view.beat(RAN, "", read=AT, minutes=minutes, now=RAN + timedelta(minutes=age))
+    assert (found.state == "down") == down
+    assert ("may be over" in found.told) == down
+
+
+def test_only_a_run_that_looked_is_a_heartbeat_whatever_it_found(home: Path) -> None:
+    shop(home, [], ran=None)
+    with Store.open(open_shop(home).store_url) as store:
+        for code in (*GOOD, UNDELIVERED, *view.BLIND):
+            store.alerts.end(store.alerts.begin(RAN, AT), finished_at=RAN, code=code, body="{}")
+            looked = store.alerts.last_ended(but=view.BLIND)
+            assert looked is not None
+            assert looked.code == (UNDELIVERED if code in view.BLIND else code)
+    assert {*GOOD, UNDELIVERED, *view.BLIND} == set(CODES)
+
+
+def test_monitoring_that_is_down_is_a_banner(home: Path) -> None:
+    shop(home, [], code=5, error="the warehouse is busy")
+    client = visit("alerts")
+    assert any('role="alert"' in str(each.value) for each in client.html)
+    assert "Monitoring is down" in said(client)
+    assert "No run has looked at anything yet. The newest one failed: the warehouse is busy" in said(client)
+
+
+def test_a_failing_run_after_a_good_one_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop(home, [])
+    with Store.open(open_shop(home).store_url) as store:
+        number = store.alerts.begin(RAN + timedelta(hours=2), AT)
+        store.alerts.end(number, finished_at=RAN + timedelta(hours=2), code=3, body='{"error": "no bucket is due"}')
+    monkeypatch.setattr(components, "now", lambda: RAN + timedelta(hours=4))
+    told = said(visit("alerts"))
+    assert "4 hours ago, and one is due every hour" in told
+    assert "The newest run failed: no bucket is due" in told
+
+
+def test_what_is_wrong_with_the_settings_and_the_outbox_is_said(home: Path) -> None:
+    shop(home, [], money="schema_version: 1\n")
+    with Store.open(open_shop(home).store_url) as store:
+        kept = store.alerts.standing()
+        assert kept is not None
+        told = AlertNotice("1" * 12, "open:page:1", "mail", AT, "{}")
+        store.alerts.commit(AlertStep((), (), kept, (told,)), expected=kept.at)
+        store.alerts.release({told.key: "{}"})
+    words = said(visit("alerts"))
+    assert "money.yml has no loss_budget, so no loss can be judged." in words
+    assert "1 notice is not delivered yet." in words
+    (home / "money.yml").write_text("loss_budget: many\n", encoding="utf-8")
+    assert "loss_budget" in said(visit("alerts"))
+    (home / "money.yml").write_text('loss_budget: "100"\n', encoding="utf-8")
+    assert "Pages are off: the most that is told is a ticket." in said(visit("alerts"))
+
+
+# --- what may be done --------------------------------------------------------------------------------------------
+
+
+def test_acknowledged_is_written_down_and_shown_at_once(home: Path) -> None:
+    full(home)
+    client = visit("alerts")
+    client.text_input(key="why-ack-111111111111").input("Looking into the deploy")
+    client = button(client, "ack-111111111111")
+    assert acts(home) == (Act("ack", "local user", NOW, "Looking into the deploy", "1" * 12),)
+    assert "Acknowledged: Homepage is losing about €48k a day (at least €17k)." in said(client)
+    assert "The page shows it already; what is told follows it from the next run on." in said(client)
+    assert heads(client)[0].startswith("▼ Page Acknowledged Homepage")
+    assert "ack-111111111111" not in {each.form_id for each in client.button}
+    assert "Acknowledged: Homepage" not in said(client.run())
+
+
+def test_silenced_it_moves_to_its_tab_until_it_expires(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(home)
+    client = visit("alerts")
+    client.selectbox(key="for-silence-111111111111").select("3 days")
+    client.text_input(key="why-silence-111111111111").input("A planned price change")
+    client = button(client, "silence-111111111111")
+    [act] = acts(home)
+    assert (act.kind, act.reason, act.expires_at) == ("silence", "A planned price change", NOW + timedelta(days=3))
+    assert client.title[0].value == "1 incident · 2 silenced · 1 watched"
+    silenced = heads(visit("alerts", {"tab": "silenced"}))
+    assert any("Homepage" in head and "Silenced until 17 December 2026, 06:17 UTC" in head for head in silenced)
+    monkeypatch.setattr(components, "now", lambda: NOW + timedelta(days=3, minutes=1))
+    assert any("Homepage" in head for head in heads(visit("alerts")))
+
+
+def test_a_silence_can_be_ended(home: Path) -> None:
+    full(home)
+    client = visit("alerts", {"tab": "silenced"})
+    client.text_input(key="why-unsilence-555555555555").input("It is over earlier")
+    client = button(client, "unsilence-555555555555")
+    assert [act.kind for act in acts(home)] == ["unsilence"]
+    assert "3 incidents" in client.title[0].value
+
+
+def test_resolved_with_a_code_it_counts_for_its_rule(home: Path) -> None:
+    full(home)
+    client = visit("alerts")
+    client.radio(key="code-resolve-111111111111").set_value("An expected change")
+    client.text_input(key="why-resolve-111111111111").input("The price rose")
+    client = button(client, "resolve-111111111111")
+    [act] = acts(home)
+    assert (act.kind, act.code, act.reason) == ("resolve", "expected_change", "The price rose")
+    assert client.title[0].value == "1 incident · 1 silenced · 1 watched"
+    assert any("It was an expected change." in head for head in heads(visit("alerts", {"tab": "resolved"})))
+
+
+def test_what_was_over_by_itself_can_be_given_a_code_once(home: Path) -> None:
+    full(home)
+    client = visit("alerts", {"tab": "resolved"})
+    assert {each.form_id for each in client.button} == {"resolve-666666666666"}
+    client.radio(key="code-resolve-666666666666").set_value("No cause found")
+    client.text_input(key="why-resolve-666666666666").input("Nobody saw anything")
+    client = button(client, "resolve-666666666666")
+    assert [act.code for act in acts(home)] == ["no_cause_found"]
+    assert not client.button
+
+
+def test_without_a_reason_or_code_nothing_is_written(home: Path) -> None:
+    full(home)
+    client = visit("alerts")
+    for key, missing in {
+        "ack-111111111111": "reason is empty; say why you ack",
+        "silence-111111111111": "reason is empty; say why you silence",
+        "resolve-111111111111": "code is missing; it is one of real_regression",
+    }.items():
+        client = button(client, key)
+        assert missing in plain(client.error[0].value)
+    assert acts(home) == ()
+    assert client.title[0].value == "2 incidents (€48k/day) · 1 silenced · 1 watched"
+
+
+# --- why not -----------------------------------------------------------------------------------------------------
+
+
+def test_a_cell_says_why_nobody_was_alerted(home: Path) -> None:
+    full(home)
+    told = said(visit("alerts", {"cell": "pdp/rugs"}))
+    assert "Rugs on product page looks 5% down, but with 1,500 sessions a day one week can be off by ±27%." in told
+    assert "If real it costs €42 a day." in told
+
+
+def test_a_cell_that_is_told_or_held_says_so(home: Path) -> None:
+    full(home)
+    told = said(visit("alerts", {"cell": "homepage/decor"}))
+    assert "Add-to-carts Everybody, against holdout global_h2 It is told." in told
+    held = said(visit("alerts", {"cell": "pdp"}))
+    assert "Held: SH-02 fails there, so its numbers are not believed. The data alert is raised." in held
+    assert "The address asks for the place moon" in said(visit("alerts", {"cell": "moon"}))
+
+
+# --- manners -----------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_never_markup(home: Path) -> None:
+    odd = incident("1" * 12, module="<img src=x onerror=alert(1)>", hints=("<script>alert(2)</script>",))
+    shop(home, [odd], odd.members)
+    for each in visit("alerts").html:
+        assert "<img src=x" not in str(each.value)
+        assert "<script>" not in str(each.value)
+
+
+def test_a_shop_that_is_none_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRUELIFT_HOME", str(tmp_path / "nowhere"))
+    assert visit("alerts").title[0].value == "No shop yet"
