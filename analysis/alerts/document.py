@@ -121,10 +121,17 @@ class TheCost(_Part):
     if_shipped_minor_a_day: Annotated[int | None, Field(description="with the watched arm everywhere")]
 
 
+class TheCheck(_Part):
+    """A signal check that fails."""
+
+    id: str
+    name: Annotated[str, Field(description="as a reader sees it")]
+
+
 class TheHealth(_Part):
     """Signal checks that fail on the cell, and whether it has data at all."""
 
-    held_by: tuple[str, ...]
+    held_by: tuple[TheCheck, ...]
     no_data: bool
 
 

@@ -14,6 +14,7 @@ from analysis import words
 from analysis.alerts.document import (
     ACell,
     Alert,
+    TheCheck,
     TheComparison,
     TheCost,
     TheEffect,
@@ -43,7 +44,7 @@ def alert_v1(
     links: Mapping[str, str],
     snapshot: str | None = None,
 ) -> dict[str, Any]:
-    """The document of one notice. `names` gives modules and categories a reader's name; the others are made from keys.
+    """The document of one notice. `names` gives modules, categories and checks a reader's name; the others are made from keys.
 
     ValueError or OverflowError for an amount that is not finite: nobody is told a sum that is none.
     """
@@ -122,7 +123,10 @@ def _cell(given: Evaluation, names: Mapping[str, str]) -> ACell:
         effect={} if given.held_by else {name: _effect(given.effects[name]) for name in sorted(given.effects)},
         evidence=_evidence(given.evidence, believed=not given.held_by),
         money=_cost(given),
-        health=TheHealth(held_by=given.held_by, no_data=given.no_data),
+        health=TheHealth(
+            held_by=tuple(TheCheck(id=check, name=names.get(check, check)) for check in given.held_by),
+            no_data=given.no_data,
+        ),
     )
 
 
@@ -213,4 +217,4 @@ def _cell_lines(cell: ACell, money: TheMoney) -> Iterator[str]:
         stake = say.money(cost.stake_minor_a_day, money.currency, money.digits)
         yield f"  {words.sentence_case(told)}, of {stake} a day that flows through here"
     if cell.health.held_by:
-        yield f"  {say.failing(cell.health.held_by)}"
+        yield f"  {say.failing([check.name for check in cell.health.held_by])}"

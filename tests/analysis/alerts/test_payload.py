@@ -20,7 +20,7 @@ from analysis.alerts.schema import text as schema_text
 from tests.helpers.incidents import AT, EVERYBODY, TRIAL, evaluation, incident, notice
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
-NAMES = {"homepage": "Homepage", "rugs": "Rugs & mats"}
+NAMES = {"homepage": "Homepage", "rugs": "Rugs & mats", "SH-02": "Missing add-to-cart"}
 LINKS = {"inbox": "https://shop.example/alerts?incident=5d1f00aa12345678"}
 
 
@@ -156,11 +156,13 @@ def test_what_is_not_a_number_is_null_and_an_endless_e_value_the_largest_float()
 def test_what_a_failing_check_holds_is_absent_not_warned_of(name: str) -> None:
     document = made(examples()[name])
     [cell] = document["cells"]
-    assert cell["health"]["held_by"] == ["SH-02", "SH-13"]
+    assert cell["health"]["held_by"] == [
+        {"id": "SH-02", "name": "Missing add-to-cart"}, {"id": "SH-13", "name": "SH-13"},
+    ]  # fmt: skip
     assert cell["effect"] == {}
     assert (cell["evidence"]["value"], cell["evidence"]["met"]) == (None, False)
     assert [value for key, value in cell["money"].items() if key != "stake_minor_a_day"] == [None] * 5
-    assert "Signal checks that fail here: SH-02 and SH-13" in document["text"]
+    assert "Signal checks that fail here: Missing add-to-cart and SH-13" in document["text"]
     assert "%" not in document["text"]
     if name == "held":
         assert document["money"]["expected_minor_a_day"] is None
