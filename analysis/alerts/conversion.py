@@ -7,7 +7,7 @@ s² = β²s² + r²s_β².
 A conversion is stable, and may page, when all of this holds:
 - 10 past changes or more: fewer say nothing of how much the elasticity differs between changes;
 - the metric really moved in them, by more than chance explains: noise against noise has a slope too;
-- s_β ≤ β/4, the spread between changes in it: β is then known to ×0.5–1.5 at 95 %, which is less than the step from
+- s_β < β/4, the spread between changes in it: β is then known to ×0.5–1.5 at 95 %, which is less than the step from
   one severity to the next (at least × 2.4), so that a wrong β moves an alert by one step at most.
 """
 
@@ -88,7 +88,7 @@ def learn(metric: Metric, pairs: Sequence[Pair]) -> Conversion | Unstable:
     few = -float(stdtrit(len(pairs) - 1, 1 - SURE)) / float(ndtri(SURE))
     unsure = math.fsum(_weight(pair) * pair.covariance_off for pair in pairs) / bottoms
     error = few * math.sqrt(_jackknife(parts) + _between(pairs, elasticity) / bottoms) + unsure
-    if elasticity <= 0 or error > STEADY * elasticity:
+    if error >= STEADY * elasticity:
         return Unstable(
             metric,
             f"one percent of it was {elasticity:.2f} ± {error:.2f} percent of revenue in {len(pairs)} past changes; "

@@ -1,7 +1,7 @@
 """The money of an early metric: learned from simulated pasts whose elasticity is known."""
 
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -27,7 +27,7 @@ from analysis.alerts.conversion import (
 from analysis.alerts.detector import deviation
 from analysis.alerts.model import LONG, Bucket, Cell, Comparison, Effect, Look, LookArm, Sums
 from analysis.alerts.severity import RULES
-from analysis.alerts.windows import together
+from analysis.alerts.windows import returning, together
 from tests.helpers.effort import scaled
 
 CART = Conversion("add_to_cart", 0.8, 0.1, 20)
@@ -76,6 +76,28 @@ class TestLearn:
         assert stable > 0.8 * runs
         assert inside / stable == pytest.approx(0.95, abs=0.015 + 3.3 * math.sqrt(0.95 * 0.05 / stable))
         assert float(np.mean(slopes)) == pytest.approx(0.8, abs=0.02)
+
+    def test_is_the_formula_written_out(self) -> None:
+        """β and its error once more, in numpy from the docstring: moments, jackknife, ω² and Student's t."""
+        past, _ = _past(np.random.default_rng(20), 14, moved=0.1, between=0.15, shared=0.5)
+        x, sx, y, sy, cov, _ = np.array([astuple(each) for each in past]).T
+        w = 1 / (sx**2 + sy**2)
+
+        def slope(keep: NDArray[np.bool_]) -> float:
+            top = w * (x * y - cov)
+            return float(top[keep].sum() / (w * (x**2 - sx**2))[keep].sum())
+
+        beta = slope(np.ones(14, dtype=np.bool_))
+        without = np.array([slope(np.arange(14) != i) for i in range(14)])
+        jackknife = 13 / 14 * float(((without - without.mean()) ** 2).sum())
+        left = w * ((y - beta * x) ** 2 * 14 / 13 - sy**2 - beta**2 * sx**2 + 2 * beta * cov)
+        omega = max(0.0, float(left.sum())) / float((w * (x**2 - sx**2)).sum())
+        found = learn("click", past)
+        assert isinstance(found, Conversion)
+        assert omega > 0
+        assert found.elasticity == pytest.approx(beta, rel=1e-12)
+        student = 2.1603686564610127  # 13 degrees of freedom, 97.5 %
+        assert found.se == pytest.approx(student / 1.959963984540054 * math.sqrt(jackknife + omega), rel=1e-9)
 
     def test_the_plain_slope_would_be_too_flat(self) -> None:
         """Where the metric's own errors are as large as its changes, the plain slope halves the elasticity."""
@@ -293,6 +315,11 @@ class TestVisitorsWhoComeBack:
         assert np.mean([(p.metric / p.metric_se) ** 2 for p in blind]) > 2
         together_ = float(np.mean([p.metric * p.revenue for p in known]))
         assert 0 < together_ < np.mean([p.covariance + p.covariance_off for p in known])
+        buckets, look = drawn[0]
+        all_days = deviation(together(buckets), "click")
+        assert all_days is not None
+        stays = all_days.se**2 * (returning(look, buckets, "click") ** 2 - 1)  # what averaging over days leaves
+        assert known[0].metric_se ** 2 - blind[0].metric_se ** 2 == pytest.approx(stays, rel=0.1)
         histories = [known[at : at + 30] for at in range(0, runs, 30)]
         assert all(isinstance(learn("click", history), Unstable) for history in histories)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -25,6 +26,8 @@ from analysis.alerts.model import (
     Evaluation,
     Evidence,
     Kind,
+    Look,
+    LookArm,
     Metric,
     Severity,
     Sums,
@@ -280,6 +283,21 @@ class TestAnExperiment:
         with pytest.raises(ValueError, match="conversion of revenue"):
             evaluate(replace(B.inputs("click"), conversion=REVENUE), MONEY)
 
+    def test_knows_the_units_that_come_back(self) -> None:
+        """Half of the look's units did it twice: σ² of a thing done is about 1.5 times that of single ones."""
+        given = B.inputs(comparison=EXPERIMENT)
+        arms = {arm: LookArm(10_000_000, {}, {"order": 300_000}, {"order": 450_000}) for arm in ("served", "held_out")}
+        seen = evaluate(replace(given, look=Look(EXPERIMENT, Cell("homepage"), AT, 0, arms, 2e7)), MONEY).effects["6h"]
+        plain = evaluate(given, MONEY).effects["6h"]
+        assert (seen.se / plain.se) ** 2 == pytest.approx((1.5 - 0.03) / (1 - 0.0297), rel=1e-3)
+
+    def test_is_believed_by_its_modules_own_past(self) -> None:
+        calm = MONEY.model_copy(update={"spreads": {"homepage": Decimal("0.005")}})
+        found = evaluate(B.inputs(comparison=EXPERIMENT), calm)
+        assert found.now is not None
+        seen = found.effects["3d" if found.by_money == "ticket" else "6h"]
+        assert found.now.expected == pytest.approx(-shrunk(seen.relative, seen.se, 0.005)[0] * found.stake.money)
+
 
 class TestALaunch:
     def test_is_measured_from_its_baseline(self) -> None:
@@ -307,6 +325,16 @@ class TestALaunch:
         found = evaluate(replace(B.inputs(), long=[*good[:-4], *bad[-4:]], baseline=baseline), MONEY)
         assert found.effects["7d"].relative == pytest.approx(found.effects["1d"].relative, rel=1e-12)
         assert found.effects["7d"].relative == pytest.approx(-0.02, abs=1e-4)
+
+    def test_has_no_data_before_its_first_six_hours(self) -> None:
+        """Changed an hour ago: the last quarters of an hour alone do not make an alert, nor all clear."""
+        given = replace(B.inputs(), baseline=replace(LONG_AGO, change_at=AT - timedelta(hours=1)))
+        later = AT + timedelta(hours=1)
+        short = [replace(bucket, end=bucket.end + timedelta(hours=1)) for bucket in given.short]
+        long = [replace(bucket, end=bucket.end - timedelta(hours=1)) for bucket in given.long]
+        found = evaluate(replace(given, unit=replace(given.unit, at=later), long=long, short=short), MONEY)
+        assert "1h" in found.effects
+        assert found.no_data
 
     def test_is_sure_of_what_its_windows_are_sure_of(self) -> None:
         """An hour of a week-old loss is sure of little; the week it is part of is sure of more."""
@@ -354,6 +382,14 @@ class TestAForecast:
         assert found.now is not None
         assert found.now.at_least == 0
         assert found.if_shipped == found.now.expected
+
+    def test_is_measured_from_its_baseline_too(self) -> None:
+        """A forecast that was 10 % too high all month, and twice as wrong as it said."""
+        stood = replace(LONG_AGO, mean=-0.1, factor=2.0)
+        found = evaluate(replace(self._inputs(0.9), baseline=stood), MONEY)
+        assert found.severity == "digest"
+        assert found.effects["6h"].relative == pytest.approx(0, abs=1e-12)
+        assert found.effects["6h"].se == pytest.approx(0.02 * 2 / 0.9 * (1 + 1 / 112) ** 0.5)
 
     def test_keeps_quiet_where_all_is_as_expected(self) -> None:
         assert evaluate(self._inputs(1.0), MONEY).severity == "digest"

@@ -161,6 +161,15 @@ class TestSeverity:
         assert by_money(long, short, budget=BUDGET * MINOR, entry=True, fast=True) == "ticket"
         assert by_money({}, {}, budget=BUDGET * MINOR, entry=True, fast=True) == "digest"
 
+    def test_the_rules_are_the_table(self) -> None:
+        """ALERTS 2: hours of the long and the short window, and the burn."""
+        assert [(rule.severity, rule.long, rule.short, rule.burn) for rule in RULES] == [
+            ("page_fast", 1, 15 / 60, 14.4),
+            ("page", 6, 1, 6),
+            ("ticket", 3 * 24, 6, 1),
+            ("watch", 7 * 24, 24, 0.1),
+        ]
+
     def test_least(self) -> None:
         assert least("page", "ticket", "page_fast") == "ticket"
 

@@ -273,6 +273,8 @@ class TestCoverage:
         look = Look(EXPERIMENT, CELL, AT, 0, arms, 32_000)
         assert returning(look, buckets, "order") == pytest.approx(1, abs=0.001)
         assert returning(look, [], "order") == 1.0
+        even = {arm: replace(each, squares={"order": each.totals["order"] // 2}) for arm, each in arms.items()}
+        assert returning(replace(look, arms=even), buckets, "order") == 1.0
         assert returning(replace(look, arms={}), buckets, "order") == 1.0
 
 
