@@ -44,7 +44,7 @@ def alert_v1(
     links: Mapping[str, str],
     snapshot: str | None = None,
 ) -> dict[str, Any]:
-    """The document of one notice. `names` gives modules, categories and checks a reader's name; the others are made from keys.
+    """The document of one notice. `names` are a reader's, of modules, categories and checks; others are made from keys.
 
     ValueError or OverflowError for an amount that is not finite: nobody is told a sum that is none.
     """
