@@ -1,4 +1,4 @@
-"""Everything a shop does on a timer, in its order: load, refresh, ramp. One run at a time.
+"""Everything a shop does on a timer, in its order: load, refresh, ramp, measures. One run at a time.
 
 Each stage ends in a line and an exit code. One that fails does not keep the others from it, with one exception: while
 the exposure log cannot be loaded nothing new is counted, because a day without some of its rows is a wrong day.
@@ -13,9 +13,10 @@ from pathlib import Path
 
 from analysis import due, pipeline, words
 from analysis.locking import alone
+from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.spool import load_spool
-from analysis.warehouse.terms import ShopTerms
+from analysis.warehouse.terms import ShopTerms, refuse_others
 from experiments import lifecycle
 from experiments.errors import BusyError, StoreError, TrueliftError
 from experiments.shop import Shop
@@ -150,8 +151,27 @@ def ramp(given: Run) -> Stage:
     return _told(well, failed)
 
 
-STAGES: Mapping[str, Work] = {"load": load, "refresh": refresh, "ramp": ramp}
-COUNTING = ("refresh",)  # what reads the warehouse's newest rows
+def measures(given: Run) -> Stage:
+    """What the alerts read, published up to the newest whole bucket of time."""
+    from analysis.alerts.publish import publish
+
+    shop = given.shop
+    with (
+        Store.open(shop.store_url) as store,
+        WAREHOUSES[DEFAULT](shop.warehouse_path, wait_seconds=given.wait_seconds) as warehouse,
+    ):
+        refuse_others(warehouse.terms(), ShopTerms.of(shop.settings))
+        made = publish(shop, store, warehouse, now=given.now)
+    if made.until is None:
+        return Stage("nothing is loaded")
+    said = f"{made.new:,} new, {made.revised:,} revised, up to {made.until:%Y-%m-%d %H:%M} UTC"
+    return Stage(
+        said if made.late_from is None else f"{said}; rows came late from {made.late_from:%Y-%m-%d %H:%M} UTC on"
+    )
+
+
+STAGES: Mapping[str, Work] = {"load": load, "refresh": refresh, "ramp": ramp, "measures": measures}
+COUNTING = ("refresh", "measures")  # what reads the warehouse's newest rows
 
 
 def _told(done: Sequence[str], failed: Sequence[tuple[str, int]]) -> Stage:

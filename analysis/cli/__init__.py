@@ -52,7 +52,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "schema": "Print the JSON Schema of a contract row, for whoever writes the logs.",
     },
     "tick": {
-        "tick": ("Do all that is due, once: load the exposure log, refresh, ramp. For a scheduler."),
+        "tick": ("Do all that is due, once: load the exposure log, refresh, ramp, measure. For a scheduler."),
     },
     "audit": {
         "audit": "Recompute every exposure from salt, ranges and traffic; exit 1 when log and definition disagree.",

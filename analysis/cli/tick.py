@@ -14,7 +14,7 @@ def tick(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process has the warehouse.")] = 60.0,
     home: Home = None,
 ) -> None:
-    """Do all that is due, once: load the exposure log, refresh, ramp. For a scheduler.
+    """Do all that is due, once: load the exposure log, refresh, ramp, measure. For a scheduler.
 
     A line for each stage; one that fails does not keep the others from it, except that nothing is counted while the
     log cannot be loaded. Exit 0 when all went well, also with a step held; else the code that says what to do: 1 a

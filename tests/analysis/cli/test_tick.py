@@ -1,11 +1,13 @@
 """`truelift tick`: what one run on a timer does, says and ends with."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import typer
 from typer.testing import CliRunner
 
 from analysis import due, tick
+from analysis.alerts import measured
+from analysis.alerts.model import Cell
 from analysis.cli import tick as word
 from analysis.tick import Run, Stage, Work, gravest, run
 from analysis.warehouse.connection import open_connection
@@ -68,7 +72,7 @@ def visited(shop: Shop, day: int, *, bought: bool = True) -> None:
             decision = evaluate(bundle, "rec.homepage", context, at)
             spool.append("exposure", exposure_row(bundle, decision, context, event_id=f"e{day}-{unit}", at=at))
             if bought and unit % 2:
-                spool.append("outcome", purchase(unit, at + timedelta(hours=1)))
+                spool.append("outcome", purchase(unit, at + timedelta(minutes=10)))
 
 
 def filed(shop: Shop, at: datetime, units: range, now: datetime) -> None:
@@ -106,20 +110,30 @@ def typed(shop: Shop, *words: str) -> tuple[int, str, str]:
 # --- what is due --------------------------------------------------------------------------------------------------
 
 
-def test_a_day_is_loaded_and_read_once(shop: Shop) -> None:
+def test_a_day_is_loaded_and_read_once_and_what_nobody_remembers_is_published_once(shop: Shop) -> None:
     morning = BEGAN + timedelta(days=1, minutes=15)
     visited(shop, 0)
     first = ran(shop, morning)
     assert first["load"].words == "1 segments, 60 lines: 60 accepted, 0 duplicates, 0 rejected"
     assert first["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
     assert first["ramp"].words == "nothing is due"
-    made = snapshots(shop)
-    assert len(made) == 2
+    assert len(snapshots(shop)) == 2
     again = ran(shop, morning + timedelta(hours=1))
     assert again["load"].words.startswith("0 segments")
     assert again["refresh"].words == "2 not due"
+    text = held_out_shop.EXPERIMENT.replace("[revenue_per_unit]}", "[revenue_per_unit], secondary: [aov]}")
+    with Store.open(shop.store_url) as store:
+        lifecycle.register(store, shop, written(shop, text, "home_als.yml"), actor="ann", reason="also", now=morning)
+    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY; 1 not due"
+    assert len(snapshots(shop)) == 3
+    tick.memory_path(shop).write_text("{", encoding="utf-8")
     assert ran(shop, morning + timedelta(days=1))["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
-    assert len(snapshots(shop)) == 4
+    assert len(made := snapshots(shop)) == 5
+    tick.memory_path(shop).unlink()
+    assert ran(shop, morning + timedelta(days=1))["refresh"].words == (
+        "home_als TOO EARLY (unchanged); holdout.everybody TOO EARLY (unchanged)"
+    )
+    assert snapshots(shop) == made
 
 
 def test_before_a_day_is_over_nothing_is_read(shop: Shop) -> None:
@@ -133,36 +147,21 @@ def test_a_file_with_rows_of_a_day_that_was_read_makes_it_due_again_and_a_late_r
 ) -> None:
     morning = BEGAN + timedelta(days=1, hours=1)
     visited(shop, 0, bought=False)
-    ran(shop, morning)
-    before = snapshots(shop)
+    with Store.open(shop.store_url) as store:  # as if the day had been read
+        asked = due.to_read(store, shop, morning)
+    due.remember(tick.memory_path(shop), {key: due.reading(one, shop, morning, 0) for key, one in asked.items()})
     with Spool(shop.spool) as spool:
         for unit in range(30, 40):
             spool.append("outcome", purchase(unit, BEGAN + timedelta(hours=23)))
     ended = ran(shop, morning)
-    assert "10 accepted" in ended["load"].words
+    assert "50 accepted" in ended["load"].words
     assert ended["refresh"].words == "2 not due"
     filed(shop, BEGAN + timedelta(days=1, hours=0.5), range(2), morning)  # of today
     assert ran(shop, morning)["refresh"].words == "2 not due"
     filed(shop, BEGAN + timedelta(hours=20), range(20), morning)  # of yesterday
     assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
-    assert len(set(snapshots(shop)) - set(before)) == 2
+    assert len(snapshots(shop)) == 2
     assert ran(shop, morning)["refresh"].words == "2 not due"
-
-
-def test_a_new_definition_and_a_lost_memory_make_it_due_and_nothing_is_published_twice(shop: Shop) -> None:
-    morning = BEGAN + timedelta(days=1, hours=1)
-    visited(shop, 0)
-    ran(shop, morning)
-    before = snapshots(shop)
-    tick.memory_path(shop).write_text("{", encoding="utf-8")
-    assert ran(shop, morning)["refresh"].words == (
-        "home_als TOO EARLY (unchanged); holdout.everybody TOO EARLY (unchanged)"
-    )
-    assert snapshots(shop) == before
-    text = held_out_shop.EXPERIMENT.replace("[revenue_per_unit]}", "[revenue_per_unit], secondary: [aov]}")
-    with Store.open(shop.store_url) as store:
-        lifecycle.register(store, shop, written(shop, text, "home_als.yml"), actor="ann", reason="also", now=morning)
-    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY; 1 not due"
 
 
 def test_a_warehouse_that_was_built_anew_is_read_anew(shop: Shop) -> None:
@@ -181,6 +180,44 @@ def test_the_business_day_is_the_shops(tmp_path: Path) -> None:
     berlin = create(tmp_path / "berlin", time_zone="Europe/Berlin")
     assert due.day_began(berlin, datetime(2026, 3, 2, 23, 30, tzinfo=UTC)) == datetime(2026, 3, 2, 23)
     assert due.day_began(berlin, datetime(2026, 3, 2, 22, 30, tzinfo=UTC)).date() == date(2026, 3, 1)
+
+
+# --- measures -----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_alerts_read_is_published_once_and_again_when_rows_come_late(shop: Shop) -> None:
+    given = Run(shop, BEGAN + timedelta(days=2), "clock")
+    assert tick.measures(given) == Stage("nothing is loaded")
+    visited(shop, 0)
+    visited(shop, 1)
+    tick.load(given)
+    first = tick.measures(given)
+    assert first.exit_code == 0
+    assert re.fullmatch(r"[1-9]\d* new, 0 revised, up to 2026-03-03 06:00 UTC", first.words)
+    with Store.open(shop.store_url) as store:
+        places = {measured.comparison_of(place).key for place in store.measured_places("bucket", 360, at_six(1))}
+        (site,) = measured.buckets(store, measured.SITE, Cell(), minutes=360, since=at_six(0, 6), until=at_six(0, 12))
+    assert places >= {"home_als", "everybody", "site"}
+    assert (site.arms["all"].sessions, site.arms["all"].totals["order"]) == (UNITS, UNITS // 2)
+    assert tick.measures(given).words == "0 new, 0 revised, up to 2026-03-03 06:00 UTC"
+    filed(shop, BEGAN + timedelta(hours=10, minutes=20), range(0, UNITS, 2), given.now)
+    again = tick.measures(given)
+    assert re.fullmatch(
+        r"0 new, [1-9]\d* revised, up to 2026-03-03 06:00 UTC; rows came late from 2026-03-02 10:20 UTC on", again.words
+    )
+
+
+def at_six(day: int, hour: int = 6) -> datetime:
+    return BEGAN + timedelta(days=day, hours=hour)
+
+
+def test_measures_are_not_taken_under_other_settings(shop: Shop) -> None:
+    visited(shop, 0)
+    given = Run(shop, BEGAN + timedelta(days=2), "clock")
+    tick.load(given)
+    other = replace(shop, settings=shop.settings.model_copy(update={"currency": "JPY"}))
+    with pytest.raises(UsageError, match="EUR"):
+        tick.measures(replace(given, shop=other))
 
 
 # --- ramp ---------------------------------------------------------------------------------------------------------
@@ -310,9 +347,8 @@ def test_a_tick_that_is_killed_leaves_whole_stages_and_no_lock(shop: Shop) -> No
     words = [sys.executable, "-c", KILLED, str(shop.home), morning.isoformat()]
     assert subprocess.run(words, cwd=Path(__file__).parents[3], check=False).returncode == -signal.SIGKILL
     assert '"pid"' in tick.lock_path(shop).read_text("utf-8")  # it said who it was, and could not take it back
-    ended = ran(shop, morning)
-    assert ended["load"].words.startswith("0 segments")
-    assert ended["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
+    (ended,) = run(Run(shop, morning, "clock"), {"load": tick.load})
+    assert ended == Stage("0 segments, 0 lines: 0 accepted, 0 duplicates, 0 rejected", 0, "load")
 
 
 # --- the command --------------------------------------------------------------------------------------------------
