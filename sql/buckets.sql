@@ -22,25 +22,13 @@ with
             unnest(cast($holdout_starts as timestamp[])) as starts_at,
             unnest(cast($holdout_ends as timestamp[])) as ends_at,
     ),
-    slates as (
+    begun as (
         select
             s.unit,
             s.event_day,
             s.session_ts,
-            s.last_ts,
-            e.event_ts as begins_at,
-            coalesce(nullif(e.module, ''), '(none)') as module,
-            coalesce(nullif(e.page_category, ''), '(none)') as category,
-            e.unit_type,
-            e.experiment_key,
-            e.phase,
-            e.variant,
-            e.assignment_reason,
-            coalesce(e.is_bot, false) or coalesce(e.is_internal, false) as is_nobody,
-            row_number() over (
-                partition by s.unit, s.session_ts
-                order by e.event_ts, e.module, coalesce(e.page_category, '(none)'), e.event_id
-            ) as place,
+            max(s.last_ts) as last_ts,
+            min(e.event_ts) as begins_at,
         from sessions as s
         inner join exposures as e
             on e.unit = s.unit
@@ -53,6 +41,33 @@ with
             and s.session_ts < $until
             and e.event_day >= $since_day
             and e.event_ts < $until
+        group by s.unit, s.event_day, s.session_ts
+    ),
+    first_slates as (
+        select
+            b.unit,
+            b.event_day,
+            b.session_ts,
+            b.last_ts,
+            b.begins_at,
+            coalesce(nullif(e.module, ''), '(none)') as module,
+            coalesce(nullif(e.page_category, ''), '(none)') as category,
+            e.unit_type,
+            e.experiment_key,
+            e.phase,
+            e.variant,
+            e.assignment_reason,
+            coalesce(e.is_bot, false) or coalesce(e.is_internal, false) as is_nobody,
+            row_number() over (
+                partition by b.unit, b.begins_at
+                order by e.module, coalesce(e.page_category, '(none)'), e.event_id
+            ) as place,
+        from begun as b
+        inner join exposures as e
+            on e.unit = b.unit
+            and e.event_day = b.event_day
+            and e.event_ts = b.begins_at
+        where e.event_day >= $since_day and e.event_ts < $until
     ),
     visits as (
         select
@@ -68,7 +83,7 @@ with
             phase,
             variant,
             assignment_reason,
-        from slates
+        from first_slates
         where place = 1 and not is_nobody
     ),
     members as (
@@ -225,8 +240,8 @@ with
             m.key,
             m.phase,
             m.arm,
-            case when l.level = 0 then '' else m.module end as module,
-            case when l.level = 2 then m.category else '' end as category,
+            m.module,
+            m.category,
             t.bucket,
             t.unit,
             cast(sum(t.sessions) as hugeint) as sessions,
@@ -240,8 +255,162 @@ with
             sum(t.revenue_known) as revenue_known,
         from visit_totals as t
         inner join members as m on m.unit = t.unit and m.session_ts = t.session_ts
+        group by m.kind, m.key, m.phase, m.arm, m.module, m.category, t.bucket, t.unit
+    ),
+    finest_sums as (
+        select
+            kind,
+            key,
+            phase,
+            arm,
+            module,
+            category,
+            bucket,
+            count(*) as units,
+            sum(sessions) as sessions,
+            sum(sessions * sessions) as sessions_squared,
+            sum(clicks) as clicks,
+            sum(adds) as adds,
+            sum(orders) as orders,
+            sum(revenue) as revenue,
+            sum(clicks * clicks) as clicks_squared,
+            sum(adds * adds) as adds_squared,
+            sum(orders * orders) as orders_squared,
+            sum(revenue * revenue) as revenue_squared,
+            sum(sessions * clicks) as sessions_clicks,
+            sum(sessions * adds) as sessions_adds,
+            sum(sessions * orders) as sessions_orders,
+            sum(sessions * revenue) as sessions_revenue,
+            sum(margin) as margin,
+            sum(lines) as lines,
+            sum(lines_known) as lines_known,
+            sum(revenue_known) as revenue_known,
+        from unit_totals
+        group by kind, key, phase, arm, module, category, bucket
+    ),
+    -- a unit in several cells of one bucket is one unit of the site, and its products there are those of its sums
+    several as (
+        select
+            kind,
+            key,
+            phase,
+            arm,
+            bucket,
+            unit,
+        from unit_totals
+        group by kind, key, phase, arm, bucket, unit
+        having count(*) > 1
+    ),
+    several_parts as (
+        select
+            t.kind,
+            t.key,
+            t.phase,
+            t.arm,
+            case when l.level = 0 then '' else t.module end as module,
+            t.bucket,
+            t.unit,
+            t.sessions,
+            t.clicks,
+            t.adds,
+            t.orders,
+            t.revenue,
+        from unit_totals as t
+        inner join several as s
+            on s.kind = t.kind
+            and s.key = t.key
+            and s.phase = t.phase
+            and s.arm = t.arm
+            and s.bucket = t.bucket
+            and s.unit = t.unit
+        cross join (select unnest([0, 1]) as level) as l
+    ),
+    several_totals as (
+        select
+            kind,
+            key,
+            phase,
+            arm,
+            module,
+            bucket,
+            unit,
+            count(*) as parts,
+            sum(sessions) as sessions,
+            sum(clicks) as clicks,
+            sum(adds) as adds,
+            sum(orders) as orders,
+            sum(revenue) as revenue,
+            sum(sessions * sessions) as sessions_squared,
+            sum(clicks * clicks) as clicks_squared,
+            sum(adds * adds) as adds_squared,
+            sum(orders * orders) as orders_squared,
+            sum(revenue * revenue) as revenue_squared,
+            sum(sessions * clicks) as sessions_clicks,
+            sum(sessions * adds) as sessions_adds,
+            sum(sessions * orders) as sessions_orders,
+            sum(sessions * revenue) as sessions_revenue,
+        from several_parts
+        group by kind, key, phase, arm, module, bucket, unit
+    ),
+    levels as (
+        select
+            f.kind,
+            f.key,
+            f.phase,
+            f.arm,
+            case when l.level = 0 then '' else f.module end as module,
+            case when l.level = 2 then f.category else '' end as category,
+            f.bucket,
+            f.units,
+            f.sessions,
+            f.sessions_squared,
+            f.clicks,
+            f.adds,
+            f.orders,
+            f.revenue,
+            f.clicks_squared,
+            f.adds_squared,
+            f.orders_squared,
+            f.revenue_squared,
+            f.sessions_clicks,
+            f.sessions_adds,
+            f.sessions_orders,
+            f.sessions_revenue,
+            f.margin,
+            f.lines,
+            f.lines_known,
+            f.revenue_known,
+        from finest_sums as f
         cross join (select unnest([0, 1, 2]) as level) as l
-        group by 1, 2, 3, 4, 5, 6, 7, 8
+        union all
+        select
+            kind,
+            key,
+            phase,
+            arm,
+            module,
+            '' as category,
+            bucket,
+            1 - parts as units,
+            0 as sessions,
+            sessions * sessions - sessions_squared as sessions_squared,
+            0 as clicks,
+            0 as adds,
+            0 as orders,
+            0 as revenue,
+            clicks * clicks - clicks_squared as clicks_squared,
+            adds * adds - adds_squared as adds_squared,
+            orders * orders - orders_squared as orders_squared,
+            revenue * revenue - revenue_squared as revenue_squared,
+            sessions * clicks - sessions_clicks as sessions_clicks,
+            sessions * adds - sessions_adds as sessions_adds,
+            sessions * orders - sessions_orders as sessions_orders,
+            sessions * revenue - sessions_revenue as sessions_revenue,
+            0 as margin,
+            0 as lines,
+            0 as lines_known,
+            0 as revenue_known,
+        from several_totals
     )
 select
     kind,
@@ -251,24 +420,24 @@ select
     module,
     category,
     bucket,
-    count(*) as units,
+    sum(units) as units,
     sum(sessions) as sessions,
-    sum(sessions * sessions) as sessions_squared,
+    sum(sessions_squared) as sessions_squared,
     sum(clicks) as clicks,
     sum(adds) as adds,
     sum(orders) as orders,
     sum(revenue) as revenue,
-    sum(clicks * clicks) as clicks_squared,
-    sum(adds * adds) as adds_squared,
-    sum(orders * orders) as orders_squared,
-    sum(revenue * revenue) as revenue_squared,
-    sum(sessions * clicks) as sessions_clicks,
-    sum(sessions * adds) as sessions_adds,
-    sum(sessions * orders) as sessions_orders,
-    sum(sessions * revenue) as sessions_revenue,
+    sum(clicks_squared) as clicks_squared,
+    sum(adds_squared) as adds_squared,
+    sum(orders_squared) as orders_squared,
+    sum(revenue_squared) as revenue_squared,
+    sum(sessions_clicks) as sessions_clicks,
+    sum(sessions_adds) as sessions_adds,
+    sum(sessions_orders) as sessions_orders,
+    sum(sessions_revenue) as sessions_revenue,
     sum(margin) as margin,
     sum(lines) as lines,
     sum(lines_known) as lines_known,
     sum(revenue_known) as revenue_known,
-from unit_totals
+from levels
 group by kind, key, phase, arm, module, category, bucket

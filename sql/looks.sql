@@ -14,14 +14,38 @@ with
             e.unit,
             e.event_ts,
             a.arm,
+        from exposures as e
+        inner join arms as a on a.variant = e.variant
+        where
+            e.experiment_key = $experiment_key
+            and e.phase = $phase
+            and e.unit_type = $unit_type
+            and e.event_ts >= $started_at
+            and e.event_ts < $until
+            and e.assignment_reason in ('split', 'arm_disabled')
+    ),
+    units as (
+        select
+            unit,
+            min(event_ts) as first_ts,
+            min(arm) <> max(arm) as two_arms,
+        from own_exposures
+        group by unit
+    ),
+    -- of several rows at one time the first in this order is the unit's first exposure
+    ranked_rows as (
+        select
+            u.unit,
+            u.first_ts,
+            u.two_arms,
+            a.arm,
             a.variant,
             e.module,
             coalesce(e.page_category, '(none)') as page_category,
             coalesce(e.is_bot, false) or coalesce(e.is_internal, false) as is_nobody,
             row_number() over (
-                partition by e.unit
+                partition by u.unit
                 order by
-                    e.event_ts,
                     coalesce(list_position($modules, e.module), 1000000),
                     e.module,
                     coalesce(e.page_category, '(none)'),
@@ -33,25 +57,25 @@ with
                     coalesce(e.is_bot, false) desc,
                     coalesce(e.is_internal, false) desc
             ) as place,
-        from exposures as e
+        from units as u
+        inner join exposures as e on e.unit = u.unit and e.event_ts = u.first_ts
         inner join arms as a on a.variant = e.variant
         where
             e.experiment_key = $experiment_key
             and e.phase = $phase
             and e.unit_type = $unit_type
-            and e.event_ts >= $started_at
-            and e.event_ts < $until
             and e.assignment_reason in ('split', 'arm_disabled')
     ),
     firsts as (
         select
             unit,
-            event_ts as first_ts,
+            first_ts,
+            two_arms,
             arm,
             variant,
             coalesce(nullif(module, ''), '(none)') as module,
             coalesce(nullif(page_category, ''), '(none)') as category,
-        from own_exposures
+        from ranked_rows
         where place = 1 and not is_nobody
     ),
     reasons_to_leave as (
@@ -60,7 +84,7 @@ with
             o.event_ts,
         from own_exposures as o
         inner join firsts as f on f.unit = o.unit
-        where o.arm <> f.arm
+        where f.two_arms and o.arm <> f.arm
         union all
         select
             unit,

@@ -17,7 +17,7 @@ from analysis.alerts.model import LONG, SHORT, Cell, Comparison
 from analysis.alerts.traffic import READ_BACK, expected, past
 from analysis.warehouse import buckets
 from analysis.warehouse.base import Warehouse
-from analysis.warehouse.buckets import Counted, Loaded, Subject, Watched, WatchedHoldout, WatchedPhase
+from analysis.warehouse.buckets import Cells, Counted, Loaded, Subject, Watched, WatchedHoldout, WatchedPhase
 from experiments.base import canonical
 from experiments.designs import unread
 from experiments.holdouts import holdouts
@@ -169,39 +169,42 @@ def _bucket_rows(
     *,
     most: timedelta | None = None,
 ) -> list[Measure]:
-    rows: list[Measure] = []
-    for since, some in _by_start(
-        store, followed, BUCKET, minutes, late, None if most is None else until - most
-    ).items():
-        some = [each for each in some if each.ends(minutes, since, until)]
-        watched = Watched(
-            tuple(dict.fromkeys(each.phase for each in some if each.phase is not None)),
-            tuple(dict.fromkeys(each.holdout for each in some if each.holdout is not None)),
-            any(each.comparison == SITE for each in some),
-        )
-        if not some:
-            continue
-        last = max(end for each in some for end in each.ends(minutes, since, until))
-        found = buckets.buckets(warehouse, watched, minutes=minutes, since=since, until=last)
-        for each in some:
-            cells = found.get(each.subject, {})
-            rows += (
-                measured.bucket_measure(each.comparison, minutes, end, cells.get(end, {}))
-                for end in each.ends(minutes, since, until)
-            )
-    return rows
+    asked = _asked(store, followed, BUCKET, minutes, until, late, None if most is None else until - most)
+    step = timedelta(minutes=minutes)
+    cuts = sorted({end for _, ends in asked for end in (ends[0] - step, ends[-1])})
+    counts: dict[Subject, dict[datetime, Cells]] = {}
+    for start, end in pairwise(cuts):  # whoever is asked for a part of such a time is asked for all of it
+        some = [each for each, ends in asked if ends[0] - step <= start and end <= ends[-1]]
+        for subject, by_end in _counted(warehouse, some, minutes, start, end).items():
+            counts.setdefault(subject, {}).update(by_end)
+    return [
+        measured.bucket_measure(each.comparison, minutes, end, counts.get(each.subject, {}).get(end, {}))
+        for each, ends in asked
+        for end in ends
+    ]
+
+
+def _counted(
+    warehouse: Warehouse, followed: list[_Followed], minutes: int, since: datetime, until: datetime
+) -> Mapping[Subject, Mapping[datetime, Cells]]:
+    if not followed:
+        return {}
+    watched = Watched(
+        tuple(dict.fromkeys(each.phase for each in followed if each.phase is not None)),
+        tuple(dict.fromkeys(each.holdout for each in followed if each.holdout is not None)),
+        any(each.comparison == SITE for each in followed),
+    )
+    return buckets.buckets(warehouse, watched, minutes=minutes, since=since, until=until)
 
 
 def _look_rows(
     store: Store, warehouse: Warehouse, followed: list[_Followed], until: datetime, late: datetime | None
 ) -> list[Measure]:
-    rows: list[Measure] = []
     phases: dict[WatchedPhase, list[tuple[_Followed, list[datetime]]]] = {}
-    for since, some in _by_start(store, followed, LOOK, LONG, late, None).items():
-        for each in some:
-            ends = each.ends(LONG, since, until)
-            if each.phase is not None and ends:
-                phases.setdefault(each.phase, []).append((each, ends))
+    for each, ends in _asked(store, followed, LOOK, LONG, until, late, None):
+        if each.phase is not None:
+            phases.setdefault(each.phase, []).append((each, ends))
+    rows: list[Measure] = []
     for phase, asked in phases.items():
         found = buckets.looks(warehouse, phase, minutes=LONG, until=max(ends[-1] for _, ends in asked))
         for each, ends in asked:
@@ -209,22 +212,26 @@ def _look_rows(
     return rows
 
 
-def _by_start(
+def _asked(
     store: Store,
     followed: list[_Followed],
     kind: str,
     minutes: int,
+    until: datetime,
     late: datetime | None,
     earliest: datetime | None,
-) -> Mapping[datetime, list[_Followed]]:
-    """Who has to be measured from where on: from the newest that is published, or from where rows came late."""
+) -> list[tuple[_Followed, list[datetime]]]:
+    """Who has to be measured at which ends: after the newest that is published, or where rows came late."""
     done = store.measured_until(kind, minutes)
-    found: dict[datetime, list[_Followed]] = {}
+    found: list[tuple[_Followed, list[datetime]]] = []
     for each in followed:
-        since = done.get(place_of(each.comparison), buckets.whole_until(each.starts_at, minutes))
-        since = since if late is None else min(since, buckets.whole_until(late, minutes))
-        since = max(since, buckets.whole_until(each.starts_at, minutes))
-        found.setdefault(since if earliest is None else max(since, earliest), []).append(each)
+        start = buckets.whole_until(each.starts_at, minutes)
+        since = done.get(place_of(each.comparison), start)
+        if late is not None:
+            since = max(start, min(since, buckets.whole_until(late, minutes)))
+        ends = each.ends(minutes, since if earliest is None else max(since, earliest), until)
+        if ends:
+            found.append((each, ends))
     return found
 
 

@@ -11,6 +11,7 @@ Nothing is said of a module with less than two weeks of history, nor of a cell n
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -53,7 +54,7 @@ class Season(Protocol):
         """Its last day."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Past:
     """What every cell counted in each six hours, all arms together, from a Monday's midnight (UTC) and without gaps.
 
@@ -67,6 +68,16 @@ class Past:
     numbers: Floats
     there: Flags
     watched: Mapping[Comparison, Floats] = field(default_factory=dict)
+
+    @cached_property
+    def days(self) -> Floats:
+        """(n_cells, n_slots - 3): the sessions of each four slots, by the first of them."""
+        return _fours(self.numbers[:, :, 0])
+
+    @cached_property
+    def whole_days(self) -> Flags:
+        """(n_slots - 3,): whether the log has something in all four."""
+        return np.asarray(_fours(self.there.astype(np.float64)) == DAY, dtype=np.bool_)
 
     @property
     def slots(self) -> int:
@@ -143,7 +154,7 @@ def _at(of: Past, fits: "_Fits", end: datetime) -> Iterator[Traffic]:
         if series is None or own[recent, 0].sum() == 0 or whole[recent].sum() == 0:
             continue
         share = float(own[recent, 0].sum() / whole[recent].sum())
-        sessions, sessions_se = share * series.day, _missed(of, own[:, 0], share, series, now)
+        sessions, sessions_se = share * series.day, _missed(of, i, share, series, now)
         totals, errors = _last(of, own, share, series, now)
         earned = own[max(0, now - RECENT) : now].sum(axis=0)
         if not np.isfinite([sessions, sessions_se, *totals, *errors]).all():
@@ -153,48 +164,44 @@ def _at(of: Past, fits: "_Fits", end: datetime) -> Iterator[Traffic]:
             at=end,
             sessions=sessions,
             sessions_se=sessions_se,
-            expected=dict(zip(METRICS, totals, strict=True)),
-            expected_se=dict(zip(METRICS, errors, strict=True)),
+            expected=dict(zip(METRICS, totals.tolist(), strict=True)),
+            expected_se=dict(zip(METRICS, errors.tolist(), strict=True)),
             revenue_per_session=float(earned[4] / earned[0]) if earned[0] else 0.0,
             margin_share=_margin(earned),
             watched=tuple(_shares(of, i, now)),
         )
 
 
-def _missed(of: Past, sessions: Floats, share: float, series: _Ahead, now: int) -> float:
+def _missed(of: Past, cell: int, share: float, series: _Ahead, now: int) -> float:
     """The standard error of the next four slots: by what such forecasts missed in the last 28 days."""
     starts = np.arange(max(0, now - RECENT - DAY + 1), now - DAY + 1)
-    starts = starts[[of.there[i : i + DAY].all() for i in starts]]
-    done = np.asarray([sessions[i : i + DAY].sum() for i in starts])
-    return _error(done, share * series.four[starts], share * series.day, least=LEAST - WEEK)
+    starts = starts[of.whole_days[starts]]
+    done = of.days[cell, starts][:, None]
+    said = share * series.four[starts][:, None]
+    return float(_errors(done, said, np.asarray([share * series.day]))[0])
 
 
-def _last(of: Past, own: Floats, share: float, series: _Ahead, now: int) -> tuple[list[float], list[float]]:
-    """What the last slot was to bring of each metric, and the standard errors."""
+def _last(of: Past, own: Floats, share: float, series: _Ahead, now: int) -> tuple[Floats, Floats]:
+    """What the last slot was to bring of each metric, and the standard errors: (4,) each."""
     slots = np.arange(max(0, now - 1 - RECENT), now - 1)
     slots = slots[of.there[slots]]
-    last, totals, errors = now - 1, [], []
-    hour = slots % DAY
-    for metric in range(1, 5):
-        rates = np.zeros(DAY)
-        for part in range(DAY):
-            mine = slots[hour == part]
-            came = own[mine, 0].sum()
-            rates[part] = own[mine, metric].sum() / came if came else 0.0
-        value = float(rates[last % DAY] * share * series.one[last])
-        said = rates[hour] * share * series.one[slots]
-        totals.append(value)
-        errors.append(_error(own[slots, metric], said, value, least=LEAST - WEEK))
-    return totals, errors
+    hours = np.asarray(slots[:, None] % DAY == np.arange(DAY), dtype=np.float64)
+    came = hours.T @ own[slots, 0]
+    rates = hours.T @ own[slots, 1:5] / np.maximum(came, 1.0)[:, None]  # (4 slots of the day, 4 metrics)
+    last = now - 1
+    values = np.asarray(rates[last % DAY] * (share * series.one[last]), dtype=np.float64)
+    said = rates[slots % DAY] * (share * series.one[slots])[:, None]
+    return values, _errors(own[slots, 1:5], said, values)
 
 
-def _error(done: Floats, said: Floats, value: float, *, least: int) -> float:
-    """√(φ·value), φ how far the past missed for each thing said (Pearson); nan where too little was said."""
+def _errors(done: Floats, said: Floats, values: Floats) -> Floats:
+    """√(φ·value) of each column, φ how far the past missed for each thing said (Pearson); nan where little was said."""
     known = np.isfinite(said) & (said > 0)
-    if known.sum() < least:
-        return float("nan")
-    phi = float(np.mean((done[known] - said[known]) ** 2 / said[known]))
-    return float(np.sqrt(max(OUTSIDE * phi, 1.0) * max(value, 1.0)))
+    missed = np.where(known, (done - np.where(known, said, 0.0)) ** 2 / np.where(known, said, 1.0), 0.0)
+    number = known.sum(axis=0)
+    phi = missed.sum(axis=0) / np.maximum(number, 1)
+    error = np.sqrt(np.maximum(OUTSIDE * phi, 1.0) * np.maximum(values, 1.0))
+    return np.asarray(np.where(number >= LEAST - WEEK, error, np.nan), dtype=np.float64)
 
 
 def _margin(earned: Floats) -> float | None:
@@ -305,8 +312,13 @@ def _independent(design: Floats) -> list[int]:
 def _forecasts(sessions: Floats, there: Flags, fit: _Fit, now: int) -> _Ahead:
     day, week = _levels(sessions[:now], there[:now], fit.usual)
     level = np.exp(fit.day_power * day + fit.week_power * week)  # (now + 1,): of the slot that begins there
-    four = np.asarray([fit.base[i : i + DAY].sum() for i in range(now + 1)]) * level[: now + 1]
+    four = _fours(fit.base)[: now + 1] * level
     return _Ahead(one=fit.base[: now + 1] * level, day=float(four[now]), four=four)
+
+
+def _fours(values: Floats) -> Floats:
+    """Sums of four neighbours along the last axis, by the first of them: three fewer."""
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(values, DAY, axis=-1).sum(axis=-1), dtype=np.float64)
 
 
 def _levels(sessions: Floats, there: Flags, usual: Floats) -> tuple[Floats, Floats]:

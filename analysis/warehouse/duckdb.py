@@ -63,7 +63,8 @@ class DuckDBWarehouse:
         text = "select max(event_ts) from (from exposures select event_ts union all from outcomes select event_ts)"
         with _explained("newest row"):
             found = self._connection.execute(f"{text} where event_ts < $before", {"before": before}).fetchall()
-        return found[0][0]
+        newest: datetime | None = found[0][0]
+        return newest
 
     def count(self, request: CountRequest) -> Counts:
         """Recompute first exposures, unit totals and moments of the request, exactly. WarehouseError on overflow."""
