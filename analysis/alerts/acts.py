@@ -95,3 +95,5 @@ def _refused_by_kind(act: Act, incident: Incident | None) -> Iterable[str]:
         yield f"code is {act.code}, which only a resolve has; leave it out of {act.kind}"
     if incident is not None and incident.state == "resolved" and act.kind != "resolve":
         yield f"incident {incident.incident_id} is resolved; there is nothing to {act.kind}"
+    if incident is not None and incident.state == "pending" and act.kind == "ack":
+        yield f"incident {incident.incident_id} is pending; nobody is told of it before a second evaluation agrees"

@@ -1,7 +1,7 @@
 """Evaluations made by hand, and a lifecycle that is played through them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from analysis.alerts.acts import Act
@@ -65,12 +65,7 @@ def blind(*, cell: Cell = HOME, metric: Metric = "order", comparison: Comparison
 
 def at(evaluation: Evaluation, when: datetime) -> Evaluation:
     """The same, of another bucket."""
-    unit = evaluation.unit
-    moved = Unit(unit.rule, unit.rule_version, unit.comparison, unit.cell, unit.metric, when, unit.revision)
-    return Evaluation(
-        moved, evaluation.severity, evaluation.by_money, evaluation.stake, evaluation.now, evaluation.if_shipped,
-        evaluation.effects, evaluation.evidence, evaluation.held_by, evaluation.no_data, evaluation.why_not,
-    )  # fmt: skip
+    return replace(evaluation, unit=replace(evaluation.unit, at=when))
 
 
 @dataclass

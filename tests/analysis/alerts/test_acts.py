@@ -74,6 +74,14 @@ def test_an_incomplete_act_is_refused(act: Act, refused: str) -> None:
     assert any(said.startswith(refused) for said in refusals(act, [OPEN]))
 
 
+def test_what_is_pending_is_not_acknowledged_yet() -> None:
+    pending = replace(OPEN, state="pending", opened_at=None)
+    assert refusals(Act("ack", "mara", NOON, "on it", "a1"), [pending]) == (
+        "incident a1 is pending; nobody is told of it before a second evaluation agrees",
+    )
+    assert refusals(replace(SILENCE, matcher=None, incident_id="a1"), [pending]) == ()
+
+
 def test_what_is_over_takes_a_code_only() -> None:
     over = replace(OPEN, state="resolved")
     assert refusals(Act("resolve", "mara", NOON, "was a sale", "a1", code="expected_change"), [over]) == ()

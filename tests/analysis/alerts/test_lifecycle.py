@@ -1,5 +1,6 @@
 """One incident from its first evaluation to its end, and everything that keeps it from being told. ALERTS 5."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -104,7 +105,7 @@ def test_a_cell_that_nobody_evaluates_any_more_is_not_resolved_either() -> None:
 # --- reopening ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("hours", "same"), [(6, True), (24, True), (30, False)])
+@pytest.mark.parametrize(("hours", "same"), [(6, True), (24, True), (24.25, False), (30, False)])
 def test_what_returns_within_a_day_is_the_same_incident(hours: float, same: bool) -> None:
     play = opened()
     for _ in range(3):
@@ -294,9 +295,7 @@ def test_a_clean_evaluation_under_a_failing_check_ends_neither() -> None:
 
 def test_what_only_the_signals_keep_from_a_page_is_held_too() -> None:
     """An evaluation that is already lowered to digest because its signals fail."""
-    lowered = loss("page", held_by=["SH-02"])
-    lowered = type(lowered)(lowered.unit, "digest", "page", lowered.stake, lowered.now, lowered.if_shipped,
-                            lowered.effects, lowered.evidence, lowered.held_by)  # fmt: skip
+    lowered = replace(loss("page", held_by=["SH-02"]), severity="digest")
     play = Play()
     play.step(lowered)
     assert play.step(lowered) == ("data:1",)
@@ -307,6 +306,31 @@ def test_without_a_loss_a_failing_check_raises_nothing() -> None:
     play = Play()
     assert [play.step(clean(held_by=["SH-02"])) for _ in range(5)] == [()] * 5
     assert play.standing.incidents == ()
+
+
+def test_nor_does_one_that_has_no_evidence_yet() -> None:
+    waiting = Evidence("detector", 3.0, 400.0, "page_fast")
+    lowered = replace(loss("page", held_by=["SH-02"], evidence=waiting), severity="digest")
+    play = Play()
+    assert [play.step(lowered) for _ in range(5)] == [()] * 5
+    assert play.standing.incidents == ()
+
+
+def test_a_failing_check_without_any_data_raises_the_data_alert() -> None:
+    dark = replace(blind(), held_by=("SH-13",))
+    play = Play()
+    play.step(dark)
+    assert play.step(dark) == ("data:1",)
+    assert (play.only.family, play.only.severity) == ("data", "ticket")
+
+
+def test_the_data_alert_goes_on_saying_which_check_it_was() -> None:
+    play = Play()
+    play.step(loss("page", held_by=["SH-02"]))
+    play.step(loss("page", held_by=["SH-02"]))
+    play.step(clean())
+    assert play.of("homepage", "data").state == "resolving"
+    assert play.of("homepage", "data").hints == ("Failing there: SH-02.",)
 
 
 def test_a_held_member_does_not_hold_the_others() -> None:
@@ -450,9 +474,7 @@ def test_time_without_evaluations_repeats_and_ends_silences() -> None:
 
 def test_the_newest_revision_of_a_bucket_counts() -> None:
     play = Play()
-    unit = type(loss().unit)("money", 1, LAUNCH, HOME, "order", START, 1)
-    revised = type(loss())(unit, "page_fast", "page_fast", *[getattr(loss(), name) for name in
-                           ("stake", "now", "if_shipped", "effects", "evidence")])  # fmt: skip
+    revised = replace(loss("page_fast"), unit=replace(loss().unit, revision=1))
     assert play.step(revised, loss("digest")) == ("open:page_fast:1",)
 
 

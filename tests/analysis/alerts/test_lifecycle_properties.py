@@ -37,7 +37,7 @@ calm = st.tuples(  # long stretches of the same, without which nothing is ever r
 ).map(lambda drawn: [(drawn[0][0], drawn[0][1], drawn[0][2], drawn[0][3] if i == 0 else []) for i in range(drawn[1])])
 scripts = st.lists(calm, min_size=1, max_size=8).map(lambda parts: [turn for part in parts for turn in part])
 often = settings(
-    max_examples=scaled(40, 1500), deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=scaled(40, 400), deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 
