@@ -29,6 +29,7 @@ import pytest
 import yaml
 
 from analysis import cli
+from analysis.alerts.notify import channels
 from analysis.demo.play import play
 from analysis.demo.serving import serve
 from analysis.demo.shop import Configuration
@@ -187,6 +188,9 @@ def write(block: Block, desk: Path) -> None:
     said = yaml.safe_load(block.text)
     if "emit" in said:
         assert read_mapping(path).emit
+        return
+    if path.name == "notify.yml":
+        assert channels(open_shop(path.parent))
         return
     home = path.parent if path.name in ("metrics.yml", "slices.yml", "money.yml") else path.parents[1]
     checked = validate(open_shop(home), [path] if "variants" in said else [])
