@@ -269,19 +269,19 @@ def test_a_peek_at_the_whole_six_hours_is_the_step() -> None:
 # --- the bars --------------------------------------------------------------------------------------------------
 
 
-def test_the_bars_share_one_false_page_a_quarter_by_money() -> None:
+def test_the_bars_share_the_false_alarms_of_a_quarter_by_money() -> None:
     stakes = {Cell(f"m{i}"): float(stake) for i, stake in enumerate((100, 300, 400, 800))}
     bars = d.bars(stakes)
-    assert bars[Cell("m1")].page == pytest.approx(364 * 4 / (4 * 300 / 1_600))
+    assert bars[Cell("m1")].page == pytest.approx(364 * 4 / (2 * 4 * 300 / 1_600))
     assert bars[Cell("m3")].page < bars[Cell("m0")].page
-    assert sum(364 / bar.page for bar in bars.values()) == pytest.approx(1)
+    assert sum(364 / bar.page for bar in bars.values()) == pytest.approx(2)
     assert sum(364 / bar.ticket for bar in bars.values()) == pytest.approx(6)
 
 
 def test_little_or_no_money_has_a_bar_too() -> None:
     bars = d.bars({Cell("big"): 1e6, Cell("small"): 1.0, Cell("none"): 0.0, Cell("refunds"): -5.0})
-    assert bars[Cell("small")] == bars[Cell("none")] == bars[Cell("refunds")] == d.Bars(29_120.0, 29_120.0 / 6)
-    assert d.bars({HOME: 0.0})[HOME] == d.Bars(7_280.0, 7_280.0 / 6)
+    assert bars[Cell("small")] == bars[Cell("none")] == bars[Cell("refunds")] == d.Bars(29_120.0 / 2, 29_120.0 / 6)
+    assert d.bars({HOME: 0.0})[HOME] == d.Bars(7_280.0 / 2, 7_280.0 / 6)
     assert d.bars({}) == {}
 
 
