@@ -36,9 +36,11 @@ def refresh(
     """Recompute an experiment from its logs and publish the readout; the same inputs publish nothing new.
 
     Without KEY one experiment that cannot be read does not keep the others from it; the exit code says so. One that
-    has not begun is no failure.
+    has not begun is no failure. What the alerts read is published with it, not with --as-of.
     """
     from analysis import pipeline, subjects
+    from analysis.alerts.publish import publish
+    from analysis.warehouse import DEFAULT, WAREHOUSES
 
     shop = open_shop(home)
     out, progress = _console(), _console(stderr=True)
@@ -48,6 +50,7 @@ def refresh(
         if not keys:
             raise UsageError("no experiment is running; `truelift start KEY` starts a registered one")
         failed: list[TrueliftError] = []
+        read = 0
         now = datetime.now(UTC)
         for each in keys:
             try:
@@ -66,7 +69,7 @@ def refresh(
                 progress.print(f"{each}: not refreshed: {as_typed(str(error))}", style="red")
                 failed.append(error)
                 continue
-            readout = made.readout
+            readout, read = made.readout, read + 1
             state = "published" if made.new else "unchanged, published before"
             name = words.verdict_name(readout.verdict.code, readout.verdict.sentence).upper()
             out.print(f"{each}: {name} · snapshot {readout.snapshot_id} ({state})")
@@ -76,6 +79,9 @@ def refresh(
                 other = newest is not None and newest.snapshot_id != readout.snapshot_id
                 named = f" --snapshot {readout.snapshot_id}" if other else ""
                 out.print(f"Next: {hint(f'readout {key}{named}')}")
+        if moment is None and read:
+            with WAREHOUSES[DEFAULT](shop.warehouse_path, wait_seconds=wait) as warehouse:
+                publish(shop, store, warehouse, now=now)
     if failed:
         raise typer.Exit(max(error.exit_code for error in failed))
 

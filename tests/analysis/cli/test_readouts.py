@@ -10,12 +10,14 @@ from typer.testing import CliRunner, Result
 
 from analysis.cli import readouts
 from analysis.readout import Readout
+from analysis.warehouse.connection import open_connection
 from experiments import lifecycle
 from experiments.errors import NotFoundError, UsageError
 from experiments.shop import create, open_shop
 from experiments.store import Store
 from tests.helpers.published import shop
 from tests.helpers.readouts import example
+from tests.helpers.visits import a_log, feed
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +108,14 @@ def test_refreshing_nothing_says_how_to_start(tmp_path: Path) -> None:
         _run(shop(tmp_path / "shop"), "refresh")
 
 
-def begun(home: Path, key: str, start_at: str) -> None:
+def begun(home: Path, key: str, start_at: str, treatment: str = "new") -> None:
     """One more experiment of a shop, registered and started."""
     shop = open_shop(home)
     file = shop.definitions / f"{key}.yml"
     file.write_text(
         f"key: {key}\nname: {key}\nowner: ann\nassignment: external\nmodules: [homepage]\n"
         f"schedule: {{start_at: {start_at}}}\nmetrics: {{success: [revenue_per_unit]}}\n"
-        'variants: [{key: control, weight: "1", is_control: true}, {key: new, weight: "1"}]\n',
+        f'variants: [{{key: control, weight: "1", is_control: true}}, {{key: {treatment}, weight: "1"}}]\n',
         encoding="utf-8",
     )
     with Store.open(shop.store_url) as store:
@@ -157,3 +159,21 @@ def _all(home: Path) -> Result:
     app = typer.Typer()
     readouts.register(app)
     return CliRunner().invoke(app, ["refresh", "--home", str(home)])
+
+
+def test_what_the_alerts_read_is_published_with_it_but_not_with_a_look_back(tmp_path: Path) -> None:
+    made = create(tmp_path / "shop", modules=("homepage", "pdp"), time_zone="UTC")
+    begun(made.home, "home_als_v2", "2026-03-20T09:00:00Z", treatment="als_v2")
+    with open_connection(made.warehouse_path) as connection:
+        feed(connection, a_log(1, days=21), lambda _: True, 1)
+        connection.execute("insert into terms values ('EUR', 2, 'UTC')")
+    _run(made.home, "refresh", "home_als_v2", "--as-of", "2026-03-22")
+    with Store.open(made.store_url) as store:
+        assert store.measures("bucket", 360) == []
+        _run(made.home, "refresh", "home_als_v2")
+        ends = [row.ended_at for row in store.measures("bucket", 360, "experiment/home_als_v2/1/als_v2/control")]
+        assert ends[0] == datetime(2026, 3, 20, 12, tzinfo=UTC)
+        assert ends[-1] == datetime(2026, 3, 22, 18, tzinfo=UTC)
+        since = store.measures_published_at("bucket")
+        _run(made.home, "refresh")
+        assert store.measures_published_at("bucket") == since
