@@ -26,7 +26,7 @@ def effect(
     for buckets of two cells, or two that end at once. Deng, Knoblich & Lu (2018), section 3.
     """
     inside = within(buckets, hours=hours, at=at)
-    found = deviation(together(inside), metric) if inside else None
+    found = deviation(together(inside, (metric,)), metric) if inside else None
     return None if found is None else Effect(metric, hours, found.relative, found.se * factor)
 
 
@@ -57,7 +57,7 @@ def against_expected(
         expected={metric: math.fsum(traffic.expected.get(metric, 0.0) for traffic in known)},
         expected_se={metric: math.fsum(traffic.expected_se.get(metric, 0.0) for traffic in known)},
     )
-    found = deviation(together(inside), metric, summed)
+    found = deviation(together(inside, (metric,)), metric, summed)
     return None if found is None else Effect(metric, hours, found.relative, found.se * factor)
 
 
@@ -82,7 +82,7 @@ def returning(look: Look, buckets: Sequence[Bucket], metric: Metric) -> float:
     differ in sessions too, so it is rather too wide. 1 where nothing was done.
     """
     arms = (look.comparison.watched, look.comparison.against)
-    counted = [total for arm in arms if (total := _added(buckets, arm)).sessions > 0]
+    counted = [total for arm in arms if (total := _added(buckets, arm, (metric,))).sessions > 0]
     once = [look.arms[arm] for arm in arms if arm in look.arms and look.arms[arm].units > 0]
     in_buckets = sum(total.totals[metric] for total in counted)
     in_look = sum(arm.totals.get(metric, 0) for arm in once)
@@ -100,8 +100,11 @@ def within(buckets: Sequence[Bucket], *, hours: float, at: datetime) -> list[Buc
     return [bucket for bucket in buckets if bucket.minutes == minutes and start < bucket.end <= at]
 
 
-def together(buckets: Sequence[Bucket]) -> Bucket:
-    """Some buckets of one cell as one, with a unit counted once in each. ValueError for two cells or two equal ends."""
+def together(buckets: Sequence[Bucket], metrics: Sequence[Metric] = METRICS) -> Bucket:
+    """Buckets of one cell as one, with a unit counted once in each, and only `metrics`.
+
+    ValueError for two cells or two equal ends.
+    """
     if len({(bucket.comparison, bucket.cell) for bucket in buckets}) != 1:
         raise ValueError("buckets of no cell, or of more than one cell or comparison, in one window; give those of one")
     if len({bucket.end for bucket in buckets}) != len(buckets):
@@ -109,18 +112,18 @@ def together(buckets: Sequence[Bucket]) -> Bucket:
     last = max(buckets, key=lambda bucket: bucket.end)
     arms = sorted({arm for bucket in buckets for arm in bucket.arms})
     minutes = sum(bucket.minutes for bucket in buckets)
-    return replace(last, minutes=minutes, arms={arm: _added(buckets, arm) for arm in arms})
+    return replace(last, minutes=minutes, arms={arm: _added(buckets, arm, metrics) for arm in arms})
 
 
-def _added(buckets: Iterable[Bucket], arm: Arm) -> Sums:
+def _added(buckets: Iterable[Bucket], arm: Arm, metrics: Sequence[Metric]) -> Sums:
     parts = [bucket.arms[arm] for bucket in buckets if arm in bucket.arms]
     return Sums(
         units=sum(part.units for part in parts),
         sessions=sum(part.sessions for part in parts),
         sessions_squared=sum(part.sessions_squared for part in parts),
-        totals={metric: sum(part.totals.get(metric, 0) for part in parts) for metric in METRICS},
-        squares={metric: sum(part.squares.get(metric, 0) for part in parts) for metric in METRICS},
-        products={metric: sum(part.products.get(metric, 0) for part in parts) for metric in METRICS},
+        totals={metric: sum(part.totals.get(metric, 0) for part in parts) for metric in metrics},
+        squares={metric: sum(part.squares.get(metric, 0) for part in parts) for metric in metrics},
+        products={metric: sum(part.products.get(metric, 0) for part in parts) for metric in metrics},
         margin=sum(part.margin for part in parts),
     )
 
