@@ -73,8 +73,10 @@ def rule(name: str, version: int, found: Mapping[Resolution, int], unsaid: int) 
     """`launch_regression, version 1: 8 of 12 real (67%); 3 data issue, 1 without a cause; 2 not said`."""
     said = sum(found.values())
     real = found.get("real_regression", 0)
-    share = f" ({words.amount(real / said, unit='share')})" if said else ""
-    told = f"{words.pretty(name)}, version {version}: {real} of {said} real{share}"
+    which = f"{words.pretty(name)}, version {version}"
+    if not said:
+        return f"{which}: nobody has said yet what {unsaid} of them {'was' if unsaid == 1 else 'were'}"
+    told = f"{which}: {real} of {said} real ({words.amount(real / said, unit='share')})"
     others = [f"{count} {WRONG[code]}" for code, count in found.items() if code in WRONG]
     told += f"; {', '.join(others)}" if others else ""
     return f"{told}; {unsaid} not said" if unsaid else told
