@@ -95,6 +95,20 @@ def test_no_data_is_not_resolved() -> None:
     assert play.step(clean()) == ("resolved:2",)
 
 
+def test_what_it_is_made_of_and_when_it_changed() -> None:
+    rugs, decor = Cell("pdp", "rugs"), Cell("pdp", "decor")
+    play = Play()
+    for _ in range(2):
+        play.step(loss("page", 50.0, cell=rugs), loss("page", 90.0, cell=decor))
+    opened_at = play.now
+    play.step(loss("page", 50.0, cell=rugs), clean(cell=decor))
+    assert [one.unit.cell for one in play.only.members] == [rugs]  # those that fire now
+    assert (play.only.expected, play.only.changed_at, play.only.opened_at) == (50.0, opened_at, opened_at)
+    play.step(clean(cell=rugs), clean(cell=decor))
+    assert [one.unit.cell for one in play.only.members] == [decor, rugs]  # none does: those that did
+    assert (play.only.state, play.only.changed_at, play.only.opened_at) == ("resolving", play.now, opened_at)
+
+
 def test_a_cell_that_nobody_evaluates_any_more_is_not_resolved_either() -> None:
     play = opened()
     for _ in range(10):
@@ -244,6 +258,32 @@ def test_a_silenced_category_mutes_itself_only() -> None:
     assert play.step(loss("page", 900.0, cell=rugs), loss("ticket", 100.0, cell=decor)) == ("open:ticket:1",)
     assert (play.only.severity, play.only.expected) == ("ticket", 100.0)
     assert play.only.lost_so_far == pytest.approx(1000.0 / 4)  # the silenced one is summed
+
+
+def test_of_two_silences_of_a_cell_the_longer_counts_and_of_two_cells_the_one_that_ends_first() -> None:
+    rugs, decor = Cell("pdp", "rugs"), Cell("pdp", "decor")
+    play = Play()
+    play.acts(
+        silence(play, 20, category="rugs"), silence(play, 40, category="rugs"), silence(play, 30, category="decor")
+    )
+    for _ in range(2):
+        play.step(loss("page", cell=rugs))
+    assert play.only.silenced_until == START + timedelta(hours=40)
+    for _ in range(2):
+        play.step(loss("page", cell=rugs), loss("page", cell=decor))
+    assert play.only.silenced_until == START + timedelta(hours=30)
+
+
+def test_a_silence_of_losses_lets_the_data_alert_through() -> None:
+    play = Play()
+    play.acts(silence(play, 100, module="homepage"))
+    play.step(loss("page", held_by=["SH-02"]))
+    assert play.step(loss("page", held_by=["SH-02"])) == ("data:1",)
+    fault = play.of("homepage", "data").incident_id
+    assert [play.step(loss("page", held_by=["SH-02"]), hours=24) for _ in range(7)][-1] == ("repeat:2",)
+    ends = play.now + timedelta(days=30)
+    play.acts(Act("silence", "mara", play.now, "known", fault, expires_at=ends))
+    assert [play.step(loss("page", held_by=["SH-02"]), hours=24) for _ in range(14)] == [()] * 14
 
 
 def test_a_silence_can_be_taken_back() -> None:
@@ -425,6 +465,16 @@ def test_what_is_lost_is_summed_over_the_time_it_lasts() -> None:
     assert play.only.lost_so_far == pytest.approx(1750.0)
     play.step(clean())
     assert play.only.lost_so_far == pytest.approx(1750.0)  # a gain pays nothing back
+
+
+def test_a_cell_without_data_adds_nothing_to_what_is_lost() -> None:
+    rugs, decor = Cell("pdp", "rugs"), Cell("pdp", "decor")
+    play = Play()
+    play.step(loss("page", 100.0, cell=rugs), loss("page", 10.0, cell=decor))
+    play.step(loss("page", 100.0, cell=rugs), loss("page", 10.0, cell=decor), hours=12)
+    play.step(blind(cell=rugs), loss("page", 10.0, cell=decor), hours=12)
+    assert play.only.lost_so_far == pytest.approx(55.0 + 5.0)
+    assert play.only.hints == ()  # not all is dark
 
 
 def test_twelve_categories_are_one_incident() -> None:
