@@ -198,10 +198,34 @@ def test_or_the_money_doubles() -> None:
     assert play.step(loss("page", 3999.0)) == ()
 
 
-def test_an_acknowledged_one_that_resolves_is_told() -> None:
+def test_what_became_milder_is_told_when_it_gets_graver_again() -> None:
+    play = opened("page")
+    for _ in range(3):
+        play.step(loss("ticket"))
+    play.ack()
+    play.step(loss("page"))
+    assert play.step(loss("page")) == ("worse:page:2",)
+    assert play.only.state == "open"
+
+
+def test_an_ack_of_what_was_watched_is_none_of_what_it_became() -> None:
+    play = Play()
+    for _ in range(2):
+        play.step(loss("watch"))
+    play.ack()
+    play.step(loss("ticket"))
+    assert play.step(loss("ticket")) == ("open:ticket:1",)
+    assert (play.only.state, play.only.acked_by) == ("open", "")
+
+
+def test_an_acknowledged_one_that_resolves_is_told_and_its_ack_is_over() -> None:
     play = opened()
     play.ack()
     assert [play.step(clean()) for _ in range(3)] == [(), (), ("resolved:2",)]
+    play.step(loss("page"))
+    assert play.step(loss("page")) == ("reopen:page:3",)
+    assert (play.only.state, play.only.acked_by) == ("open", "")
+    assert play.step(loss("page"), hours=24) == ("repeat:4",)
 
 
 # --- silences ----------------------------------------------------------------------------------------------------
@@ -233,6 +257,7 @@ def test_a_silence_after_the_loss_was_told_ends_with_its_state() -> None:
     lost = play.only.lost_so_far
     assert lost == pytest.approx(1000.0 * 2)  # since the first evaluation
     assert play.step(loss("page")) == ("still:page:2",)
+    assert play.step(loss("page")) == ()
 
 
 def test_what_ends_inside_a_silence_is_not_told() -> None:
