@@ -16,6 +16,7 @@ from analysis.words.schedule import beside_midnight
 from experiments import lifecycle
 from experiments.catalogue import usable_metrics
 from experiments.designs import unread
+from experiments.errors import DefinitionError
 from experiments.layers import Ground
 from experiments.loading import read_yaml
 from experiments.money import load_money
@@ -39,7 +40,7 @@ def validate(
     paths = files or sorted(shop.definitions.glob("*.yml")) + sorted(shop.definitions.glob("*.yaml"))
     with _store(shop) as store:
         around = None if store is None else lifecycle.surroundings(store, Ground())
-        checked = [_rehearsed(one, shop, store) for one in check_all(shop, paths, around)]
+        checked = [_rehearsed(one, shop, store) for one in check_all(shop, paths, around)] + _notices(shop)
         known = {} if around is None else dict(around.neighbours)
         named = {one.experiment.key: one.experiment for one in checked if one.experiment is not None}
         for key, experiment in named.items():
@@ -174,6 +175,24 @@ def _remark(shop: Shop) -> None:
     """What is right in the money settings and should be known today."""
     for remark in load_money(shop).remarks(datetime.now(shop.settings.zone).date()):
         typer.echo(f"  note: {remark}")
+
+
+def _notices(shop: Shop) -> list[Checked]:
+    """Who is told of an incident; nothing where nobody is to be, or money.yml is wrong, which is said already."""
+    from analysis.alerts.notify import FILE, channels  # apprise takes its time to load
+
+    path = shop.home / FILE
+    try:
+        if not path.exists() and load_money(shop).notify_tag is None:
+            return []
+        load_money(shop)
+    except DefinitionError:
+        return []
+    try:
+        names = [channel.name for channel in channels(shop)]
+    except DefinitionError as error:
+        return [Checked(path, error.problems, "")]
+    return [Checked(path, (), f"notices go to {', '.join(names) or 'nobody'}")]
 
 
 def _said(one: Checked) -> str:

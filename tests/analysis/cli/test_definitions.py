@@ -55,6 +55,22 @@ def test_validate_says_ok_with_a_summary_of_each_file(home: Shop) -> None:
     assert f"{path}: OK, home_als_v2: control, als_v2; 1 success, 2 guardrail and 2 secondary metrics" in result.output
 
 
+def test_validate_says_who_is_told_of_an_incident(home: Shop) -> None:
+    notify = home.home / "notify.yml"
+    home.money_file.write_text('loss_budget: "75000"\nnotify_tag: alerts\n')
+    result = run("validate", "--home", home.home)
+    assert result.exit_code == 2
+    assert f"{notify}: 1 problem\n  no_match: (file): notify_tag is alerts and there is no notify.yml" in result.output
+    notify.write_text("urls:\n  - json://localhost/:\n      tag: [alerts, hook]\ntruelift: {file: told.jsonl}\n")
+    result = run("validate", "--home", home.home)
+    assert result.exit_code == 0, result.output
+    assert f"{notify}: OK, notices go to hook, file" in result.output
+    notify.write_text("truelift: {slack: true}\n")
+    assert "truelift.slack: slack is not a known field" in run("validate", "--home", home.home).output
+    home.money_file.write_text("loss_budget: 75000.5\n")
+    assert "notify.yml" not in run("validate", "--home", home.home).output
+
+
 def test_validate_prints_every_problem_of_every_file_and_exits_2(home: Shop) -> None:
     home.slices_file.write_text("- {key: device, kind: context, column: platfrm}\n")
     home.money_file.write_text("loss_budget: 75000.5\n")
