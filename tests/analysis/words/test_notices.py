@@ -1,0 +1,125 @@
+"""Titles, places, amounts and changes as notices print them; ages and headlines as the inbox does."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.alerts.acts import ActKind
+from analysis.alerts.model import METRICS, SEVERITIES, Cell, Metric, Resolution
+from analysis.words import NOT_FOR_READERS, inbox, notices
+from tests.helpers.incidents import incident
+
+NAMES = {"pdp": "Product page", "rugs": "Rugs & mats"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        (Cell(), "The whole site"),
+        (Cell("homepage"), "Homepage"),
+        (Cell("pdp", "rugs"), "Rugs & mats on product page"),
+        (Cell("pdp", "", "mobile"), "Product page, mobile"),
+        (Cell("cart", "outdoor_living", "tablet"), "Outdoor living on cart, tablet"),
+    ],
+)
+def test_a_place_is_named_as_a_reader_knows_it(cell: Cell, told: str) -> None:
+    assert notices.place(cell, NAMES) == told
+
+
+@pytest.mark.parametrize(
+    ("expected", "at_least", "told"),
+    [
+        (4_812_300, 1_720_000, "about €48k a day (at least €17k)"),
+        (42_00, 0, "about €42 a day"),
+        (252_000_00, 251_000_00, "about €252,000 a day (at least €251,000)"),
+        (-3_000_00, 0, "about −€3,000 a day"),
+    ],
+)
+def test_a_loss_is_printed_with_what_is_sure_of_it(expected: int, at_least: int, told: str) -> None:
+    assert notices.loss(expected, at_least, "EUR", 2) == told
+
+
+@given(expected=st.integers(1, 10**12), part=st.floats(0.001, 1), digits=st.integers(0, 4))
+def test_what_is_sure_is_printed_as_no_more_than_what_is_expected(expected: int, part: float, digits: int) -> None:
+    told = notices.loss(expected, max(1, round(expected * part)), "EUR", digits)
+    sizes = [_number(text) for text in told.replace(")", "").split("€")[1:]]
+    assert len(sizes) == 2
+    assert sizes[1] <= sizes[0]
+
+
+def _number(text: str) -> float:
+    digits = text.split(" ")[0].replace(",", "")
+    scale = {"k": 1e3, "M": 1e6}.get(digits[-1], 1.0)
+    return float(digits.rstrip("kM")) * scale
+
+
+@pytest.mark.parametrize(
+    ("metric", "relative", "se", "told"),
+    [
+        ("order", -0.0213, 0.0083, "Orders were 2.13% lower over 6 hours, give or take 0.83%"),
+        ("revenue", -0.02, 0.012, "Revenue was 2.0% lower over 6 hours, give or take 1.2%"),
+        ("click", 0.031, 0.011, "Clicks were 3.1% higher over 6 hours, give or take 1.1%"),
+        ("add_to_cart", -0.4, None, "Add-to-carts were 40% lower over 6 hours"),
+    ],
+)
+def test_a_change_is_a_size_with_its_error(metric: Metric, relative: float, se: float | None, told: str) -> None:
+    assert notices.change(metric, relative, se, "6h") == told
+
+
+def test_a_title_says_what_an_incident_is() -> None:
+    def told(**more: object) -> str:
+        return notices.title(replace(incident(), **more), currency="EUR", digits=2, names=NAMES)  # type: ignore[arg-type]
+
+    assert told() == "Homepage is losing about €48k a day (at least €17k)"
+    assert told(module="") == "The whole site is losing about €48k a day (at least €17k)"
+    assert told(expected=0.0, at_least=0.0) == "Homepage is losing nothing now"
+    assert told(state="resolved", held=True) == "Homepage: over, after a loss of about €12k"
+    assert told(family="data") == "Homepage: signals fail, so its money alerts are held"
+    assert told(held=True) == "Homepage: a loss that is not believed while a signal check fails"
+
+
+def test_every_word_of_the_closed_lists_has_a_name() -> None:
+    assert set(notices.METRICS) == set(METRICS)
+    assert set(notices.SEVERITIES) == set(SEVERITIES)
+    assert set(notices.RESOLUTIONS) == set(inbox.CODES) == set(get_args(Resolution))
+    assert set(inbox.ACTIONS) == set(get_args(ActKind))
+
+
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        (timedelta(seconds=3), "1 minute"),
+        (timedelta(minutes=59, seconds=59), "59 minutes"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(hours=47), "1 day"),
+        (timedelta(days=3), "3 days"),
+    ],
+)
+def test_an_age_is_whole_and_rounded_down(age: timedelta, told: str) -> None:
+    assert inbox.ago(age) == told
+
+
+def test_a_headline_leaves_out_what_is_zero() -> None:
+    assert inbox.incidents(0, 0, "EUR", 2) == "No incident"
+    assert inbox.incidents(1, 4_812_300, "EUR", 2) == "1 incident (€48k/day)"
+    assert inbox.incidents(2, -5, "EUR", 2) == "2 incidents"
+    assert inbox.headline("No incident", [(0, "held"), (2, "watched")]) == "No incident · 2 watched"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(31.4, "31"), (0.0213, "0.021"), (2e6, "over a million"), (1234.0, "1,200")]
+)
+def test_evidence_has_two_digits(value: float, told: str) -> None:
+    assert inbox.evidence(value, 20.0, "") == f"{told} of 20 needed"
+    assert inbox.evidence(value, 20.0, "a baseline") == "waits for a baseline"
+
+
+def test_no_word_is_one_that_readers_misread() -> None:
+    texts = [
+        str(value) for module in (inbox, notices) for value in vars(module).values() if isinstance(value, str | dict)
+    ]
+    assert not [word for word in NOT_FOR_READERS if any(word in text for text in texts)]
