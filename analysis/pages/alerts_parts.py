@@ -11,8 +11,7 @@ import streamlit as st
 from analysis import subjects
 from analysis.alerts import stored
 from analysis.alerts.acts import Act, ActKind
-from analysis.alerts.doing import do
-from analysis.alerts.lifecycle import step
+from analysis.alerts.doing import current, do
 from analysis.alerts.model import Evaluation
 from analysis.alerts.standing import Standing
 from analysis.pages import components
@@ -52,7 +51,7 @@ def read(store: Store, now: datetime) -> Read:
     elif not wrong and not settings.pages:
         remarks.append(say.PAGES_OFF)
     return Read(
-        _standing(store, now),
+        current(store, now),
         stored.newest_evaluations(store),
         _beat(store, settings, now),
         _print(settings, _check_names(store)),
@@ -64,14 +63,8 @@ def incidents(store: Store, now: datetime) -> tuple[str, ...]:
     """What the overview's headline says of the alerts: nothing where they never ran, or all is quiet and watched."""
     settings, _ = _settings()
     beat = _beat(store, settings, now)
-    counted = view.counted(_standing(store, now).incidents, _print(settings, {}))
+    counted = view.counted(current(store, now).incidents, _print(settings, {}))
     return (*((counted,) if counted else ()), *((say.DOWN.lower(),) if beat.state == "down" else ()))
-
-
-def _standing(store: Store, now: datetime) -> Standing:
-    """The standing with what people did since the last run, and without the silences that ended."""
-    before = stored.standing(store)
-    return before if before.at is None else step(before, max(now, before.at), (), stored.acts(store), windows={})[0]
 
 
 def _beat(store: Store, settings: Money, now: datetime) -> view.Beat:
