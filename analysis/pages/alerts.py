@@ -12,7 +12,7 @@ found = parts.read(store, now)
 if found.beat.state == "never":
     components.empty(say.NEVER, say.NEVER_TOLD, say.NEVER_COMMANDS)
 
-shown = view.inbox(found.standing, found.money)
+shown = view.inbox(found.standing, found.acts, found.money)
 st.title(components.literal(shown.headline), anchor=False)
 parts.beat(found.beat)
 parts.remarks(found.remarks)

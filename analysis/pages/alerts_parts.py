@@ -35,6 +35,7 @@ class Read:
 
     standing: Standing
     evaluations: tuple[Evaluation, ...]
+    acts: tuple[Act, ...]
     beat: view.Beat
     money: view.Print
     remarks: tuple[str, ...]
@@ -53,6 +54,7 @@ def read(store: Store, now: datetime) -> Read:
     return Read(
         current(store, now),
         stored.newest_evaluations(store),
+        stored.acts(store),
         _beat(store, settings, now),
         _print(settings, _check_names(store)),
         tuple(remarks),
@@ -155,7 +157,7 @@ def incident(store: Store, row: view.Row) -> None:
 
 def _head(row: view.Row) -> str:
     figures = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in row.figures)
-    hints = "".join(f"<li>{escape(hint)}</li>" for hint in row.hints)
+    hints = "".join(f"<li>{escape(hint)}</li>" for hint in (*row.hints, *row.done))
     links = " · ".join(f'<a href="{escape(to)}">{escape(name)}</a>' for to, name in row.links)
     return (
         f'<div class="incident"><p class="kind"><span class="chip {row.chip}"><span aria-hidden="true">{row.glyph}'

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from analysis import words
-from analysis.alerts.acts import ActKind
+from analysis.alerts.acts import Act, ActKind
 from analysis.alerts.model import Resolution
 from analysis.words.notices import money
 
@@ -54,6 +54,12 @@ ACTIONS: Mapping[ActKind, tuple[str, str]] = {  # what the button says, and what
     "resolve": ("Resolve", "It is over. What it was counts for its rule."),
 }
 AFTERWARDS = ("Say what it was", "What it was counts for its rule: one that is wrong too often wakes nobody any more.")
+DID: Mapping[ActKind, str] = {
+    "ack": "Acknowledged",
+    "silence": "Silenced",
+    "unsilence": "No longer silenced",
+    "resolve": "Resolved",
+}
 SILENCES = {
     "4 hours": timedelta(hours=4),
     "1 day": timedelta(days=1),
@@ -127,10 +133,17 @@ def when(moment: datetime) -> str:
     return f"{words.day(moment.date())}, {moment:%H:%M} UTC"
 
 
-def done(kind: str, title: str) -> str:
+def done(kind: ActKind, title: str) -> str:
     """What somebody just did."""
-    did = {"ack": "Acknowledged", "silence": "Silenced", "unsilence": "No longer silenced", "resolve": "Resolved"}[kind]
-    return f"{did}: {title}. {TAKES_EFFECT}"
+    return f"{DID[kind]}: {title}. {TAKES_EFFECT}"
+
+
+def did(act: Act) -> str:
+    """What somebody did, when and why."""
+    told = f"{DID[act.kind]} by {act.author} on {when(act.at)}"
+    told += f" until {when(act.expires_at)}" if act.expires_at is not None else ""
+    told += f" as {words.inside(CODES[act.code])}" if act.code is not None else ""
+    return f"{told}: {act.reason}"
 
 
 def cells(count: int) -> str:

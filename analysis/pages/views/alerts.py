@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from urllib.parse import urlencode
 
 from analysis import words
-from analysis.alerts.acts import ActKind
+from analysis.alerts.acts import Act, ActKind
 from analysis.alerts.grouping import total
 from analysis.alerts.model import METRICS, Cell, Evaluation, Incident, Severity
 from analysis.alerts.payload import WINDOWS
@@ -60,6 +60,7 @@ class Row:
     sentence: str
     figures: tuple[tuple[str, str], ...]
     hints: tuple[str, ...]
+    done: tuple[str, ...]  # what people did about it, oldest first
     cells: tuple[tuple[str, ...], ...]
     links: tuple[tuple[str, str], ...]  # address and what it leads to
     can: tuple[ActKind, ...]
@@ -118,8 +119,8 @@ def counted(incidents: Sequence[Incident], money: Print) -> str | None:
     return say.incidents(len(shown), round(total(shown)[0]), money.currency, money.digits) if shown else None
 
 
-def inbox(standing: Standing, money: Print) -> Inbox:
-    """Every incident that is kept."""
+def inbox(standing: Standing, acts: Sequence[Act], money: Print) -> Inbox:
+    """Every incident that is kept, with what people did about it."""
     incidents = standing.incidents
     listed = {name: [one for one in incidents if tab(one) == name] for name in TABS}
     held = sum(one.held for one in listed["open"])
@@ -132,14 +133,14 @@ def inbox(standing: Standing, money: Print) -> Inbox:
     ordered = sorted((one for one in incidents if one.state != "resolved"), key=_most_money)
     ordered += sorted(listed["resolved"], key=lambda one: (one.changed_at, one.incident_id), reverse=True)
     by_hand = {act.incident_id for act in standing.silences if act.incident_id}
-    return Inbox(say.headline(first, others), tuple(_row(one, by_hand, money) for one in ordered))
+    return Inbox(say.headline(first, others), tuple(_row(one, acts, by_hand, money) for one in ordered))
 
 
 def _most_money(one: Incident) -> tuple[bool, float, str]:
     return bool(one.inhibited_by), -one.expected, one.incident_id
 
 
-def _row(one: Incident, by_hand: Collection[str], money: Print) -> Row:
+def _row(one: Incident, acts: Sequence[Act], by_hand: Collection[str], money: Print) -> Row:
     state = told.state(one)
     spoken = replace(one, lost_so_far=0.0, members=() if one.held else one.members)  # what stands in the figures
     return Row(
@@ -153,6 +154,7 @@ def _row(one: Incident, by_hand: Collection[str], money: Print) -> Row:
         sentence=told.sentence(spoken, currency=money.currency, digits=money.digits, names=money.names),
         figures=_figures(one, money),
         hints=one.hints,
+        done=tuple(say.did(act) for act in acts if act.incident_id == one.incident_id),
         cells=tuple(_cell(each, money) for each in one.members),
         links=_links(one),
         can=_can(one, by_hand),
@@ -211,14 +213,14 @@ def _links(one: Incident) -> tuple[tuple[str, str], ...]:
 def _can(one: Incident, by_hand: Collection[str]) -> tuple[ActKind, ...]:
     if one.state == "resolved":
         return ("resolve",) if one.resolution is None else ()
-    acts: list[ActKind] = []
+    can: list[ActKind] = []
     if one.state in ("open", "resolving") and not one.acked_by and one.silenced_until is None:
-        acts.append("ack")
+        can.append("ack")
     if one.silenced_until is None:
-        acts.append("silence")
+        can.append("silence")
     elif one.incident_id in by_hand:
-        acts.append("unsilence")
-    return (*acts, "resolve")
+        can.append("unsilence")
+    return (*can, "resolve")
 
 
 # --- why not ------------------------------------------------------------------------------------------------------

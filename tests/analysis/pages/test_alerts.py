@@ -245,6 +245,7 @@ def test_acknowledged_is_written_down_and_shown_at_once(home: Path) -> None:
     assert "Acknowledged: Homepage is losing about €48k a day (at least €17k)." in said(client)
     assert "The page shows it already; what is told follows it from the next run on." in said(client)
     assert heads(client)[0].startswith("▼ Page Acknowledged Homepage")
+    assert "Acknowledged by local user on 14 December 2026, 06:17 UTC: Looking into the deploy" in heads(client)[0]
     assert "ack-111111111111" not in {each.form_id for each in client.button}
     assert "Acknowledged: Homepage" not in said(client.run())
 
@@ -282,6 +283,8 @@ def test_resolved_with_a_code_it_counts_for_its_rule(home: Path) -> None:
     [act] = acts(home)
     assert (act.kind, act.code, act.reason) == ("resolve", "expected_change", "The price rose")
     assert client.title[0].value == "1 incident · 1 silenced · 1 watched"
+    resolved = "Resolved by local user on 14 December 2026, 06:17 UTC as an expected change: The price rose"
+    assert any(resolved in head for head in heads(visit("alerts", {"tab": "resolved"})))
     assert any("It was an expected change." in head for head in heads(visit("alerts", {"tab": "resolved"})))
 
 
