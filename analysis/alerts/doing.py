@@ -5,8 +5,9 @@ from datetime import datetime
 from analysis.alerts import stored
 from analysis.alerts.acts import Act, refusals
 from analysis.alerts.lifecycle import step
+from analysis.alerts.model import Incident
 from analysis.alerts.standing import Standing
-from experiments.errors import UsageError
+from experiments.errors import NotFoundError, UsageError, nearest
 from experiments.store import Store
 
 
@@ -23,3 +24,18 @@ def current(store: Store, now: datetime) -> Standing:
     """Where everything stands now: with what people did since the last run, which the next one keeps."""
     kept = stored.standing(store)
     return kept if kept.at is None else step(kept, max(now, kept.at), (), stored.acts(store), windows={})[0]
+
+
+def one(standing: Standing, incident: str) -> Incident:
+    """The incident of that id, or of the one id that begins so. NotFoundError names the nearest."""
+    known = {each.incident_id: each for each in standing.incidents}
+    if incident in known:
+        return known[incident]
+    found = sorted(key for key in known if incident and key.startswith(incident))
+    if len(found) == 1:
+        return known[found[0]]
+    if found:
+        raise NotFoundError(f"incident {incident}: {', '.join(found)} begin so; write more of it")
+    near = nearest(incident, known)
+    hint = f"nearest: {', '.join(near)}" if near else "`truelift alerts list` shows them"
+    raise NotFoundError(f"no incident {incident}; {hint}")

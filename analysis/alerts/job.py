@@ -151,8 +151,6 @@ class _Run:
         told = deliver(self.store, self.plan.channels, clock=self.clock, say=self.say)
         if now is not None:
             self.store.alerts.forget_units(before=now.at - CAP, keep=lambda end: is_long(end) and now.at - end < KEPT)
-        if not found.ready:
-            self.say(found.watermark_missed)
         return RunReport(
             code=self._code(found, told, standing, revised),
             as_of=self.as_of,

@@ -16,6 +16,7 @@ from analysis.alerts.model import Notice
 from analysis.alerts.notify import channels
 from analysis.alerts.payload import alert_v1
 from analysis.alerts.report import RunReport
+from analysis.alerts.signals import check_names
 from experiments.errors import DefinitionError, Problem, TrueliftError, UsageError
 from experiments.money import Money, load_money
 from experiments.shop import Shop
@@ -35,7 +36,7 @@ def once(
             raise UsageError(f"--as-of {as_of:%Y-%m-%d %H:%M} UTC lies in the future; leave it out for now")
         money = settings(shop)
         source = Gathered(shop, store, money, as_of=as_of, say=say)
-        return Plan(source, money.every_minutes, channels(shop), rendered(shop, money))
+        return Plan(source, money.every_minutes, channels(shop), rendered(shop, store, money))
 
     try:
         with Store.open(shop.store_url) as store:
@@ -59,13 +60,16 @@ def settings(shop: Shop) -> Money:
     return money
 
 
-def rendered(shop: Shop, money: Money) -> Render:
-    """How a notice is written for this shop."""
+def rendered(shop: Shop, store: Store, money: Money) -> Render:
+    """How a notice is written for this shop; the names of checks are read with the first."""
+    names: dict[str, str] = {}
 
     def render(notice: Notice) -> Mapping[str, Any]:
+        if notice.incident.held or notice.incident.family == "data":
+            names.update(names or check_names(store))
         links = {} if money.app_url is None else {"inbox": inbox(money.app_url, notice.incident.incident_id)}
         return alert_v1(
-            notice, names={}, currency=shop.settings.currency, digits=shop.settings.digits, links=links
+            notice, names=names, currency=shop.settings.currency, digits=shop.settings.digits, links=links
         )  # fmt: skip
 
     return render

@@ -74,6 +74,12 @@ class Signals:
         return self._read[snapshot_id]
 
 
+def check_names(store: Store) -> dict[str, str]:
+    """Signal checks as a reader knows them, by their id, of the newest readouts."""
+    newest = (store.latest(each.key) for each in everything(store))
+    return {check.id: check.label for found in newest if found is not None for check in read(found).checks}
+
+
 def failing(readout: Readout) -> Iterable[Failure]:
     """The failing checks of a readout that hold something."""
     for check in readout.checks:

@@ -54,6 +54,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
     "tick": {
         "tick": ("Do all that is due, once: load the exposure log, refresh, ramp, measure. For a scheduler."),
     },
+    "alerts": {
+        "alerts": "What loses money now: evaluate it on a timer, see it, and say what is done about it.",
+    },
     "audit": {
         "audit": "Recompute every exposure from salt, ranges and traffic; exit 1 when log and definition disagree.",
     },

@@ -15,11 +15,14 @@ ROOT = Path(__file__).parents[3]
 EVERY = [word for words in cli.WORDS.values() for word in words]
 
 
-def test_each_word_is_told_as_its_docstring_begins() -> None:
+def test_each_word_is_told_as_its_docstring_or_its_help_begins() -> None:
     for words in cli.WORDS.values():
-        registered = cli.command_line(next(iter(words))).registered_commands
+        registered = cli.command_line(next(iter(words)))
         told = {}
-        for command in registered:
+        for group in registered.registered_groups:
+            assert group.typer_instance is not None
+            told[str(group.name)] = str(group.typer_instance.info.help)
+        for command in registered.registered_commands:
             assert command.callback is not None
             told[command.name or command.callback.__name__] = (inspect.getdoc(command.callback) or "").splitlines()[0]
         assert told == dict(words)

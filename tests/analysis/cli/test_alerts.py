@@ -1,0 +1,252 @@
+"""`truelift alerts` as a scheduler and a person type it: every exit code, one JSON line, and what people do."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from analysis.alerts.doing import current
+from analysis.alerts.running import once
+from experiments.shop import Shop, create
+from experiments.store import Store
+from tests.helpers import published
+from tests.helpers.alert_measures import HOLDOUT, HOME, STEP, Made, publish
+from tests.helpers.commands import ROOT, Commands, Ended
+from tests.helpers.pings import pings
+from tests.helpers.readouts import example
+from tests.helpers.signals import reading
+
+START = datetime(2026, 9, 1, tzinfo=UTC)
+LOST, UNTIL = START + 120 * STEP, START + 126 * STEP
+MONEY = """\
+schema_version: 1
+loss_budget: "75000"
+margin: "0.35"
+pages: true
+every_minutes: 360
+app_url: https://shop.example.org
+"""
+NOTIFY = "version: 1\ntruelift: {file: told.jsonl}\n"
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    folder = tmp_path_factory.mktemp("streams")
+    with Commands(folder, "analysis.cli.alerts", "analysis.alerts.running") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def losing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop whose homepage loses 4 % from `LOST` on, measured up to `UNTIL`; the last run was at `LOST`."""
+    shop = create(tmp_path_factory.mktemp("shops") / "losing")
+    with Store.open(shop.store_url) as store:
+        change = lambda _, at: -0.04 if at > LOST else 0.0  # noqa: E731
+        publish(store, Made(HOLDOUT, cells=(HOME,), change=change), UNTIL, since=START)
+    shop.money_file.write_text(MONEY, encoding="utf-8")
+    assert once(shop, as_of=LOST, clock=lambda: LOST).code == 0
+    return shop.home
+
+
+@pytest.fixture
+def shop(losing: Path, tmp_path: Path) -> Shop:
+    """A copy of it with settings and a channel."""
+    return copied(losing, tmp_path / "shop")
+
+
+def copied(home: Path, to: Path, money: str = MONEY, notify: str = NOTIFY) -> Shop:
+    shop = create(to)
+    (to / "registry.sqlite").write_bytes((home / "registry.sqlite").read_bytes())
+    shop.money_file.write_text(money, encoding="utf-8")
+    (to / "notify.yml").write_text(notify, encoding="utf-8")
+    return shop
+
+
+def asked(command: Commands, shop: Shop, *words: str, at: datetime | None = None) -> Ended:
+    when = ("--as-of", f"{at:%Y-%m-%dT%H:%M}") if at is not None else ()
+    return command("alerts", *words, *when, "--home", str(shop.home))
+
+
+def told(shop: Shop) -> list[dict[str, dict[str, object]]]:
+    file = shop.home / "told.jsonl"
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+
+
+def test_evaluated_and_delivered_is_0_and_then_nothing_is_due_99(command: Commands, shop: Shop) -> None:
+    done = asked(command, shop, "run", at=UNTIL)
+    assert (done.code, done.line["outcome"]) == (0, "evaluated and delivered")
+    assert (done.line["evaluated"], done.line["delivered"], done.line["open"]) == (6, 1, {"page": 1})
+    assert done.line["missed_runs"] == 5
+    assert "worse:page:2" in done.err  # the log is on stderr
+    [notice] = told(shop)
+    assert notice["links"]["inbox"] == f"https://shop.example.org/alerts?incident={notice['incident']['incident_id']}"
+    again = asked(command, shop, "run", at=UNTIL + timedelta(hours=3))
+    assert (again.code, again.line["evaluated"], again.err) == (99, 0, "")
+    assert asked(command, shop, "run", at=LOST).code == 99  # also when an earlier time is asked for
+    assert len(told(shop)) == 1
+
+
+def test_exit_on_alert_says_a_page_20(command: Commands, shop: Shop) -> None:
+    assert asked(command, shop, "run", "--exit-on-alert", at=UNTIL).code == 20
+    assert asked(command, shop, "run", "--exit-on-alert", at=UNTIL).code == 20
+    assert asked(command, shop, "run", at=UNTIL).code == 99
+
+
+def test_exit_on_alert_says_a_ticket_10(command: Commands, losing: Path, tmp_path: Path) -> None:
+    shop = copied(losing, tmp_path / "shop", MONEY.replace("pages: true", "pages: false"))
+    assert asked(command, shop, "run", "--exit-on-alert", at=UNTIL).code == 10
+
+
+def test_exit_on_alert_says_a_held_alert_30(command: Commands, shop: Shop) -> None:
+    readout = example("SHIP")
+    [volume] = [each for each in reading("SHIP").checks if each.id == "SH-13"]
+    checks = (volume.model_copy(update={"state": "fail"}),)
+    head = readout.experiment.model_copy(update={"modules": ("homepage",)})
+    day = UNTIL - timedelta(days=2)
+    with Store.open(shop.store_url) as store:
+        store.save_definition(
+            published.definition(readout), {}, expected_version=0, actor="ann", reason="", now=START
+        )  # fmt: skip
+        published.publish(
+            store,
+            readout.model_copy(update={"checks": checks, "experiment": head, "as_of": f"{day:%Y-%m-%d}T00:00:00Z"}),
+        )
+    done = asked(command, shop, "run", "--exit-on-alert", at=UNTIL)
+    assert (done.code, done.line["held"]) == (30, 1)
+    assert [each["incident"]["family"] for each in told(shop)] == ["data"]
+    assert told(shop)[0]["cells"][0]["health"]["held_by"] == [{"id": "SH-13", "name": "Volume and freshness"}]  # type: ignore[index]
+
+
+def test_an_undelivered_notice_is_4_and_kept_until_it_is_delivered(command: Commands, shop: Shop) -> None:
+    (shop.home / "told.jsonl").mkdir()
+    for hours in (0, 1):
+        done = asked(command, shop, "run", at=UNTIL + timedelta(hours=hours))
+        assert (done.code, done.line["undelivered"]) == (4, 1)
+        assert "told.jsonl" in done.err
+    assert "1 notice waits in the outbox" in asked(command, shop, "list").out
+    (shop.home / "told.jsonl").rmdir()
+    done = asked(command, shop, "run", at=UNTIL + timedelta(hours=2))
+    assert (done.code, done.line["delivered"], len(told(shop))) == (0, 1, 1)
+
+
+def test_another_run_holds_the_lock_5(command: Commands, shop: Shop) -> None:
+    with Store.open(shop.store_url) as store:
+        with store.alerts.lock() as free:
+            assert free
+            done = asked(command, shop, "run", at=UNTIL)
+        assert (done.code, done.line["outcome"]) == (5, "another run holds the lock")
+        assert "another run of the alerts holds the lock" in done.err
+        assert current(store, UNTIL).at == LOST
+
+
+@pytest.mark.parametrize(
+    ("money", "notify", "said"),
+    [
+        (MONEY.replace('loss_budget: "75000"\n', ""), NOTIFY, "loss_budget: is not set"),
+        (f"{MONEY}notify_tag: oncall\n", "version: 1\nurls: []\n", "no url has the tag oncall"),
+        (f"{MONEY}oops: 1\n", NOTIFY, "oops"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_2(
+    command: Commands, losing: Path, tmp_path: Path, money: str, notify: str, said: str
+) -> None:
+    shop = copied(losing, tmp_path / "shop", money, notify)
+    done = asked(command, shop, "run", at=UNTIL)
+    assert done.code == done.line["code"] == 2
+    assert said in done.err
+    assert said in str(done.line["error"])
+    with Store.open(shop.store_url) as store:
+        assert [run.code for run in store.alerts.runs()] == [2, 0]  # monitoring is down, and it is known why
+        assert current(store, UNTIL).at == LOST
+
+
+def test_no_shop_a_future_time_and_an_unknown_time_are_2(command: Commands, shop: Shop, tmp_path: Path) -> None:
+    done = command("alerts", "run", "--home", str(tmp_path / "none"))
+    assert (done.code, done.line["code"]) == (2, 2)
+    done = asked(command, shop, "run", at=datetime.now(UTC) + timedelta(days=1))
+    assert (done.code, "lies in the future" in done.err) == (2, True)
+    assert command("alerts", "run", "--as-of", "soon", "--home", str(shop.home)).code == 2
+
+
+def test_data_that_are_behind_are_3(command: Commands, shop: Shop) -> None:
+    done = asked(command, shop, "run", at=UNTIL + timedelta(days=2))
+    assert (done.code, done.line["outcome"], done.line["delivered"]) == (3, "data not ready", 1)
+    assert "the newest ends at" in done.err
+
+
+def test_a_store_that_cannot_be_reached_is_1(command: Commands, shop: Shop) -> None:
+    gone = {"TRUELIFT_STORE_URL": f"sqlite:///{shop.home}/gone/registry.sqlite"}
+    done = command("alerts", "run", "--home", str(shop.home), environment=gone)
+    assert (done.code, done.line["outcome"]) == (1, "error: run it again")
+
+
+def test_the_program_itself_ends_with_the_code(shop: Shop) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "analysis.cli", "alerts", "run", "--as-of", f"{UNTIL:%Y-%m-%dT%H:%M}",
+         "--exit-on-alert", "--home", str(shop.home)],
+        capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert run.returncode == 20
+    assert json.loads(run.stdout)["open"] == {"page": 1}
+
+
+def test_people_see_acknowledge_silence_and_resolve(command: Commands, shop: Shop) -> None:
+    assert asked(command, shop, "list").out.startswith("Nothing is open.\nThe last run ended")
+    asked(command, shop, "run", at=UNTIL)
+    listed = asked(command, shop, "list").out
+    with Store.open(shop.store_url) as store:
+        [incident] = current(store, datetime.now(UTC)).incidents
+    key = incident.incident_id
+    assert f"{key}  Page, open" in listed
+    assert "Homepage is losing about €" in listed
+    assert "The last run ended" in listed
+
+    wrong = asked(command, shop, "ack", key, "--reason", " ")
+    assert (wrong.code, "reason is empty" in wrong.err) == (2, True)
+    assert asked(command, shop, "ack", key[:5], "--reason", "looking into it").code == 0
+    assert "Page, acknowledged" in asked(command, shop, "list").out
+    near = asked(command, shop, "show", "x" + key[1:])
+    assert (near.code, key in near.err) == (2, True)
+
+    assert asked(command, shop, "silence", key, "--reason", "known").code == 2  # until when?
+    assert asked(command, shop, "silence", key, "--reason", "known", "--for", "3x").code == 2
+    assert asked(command, shop, "silence", "--reason", "no", "--for", "3d").code == 2  # what?
+    assert asked(command, shop, "silence", key, "--reason", "known", "--for", "3d").code == 0
+    assert "Page, silenced" in asked(command, shop, "list").out
+    assert asked(command, shop, "unsilence", key, "--reason", "not so well known").code == 0
+    assert "Page, silenced" not in asked(command, shop, "list").out
+    assert asked(command, shop, "silence", "--module", "homepage", "--metric", "revenue", "--reason", "sale",
+                 "--until", "2030-01-01").code == 0  # fmt: skip
+    assert "Page, silenced" in asked(command, shop, "list").out
+
+    shown = asked(command, shop, "show", key).out
+    for said in (
+        "Homepage: revenue",
+        "open:ticket:1 on file: left out",
+        "worse:page:2 on file: delivered",
+        "looking into it",
+        "known",
+    ):
+        assert said in shown
+    assert asked(command, shop, "resolve", key, "--as", "nothing", "--reason", "x").code == 2
+    assert asked(command, shop, "resolve", key, "--as", "real_regression", "--reason", "fixed").code == 0
+    assert asked(command, shop, "list").out.startswith("Nothing is open.")
+    assert key in asked(command, shop, "list", "--all").out
+    assert "1 of 1 real" in asked(command, shop, "precision").out
+    assert "Over this week: 1 incident" in asked(command, shop, "digest").out
+
+
+def test_what_was_told_is_pinged_for_only_after_a_good_run(command: Commands, shop: Shop) -> None:
+    with pings() as heard:
+        shop.money_file.write_text(f"{MONEY}ping_url: {heard.url}\n", encoding="utf-8")
+        assert asked(command, shop, "run", at=UNTIL).code == 0
+        assert heard.paths == ["/7c1e"]
+        assert asked(command, shop, "run", at=UNTIL + timedelta(days=2)).code == 3
+        assert heard.paths == ["/7c1e"]
+    quiet = asked(command, shop, "run", at=UNTIL)  # nobody listens any more: that is no failure
+    assert (quiet.code, "ping_url: 127.0.0.1" in quiet.err) == (99, True)
