@@ -8,6 +8,7 @@ sessions do of each metric what they did then. Errors are measured, not assumed:
 Nothing is said of a module with less than two weeks of history, nor of a cell nobody came to.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -29,10 +30,10 @@ FITTED = 8 * WEEK  # slots a regression is fitted to, beside earlier days of a s
 LEAST = 2 * WEEK  # slots with data below which nothing is said
 RECENT = 4 * WEEK  # slots of shares, rates, earnings and errors
 READ_BACK = SLOT * (FITTED + RECENT + 2 * WEEK)  # how much history an end needs, without seasons
+MISSED = 10.0  # sessions in six hours, above which none at all are a hole in the log
 FAR = 5.0  # a level is read up to five times the usual, and down to a fifth
 MARGIN_KNOWN = 0.98  # of the lines: with fewer a margin says nothing (SH-19)
 ADDITIVE = 6 * WEEK  # slots below which a weekday has the same hours as every other
-OUTSIDE = (FITTED + WEEK) / (FITTED - WEEK)  # squared errors of what comes next over those of what was fitted to
 
 
 _MONDAY = EPOCH + timedelta(days=4)  # 1970 began on a Thursday
@@ -101,10 +102,8 @@ def past(
     cells = tuple(sorted({cell for counted in history.values() for cell in counted}))
     place = {cell: i for i, cell in enumerate(cells)}
     numbers = np.zeros((len(cells), slots, 9))
-    there = np.zeros(slots, dtype=np.bool_)
     for end, counted in history.items():
         slot = (end - first) // SLOT
-        there[slot] = any(each.sessions for each in counted.values())
         for cell, each in counted.items():
             numbers[place[cell], slot] = (
                 each.sessions, each.clicks, each.adds, each.orders, each.revenue, each.margin, each.lines,
@@ -120,7 +119,23 @@ def past(
                 for cell, sessions in by_cell.items():
                     own[place[cell], slot] = sessions
         arms[comparison] = own
-    return Past(first, cells, numbers, there, arms)
+    return Past(first, cells, numbers, _there(numbers[:, :, 0].max(axis=0, initial=0.0)), arms)
+
+
+def _there(sessions: Floats) -> Flags:
+    """Where the log has something: nobody in six hours is data in a small shop only.
+
+    A slot without a session is missing where the same hours of the 28 days before had more than ten on average, and
+    before the first session.
+    """
+    began = np.cumsum(sessions) > 0
+    there = sessions > 0
+    for slot in np.flatnonzero(began & ~there):
+        before = np.arange(slot - RECENT, slot, DAY)
+        before = before[(before >= 0)]
+        before = before[began[before]]
+        there[slot] = len(before) == 0 or sessions[before].mean() <= MISSED
+    return there
 
 
 def expected(of: Past, ends: Iterable[datetime], seasons: Sequence[Season] = ()) -> dict[datetime, tuple[Traffic, ...]]:
@@ -140,6 +155,7 @@ class _Ahead:
     one: Floats  # (n_slots,); nan where nothing can be said
     day: float  # of the four slots that come next
     four: Floats  # (n_slots,): of the four slots that begin with this one
+    outside: float  # squared errors of what comes next over those of what the regression was fitted to
 
 
 def _at(of: Past, fits: "_Fits", end: datetime) -> Iterator[Traffic]:
@@ -178,7 +194,7 @@ def _missed(of: Past, cell: int, share: float, series: _Ahead, now: int) -> floa
     starts = starts[of.whole_days[starts]]
     done = of.days[cell, starts][:, None]
     said = share * series.four[starts][:, None]
-    return float(_errors(done, said, np.asarray([share * series.day]))[0])
+    return float(_errors(done, said, np.asarray([share * series.day]), series.outside)[0])
 
 
 def _last(of: Past, own: Floats, share: float, series: _Ahead, now: int) -> tuple[Floats, Floats]:
@@ -191,17 +207,18 @@ def _last(of: Past, own: Floats, share: float, series: _Ahead, now: int) -> tupl
     last = now - 1
     values = np.asarray(rates[last % DAY] * (share * series.one[last]), dtype=np.float64)
     said = rates[slots % DAY] * (share * series.one[slots])[:, None]
-    return values, _errors(own[slots, 1:5], said, values)
+    return values, _errors(own[slots, 1:5], said, values, series.outside)
 
 
-def _errors(done: Floats, said: Floats, values: Floats) -> Floats:
-    """√(φ·value) of each column, φ how far the past missed for each thing said (Pearson); nan where little was said."""
-    known = np.isfinite(said) & (said > 0)
-    missed = np.where(known, (done - np.where(known, said, 0.0)) ** 2 / np.where(known, said, 1.0), 0.0)
-    number = known.sum(axis=0)
-    phi = missed.sum(axis=0) / np.maximum(number, 1)
-    error = np.sqrt(np.maximum(OUTSIDE * phi, 1.0) * np.maximum(values, 1.0))
-    return np.asarray(np.where(number >= LEAST - WEEK, error, np.nan), dtype=np.float64)
+def _errors(done: Floats, said: Floats, values: Floats, outside: float) -> Floats:
+    """√(φ·value) of each column, φ how far the past missed for each thing said (Pearson), widened for what comes next;
+    nan where too little was said."""
+    some = np.where(np.isfinite(said), said, 0.0) > 0
+    missed = np.where(some, (done - np.where(some, said, 0.0)) ** 2 / np.where(some, said, 1.0), 0.0)
+    phi = missed.sum(axis=0) / np.maximum(some.sum(axis=0), 1)
+    error = np.sqrt(np.maximum(outside * phi, 1.0) * np.maximum(values, 1.0))
+    enough = np.isfinite(said).sum(axis=0) >= LEAST - WEEK
+    return np.asarray(np.where(enough, error, np.nan), dtype=np.float64)
 
 
 def _margin(earned: Floats) -> float | None:
@@ -232,6 +249,7 @@ class _Fit:
     base: Floats  # (n_slots,): the same as the regression has it
     day_power: float
     week_power: float
+    outside: float  # squared errors of what comes next over those of what it was fitted to: (n + p)/(n − p)
 
 
 class _Fits:
@@ -269,6 +287,7 @@ def _fitted(
     """The regression on these slots, for `size` slots in all."""
     from statsmodels.genmod.families import Poisson  # a second to import: only who forecasts pays
     from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
     profile = _profile(size, interact=len(slots) >= ADDITIVE)
     taught = [
@@ -289,10 +308,18 @@ def _fitted(
     dummies = np.column_stack([profile, *(seasons[name] for name in taught)]).astype(np.float64)
     design = np.column_stack([dummies[known] * (sessions[known] @ dummies[known] > 0), day[known], week[known]])
     used = _independent(design)
+    if len(known) < 2 * len(used):
+        return None
     found = np.zeros(design.shape[1])
-    found[used] = GLM(sessions[known], design[:, used], family=Poisson()).fit(maxiter=50).params
+    with warnings.catch_warnings():  # traffic that repeats exactly is no fault
+        warnings.simplefilter("ignore", PerfectSeparationWarning)
+        fitted = GLM(sessions[known], design[:, used], family=Poisson()).fit(maxiter=50)
+    if not fitted.converged:
+        return None
+    found[used] = fitted.params
+    outside = (len(known) + len(used)) / (len(known) - len(used))
     base = np.exp(np.clip(dummies @ found[:-2], -30.0, 30.0)) * (usual > 0)
-    return _Fit(usual, base, float(np.clip(found[-2], 0, 1)), float(np.clip(found[-1], 0, 1)))
+    return _Fit(usual, base, float(np.clip(found[-2], 0, 1)), float(np.clip(found[-1], 0, 1)), outside)
 
 
 def _independent(design: Floats) -> list[int]:
@@ -313,7 +340,7 @@ def _forecasts(sessions: Floats, there: Flags, fit: _Fit, now: int) -> _Ahead:
     day, week = _levels(sessions[:now], there[:now], fit.usual)
     level = np.exp(fit.day_power * day + fit.week_power * week)  # (now + 1,): of the slot that begins there
     four = _fours(fit.base)[: now + 1] * level
-    return _Ahead(one=fit.base[: now + 1] * level, day=float(four[now]), four=four)
+    return _Ahead(one=fit.base[: now + 1] * level, day=float(four[now]), four=four, outside=fit.outside)
 
 
 def _fours(values: Floats) -> Floats:
