@@ -1,4 +1,4 @@
-"""Everything a shop does on a timer, in its order: load, refresh, ramp, measures. One run at a time.
+"""Everything a shop does on a timer, in its order: load, refresh, ramp, measures, alerts. One run at a time.
 
 Each stage ends in a line and an exit code. One that fails does not keep the others from it, with one exception: while
 the exposure log cannot be loaded nothing new is counted, because a day without some of its rows is a wrong day.
@@ -19,6 +19,7 @@ from analysis.warehouse.spool import load_spool
 from analysis.warehouse.terms import ShopTerms, refuse_others
 from experiments import lifecycle
 from experiments.errors import BusyError, StoreError, TrueliftError
+from experiments.money import load_money
 from experiments.shop import Shop
 from experiments.store import Store
 
@@ -35,6 +36,7 @@ class Run:
     actor: str
     wait_seconds: float = 0.0
     say: Callable[[str], None] = lambda _: None  # progress, not kept
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,20 @@ def measures(given: Run) -> Stage:
     )
 
 
-STAGES: Mapping[str, Work] = {"load": load, "refresh": refresh, "ramp": ramp, "measures": measures}
+def alerts(given: Run) -> Stage:
+    """Evaluate what is due, and tell what changed. Without a loss budget nothing can be judged, which is no failure."""
+    from analysis.alerts.running import once
+
+    shop = given.shop
+    money = load_money(shop)
+    remarks = money.remarks(given.now.astimezone(shop.settings.zone).date())
+    if money.loss_budget is None:
+        return Stage("; ".join(("not run", *remarks)))
+    report = once(shop, as_of=given.now, clock=given.clock, say=given.say)
+    return Stage("; ".join((report.words, *remarks)), 0 if report.is_good else report.code)
+
+
+STAGES: Mapping[str, Work] = {"load": load, "refresh": refresh, "ramp": ramp, "measures": measures, "alerts": alerts}
 COUNTING = ("refresh", "measures")  # what reads the warehouse's newest rows
 
 

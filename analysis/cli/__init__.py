@@ -52,7 +52,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {  # file → word → what it does, th
         "schema": "Print the JSON Schema of a contract row, for whoever writes the logs.",
     },
     "tick": {
-        "tick": ("Do all that is due, once: load the exposure log, refresh, ramp, measure. For a scheduler."),
+        "tick": (
+            "Do all that is due, once: load the exposure log, refresh, ramp, measure, run the alerts. For a scheduler."
+        ),
     },
     "alerts": {
         "alerts": "What loses money now: evaluate it on a timer, see it, and say what is done about it.",

@@ -14,12 +14,12 @@ def tick(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process has the warehouse.")] = 60.0,
     home: Home = None,
 ) -> None:
-    """Do all that is due, once: load the exposure log, refresh, ramp, measure. For a scheduler.
+    """Do all that is due, once: load the exposure log, refresh, ramp, measure, run the alerts. For a scheduler.
 
     A line for each stage; one that fails does not keep the others from it, except that nothing is counted while the
-    log cannot be loaded. Exit 0 when all went well, also with a step held; else the code that says what to do: 1 a
-    failure worth a retry, 2 something to be mended, 5 the warehouse or another tick, in this order when there are
-    several.
+    log cannot be loaded. Exit 0 when all went well, also with alerts open or a step held; else the code that says what
+    to do: 1 a failure worth a retry, 2 something to be mended, 5 the warehouse or another tick, 4 a notice not
+    delivered, 3 data not ready, in this order when there are several.
     """
     from analysis import tick as work
 

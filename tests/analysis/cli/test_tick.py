@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -29,11 +29,13 @@ from assignment.event_log import Spool
 from assignment.exposures import exposure_row
 from experiments import lifecycle
 from experiments.bundle import bundle_document
-from experiments.errors import BusyError, NotFoundError, StoreError, TrueliftError, UsageError
+from experiments.errors import BusyError, DefinitionError, NotFoundError, StoreError, TrueliftError, UsageError
 from experiments.shop import Shop, create, open_shop
 from experiments.store import Store
 from tests.analysis.test_locking import held_elsewhere
 from tests.helpers import held_out_shop
+from tests.helpers.alert_measures import HOLDOUT as LAUNCH
+from tests.helpers.alert_measures import HOME, STEP, Made, publish
 from tests.helpers.definitions import ASSIGNED, HOLDOUT, written
 from tests.helpers.held_out_shop import BEGAN
 from tests.helpers.loads import same_names, write_rows
@@ -218,6 +220,98 @@ def test_measures_are_not_taken_under_other_settings(shop: Shop) -> None:
     other = replace(shop, settings=shop.settings.model_copy(update={"currency": "JPY"}))
     with pytest.raises(UsageError, match="EUR"):
         tick.measures(replace(given, shop=other))
+
+
+# --- alerts -------------------------------------------------------------------------------------------------------
+
+MONEY = """
+schema_version: 1
+loss_budget: "75000"
+margin: "0.35"
+pages: true
+every_minutes: 360
+seasons:
+  - {name: sale, first: 2026-01-01, last: 2026-01-20, weight: "1.1", owner: bo, expires: 2026-01-31}
+"""
+SALE = "season sale expired on 2026-01-31 and weighs no more; bo renews or removes it"
+MEASURED = datetime(2026, 9, 1, tzinfo=UTC)
+LOST, UNTIL = MEASURED + 120 * STEP, MEASURED + 126 * STEP
+
+
+@pytest.fixture(scope="module")
+def measured_loss(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop whose homepage loses 4 % from `LOST` on, measured up to `UNTIL`; no alerts have run yet."""
+    made = create(tmp_path_factory.mktemp("shops") / "losing")
+    made.money_file.write_text(MONEY, encoding="utf-8")
+    (made.home / "notify.yml").write_text("version: 1\ntruelift: {file: told.jsonl}\n", encoding="utf-8")
+    loss = Made(LAUNCH, cells=(HOME,), change=lambda _, at: -0.04 if at > LOST else 0.0)
+    with Store.open(made.store_url) as store:
+        publish(store, loss, UNTIL, since=MEASURED, quarters=STEP)
+    return made.home
+
+
+@pytest.fixture
+def losing(measured_loss: Path, tmp_path: Path) -> Shop:
+    """A copy of it."""
+    return open_shop(shutil.copytree(measured_loss, tmp_path / "losing"))
+
+
+def at(shop: Shop, now: datetime, say: Callable[[str], None] = print) -> Run:
+    """A run at that time, whatever time it is."""
+    return Run(shop, now, "clock", say=say, clock=lambda: now)
+
+
+def test_an_open_alert_is_said_and_no_failure(losing: Shop) -> None:
+    words: list[str] = []
+    given = at(losing, UNTIL, words.append)
+    assert tick.alerts(given) == Stage(f"56 bucket ends evaluated, 1 open, 1 delivered; {SALE}")
+    assert any(re.search("incident .*: open:(ticket|page):1", each) for each in words)
+    assert tick.alerts(given) == Stage(f"0 bucket ends evaluated, 1 open; {SALE}")
+    (told,) = (losing.home / "told.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(told)["incident"]["severity"] in ("ticket", "page")
+
+
+def test_what_keeps_the_alerts_from_their_work_is_a_failure_with_its_code(losing: Shop) -> None:
+    (losing.home / "told.jsonl").mkdir()
+    undelivered = tick.alerts(at(losing, UNTIL))
+    assert (undelivered.exit_code, "1 undelivered" in undelivered.words) == (4, True)
+    (losing.home / "told.jsonl").rmdir()
+    behind = tick.alerts(at(losing, UNTIL + timedelta(days=2)))
+    assert (behind.exit_code, "no bucket is published that ends near" in behind.words) == (3, True)
+    losing.money_file.write_text(f"{MONEY}oops: 1\n", encoding="utf-8")
+    with pytest.raises(DefinitionError, match="oops is not a known field"):
+        tick.alerts(at(losing, UNTIL))
+    with Store.open(losing.store_url) as store, store.alerts.lock() as free:
+        assert free
+        losing.money_file.write_text(MONEY, encoding="utf-8")
+        assert tick.alerts(at(losing, UNTIL)).exit_code == 5
+
+
+def test_without_a_loss_budget_no_alerts_are_run_and_that_is_said(losing: Shop) -> None:
+    losing.money_file.unlink()
+    assert tick.alerts(at(losing, UNTIL)) == Stage(
+        "not run; loss_budget is not set: no money alert can be judged; "
+        "write what may be lost to regressions in 30 days"
+    )
+    with Store.open(losing.store_url) as store:
+        assert store.alerts.runs() == []
+
+
+def test_one_tick_goes_from_the_log_to_the_alerts(shop: Shop) -> None:
+    shop.money_file.write_text(MONEY.replace("360", "60"), encoding="utf-8")
+    now = BEGAN + timedelta(days=2, minutes=5)
+    for day in range(2):
+        visited(shop, day)
+    ended = {stage.name: stage for stage in run(at(shop, now))}
+    assert list(ended) == ["load", "refresh", "ramp", "measures", "alerts"]
+    assert [stage.exit_code for stage in ended.values()] == [0, 0, 0, 0, 3]
+    with Store.open(shop.store_url) as store:
+        (beat,) = store.alerts.runs()
+        assert (beat.as_of, beat.code) == (now, 3)  # the newest row is of ten o'clock, and it is midnight
+        standing = store.alerts.standing()
+    assert standing is not None
+    assert standing.at == BEGAN + timedelta(days=1, hours=10)
+    assert ended["alerts"].words.startswith("no bucket is published that ends near 2026-03-04 00:00 UTC")
 
 
 # --- ramp ---------------------------------------------------------------------------------------------------------
