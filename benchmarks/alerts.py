@@ -39,8 +39,7 @@ from benchmarks.alerts_shop import (
 from experiments.money import Money
 
 BASELINE, QUARTER, WEEK, DAY = watch.BASELINE_BUCKETS, watch.BUCKETS_A_QUARTER, 28, 4
-METRIC: Metric = "add_to_cart"
-CONVERSION = Conversion(METRIC, 1.0, 0.1, 20)  # one percent fewer add-to-carts is one percent less revenue, ± 0.1
+WORTH, ERROR, CHANGES = 1.0, 0.1, 20  # one percent less of the metric is one percent less revenue, ± 0.1
 MONEY = Money(loss_budget=Decimal(75_000), margin=Decimal("0.35"), entry_modules=("homepage",), pages=True)
 NAIVE = 0.05  # below last week
 REACH = 100  # a detector so many times below its bar rings at no hour of the six
@@ -55,6 +54,7 @@ class Way:
     minutes: int = 60
     between: bool = True
     raised: float = 1.0  # times the bars of one detector a cell
+    metric: Metric = "add_to_cart"
 
 
 @dataclass
@@ -81,6 +81,7 @@ class Watched:
 
     place: Place
     bars: watch.Bars
+    metric: Metric
     baseline: Baseline | None = None
     before: Detector | None = None  # at the end of the six hours before
     after: Detector | None = None  # at the end of these six hours
@@ -89,7 +90,7 @@ class Watched:
 
     def unit(self, at: datetime) -> Unit:
         """The unit of work at a bucket's end."""
-        return Unit("launch_money", 1, LAUNCH, self.place.cell, METRIC, at)
+        return Unit("launch_money", 1, LAUNCH, self.place.cell, self.metric, at)
 
     def detector(self, at: datetime, *, between: bool) -> Detector | None:
         """As it stands at that moment of the newest six hours."""
@@ -97,7 +98,7 @@ class Watched:
             return self.after
         part = [one for one in self.short if self.long[-1].end - STEP < one.end <= at]
         if between and self.baseline is not None:
-            return watch.peek(self.before, self.baseline, together(part), METRIC)
+            return watch.peek(self.before, self.baseline, together(part), self.metric)
         return self.before
 
     def evaluation(self, at: datetime, state: Detector | None, money: Money) -> Evaluation:
@@ -112,7 +113,7 @@ class Watched:
             evidence=watch.by_detector(state, self.bars, replayed=True),
             digits=2,
             baseline=self.baseline,
-            conversion=CONVERSION,
+            conversion=Conversion(self.metric, WORTH, ERROR, CHANGES),
             fast=money.fast,
         )
         return evaluate(inputs, money)
@@ -124,7 +125,7 @@ class Watched:
 
     def _rate(self, day: Sequence[Bucket]) -> float:
         sums = [one.arms[LAUNCH.watched] for one in day]
-        return sum(one.totals[METRIC] for one in sums) / sum(one.sessions for one in sums)
+        return sum(one.totals[self.metric] for one in sums) / sum(one.sessions for one in sums)
 
 
 def play(
@@ -147,7 +148,7 @@ def play(
     cells = []
     for place in shop:
         bar = bars[place.cell]
-        cells.append(Watched(place, watch.Bars(bar.page * way.raised, bar.ticket * way.raised)))
+        cells.append(Watched(place, watch.Bars(bar.page * way.raised, bar.ticket * way.raised), way.metric))
     money = MONEY.model_copy(update={"every_minutes": way.minutes})
     found, standing = Played(naive={place.cell: 0 for place in shop}), Standing()
     for index, kinds in enumerate(counted(shop, rng, BASELINE + buckets, loss=loss, nature=nature)):
@@ -155,14 +156,16 @@ def play(
             cell.long.append(bucket(cell.place, index, counts, rng, revenue=False))
         if index == BASELINE - 1:
             for cell in cells:
-                cell.baseline = watch.baseline(cell.long, METRIC, change_at=cell.long[-1].end, reason="first_buckets")
+                cell.baseline = watch.baseline(
+                    cell.long, way.metric, change_at=cell.long[-1].end, reason="first_buckets"
+                )
         if index < BASELINE:
             continue
         near = []
         for cell, counts in zip(cells, kinds, strict=True):
             if cell.baseline is None:
                 continue
-            cell.before, cell.after = cell.after, watch.step(cell.after, cell.baseline, cell.long[-1], METRIC)
+            cell.before, cell.after = cell.after, watch.step(cell.after, cell.baseline, cell.long[-1], way.metric)
             highest = max(watch.mean(cell.before), watch.mean(cell.after))
             if highest * REACH >= cell.bars.ticket or cell.place.cell in _followed(standing):
                 drawn = quarters_of_an_hour(cell.place, index, counts, rng, loss=loss)
@@ -219,12 +222,17 @@ class Healthy:
 
 
 def healthy(
-    quarters: int, *, seed: int = 3, nature: Nature | None = None, said: Callable[[str], None] = lambda _: None
+    quarters: int,
+    *,
+    way: Way | None = None,
+    nature: Nature | None = None,
+    seed: int = 3,
+    said: Callable[[str], None] = lambda _: None,
 ) -> Healthy:
     """Play quarters of 24 healthy cells."""
     pages = tickets = evidence = naive = small = 0
     for quarter in range(quarters):
-        found = play(places(), [seed, quarter], nature=nature)
+        found = play(places(), [seed, quarter], way=way, nature=nature)
         pages += len(found.told(*PAGES))
         tickets += len(found.told("ticket"))
         evidence += len(found.rung)
@@ -289,18 +297,21 @@ def main() -> None:
     def said(words: str) -> None:
         print(f"\r  {words}".ljust(78), end="", flush=True, file=sys.stderr)
 
-    calm = healthy(given.quarters, said=said)
-    low, high = poisson(calm.pages)
-    print(f"\n24 healthy cells, {calm.quarters} quarters, a quarter:")
-    for label, count in (
-        ("false pages", calm.pages),
-        ("false tickets", calm.tickets),
-        ("cells whose evidence alone would page", calm.evidence),
-        ("naive rule, alerts", calm.naive),
-        ("naive rule on the cell of 1,500 sessions", calm.naive_small),
+    print(f"24 healthy cells, {given.quarters} quarters; a quarter:")
+    print(f"  {'':<42}{'pages':>7}{'95 %':>14}{'tickets':>9}{'evidence':>10}{'naive':>7}{'small':>7}")
+    for label, way, nature in (
+        ("by add-to-cart", Way(), Nature()),
+        ("effect that wanders by 0.3 s", Way(), Nature(wander=0.3, wander_kept=0.5)),
+        ("by click", Way(metric="click"), Nature()),
     ):
-        print(f"  {label:<42}{count / calm.quarters:>9.2f}")
-    print(f"  false pages, 95 % interval                {low / calm.quarters:>9.2f} – {high / calm.quarters:.2f}")
+        calm = healthy(given.quarters, way=way, nature=nature, said=said)
+        low, high = (bound / calm.quarters for bound in poisson(calm.pages))
+        counts = (calm.pages, calm.tickets, calm.evidence, calm.naive, calm.naive_small)
+        page, ticket, evidence, naive, small = (count / calm.quarters for count in counts)
+        print(
+            f"\r  {label:<42}{page:>7.2f}{f'{low:.2f} – {high:.2f}':>14}{ticket:>9.2f}{evidence:>10.2f}"
+            f"{naive:>7.0f}{small:>7.1f}"
+        )
     print(f"2 % fewer add-to-carts on the peak homepage, {given.losses} losses, paged within")
     print(f"  {'':<42}{'12 h':>7}{'24 h':>7}{'30 h':>7}{'48 h':>7}")
     for label, way, nature in (
@@ -311,12 +322,12 @@ def main() -> None:
         ("as it is, 10 % held out", Way(), Nature(served=0.9)),
         ("as it is, effect that wanders by 0.3 s", Way(), Nature(wander=0.3, wander_kept=0.5)),
     ):
-        hours, naive = detected(given.losses, 0.02, HOME, days=2, way=way, nature=nature, said=said)
+        hours, rang = detected(given.losses, 0.02, HOME, days=2, way=way, nature=nature, said=said)
         shares = "".join(f"{within(hours, limit):>7.1%}" for limit in (12, 24, 30, 48))
-        print(f"\r  {label:<42}{shares}   naive rule {naive}".ljust(78))
-    hours, naive = detected(given.losses, 0.05, SMALL, days=28, said=said)
+        print(f"\r  {label:<42}{shares}   naive rule {rang}".ljust(78))
+    hours, rang = detected(given.losses, 0.05, SMALL, days=28, said=said)
     paged = len(hours) - hours.count(float("inf"))
-    print(f"\r5 % fewer on 1,500 sessions a day, {given.losses} × 28 days: {paged} pages, naive rule {naive}".ljust(78))
+    print(f"\r5 % fewer on 1,500 sessions a day, {given.losses} × 28 days: {paged} pages, naive rule {rang}".ljust(78))
 
 
 if __name__ == "__main__":
