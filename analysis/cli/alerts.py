@@ -151,6 +151,27 @@ def resolve(
 
 
 @alerts.command()
+def replay(
+    drawn: Annotated[int, typer.Option(min=0, help="Quarters drawn from the history's weeks.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the drawing: the same seed draws the same.")] = 1,
+    home: Home = None,
+) -> None:
+    """Play the shop's history under "nothing happened": how many pages a quarter would have been false."""
+    import numpy as np
+
+    from analysis.alerts.replaying import replayed, told
+    from analysis.alerts.running import settings
+
+    shop = open_shop(home)
+    money = settings(shop)
+    with Store.open(shop.store_url) as store:
+        found = replayed(shop, store, money, at=_now(), drawn=drawn, rng=np.random.default_rng(seed))
+    typer.echo(as_typed("\n".join(told(found))))
+    if not all(each.allows_pages for each in found):
+        raise typer.Exit(1)
+
+
+@alerts.command()
 def digest(
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The end of the week (default: now).")] = None,
     home: Home = None,

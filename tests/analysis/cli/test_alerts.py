@@ -31,6 +31,7 @@ pages: true
 every_minutes: 360
 app_url: https://shop.example.org
 """
+DIPS = {place for first in (150, 200, 250) for place in range(first, first + 8)}
 NOTIFY = "version: 1\ntruelift: {file: told.jsonl}\n"
 
 
@@ -250,3 +251,32 @@ def test_what_was_told_is_pinged_for_only_after_a_good_run(command: Commands, sh
         assert heard.paths == ["/7c1e"]
     quiet = asked(command, shop, "run", at=UNTIL)  # nobody listens any more: that is no failure
     assert (quiet.code, "ping_url: 127.0.0.1" in quiet.err) == (99, True)
+
+
+def test_a_replay_says_how_many_pages_would_have_been_false(command: Commands, tmp_path: Path) -> None:
+    shop = create(tmp_path / "shop")
+    shop.money_file.write_text(MONEY, encoding="utf-8")
+    nothing = asked(command, shop, "replay")
+    assert (nothing.code, "no holdout is published" in nothing.err) == (2, True)
+    with Store.open(shop.store_url) as store:
+        publish(store, Made(HOLDOUT, cells=(HOME,)), START + 100 * STEP, since=START, quarters=STEP, seed=3)
+    early = asked(command, shop, "replay")
+    assert (early.code, "nothing can be played yet" in early.out) == (1, True)
+    with Store.open(shop.store_url) as store:
+        publish(store, Made(HOLDOUT, cells=(HOME,)), START + 300 * STEP, since=START, quarters=STEP, seed=3)
+    done = asked(command, shop, "replay", "--drawn", "20")
+    assert done.out == asked(command, shop, "replay", "--drawn", "20").out
+    assert "Holdout global_h2: 1 false page in 1.0 quarters as it happened: 0.97 a quarter" in done.out
+    assert "in 20 quarters drawn from its weeks" in done.out
+    assert (done.code, "write `pages: true` into money.yml" in done.out) == (0, True)
+
+
+def test_a_replay_of_a_shop_that_dips_now_and_then_keeps_pages_off(command: Commands, tmp_path: Path) -> None:
+    shop = create(tmp_path / "shop")
+    shop.money_file.write_text(MONEY, encoding="utf-8")
+    dips = Made(HOLDOUT, cells=(HOME,), change=lambda _, at: -0.08 if (at - START) // STEP in DIPS else 0.0)
+    with Store.open(shop.store_url) as store:
+        publish(store, dips, START + 300 * STEP, since=START, quarters=STEP)
+    done = asked(command, shop, "replay", "--drawn", "0")
+    assert (done.code, "Pages stay off" in done.out) == (1, True)
+    assert "  Homepage: " in done.out
