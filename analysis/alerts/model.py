@@ -190,7 +190,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """The state of one Shiryaev–Roberts detector after a bucket: M for each λ, capped when read."""
+    """The state of one Shiryaev–Roberts detector after a bucket: M for each λ, at most 1e12."""
 
     values: tuple[float, ...]
     end: datetime
