@@ -327,7 +327,8 @@ def main() -> None:
         print(f"\r  {label:<42}{shares}   naive rule {rang}".ljust(78))
     hours, rang = detected(given.losses, 0.05, SMALL, days=28, said=said)
     paged = len(hours) - hours.count(float("inf"))
-    print(f"\r5 % fewer on 1,500 sessions a day, {given.losses} losses of four weeks: {paged} pages, naive rule {rang}".ljust(78))
+    print(f"\r5 % fewer on 1,500 sessions a day, {given.losses} losses of four weeks:".ljust(79))
+    print(f"  {paged} pages, naive rule {rang}")
 
 
 if __name__ == "__main__":
