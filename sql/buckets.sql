@@ -1,12 +1,13 @@
--- one row per comparison, arm, cell of a level and bucket of time: units, their sessions, what they did, sums of products
+-- one row per arm of a comparison, cell of a level and bucket of time: units, their sessions, what they did, sums of products
 --
 -- A session belongs to the cell and the arm of its first slate, and begins there: what it did before is not counted, so
 -- that a bucket hangs on no row after its end. It counts in the bucket in which it begins, what is done in that of its own
 -- time. An order is counted once, at the first of its lines on a business day. The whole site has module and category '',
--- a whole module category ''.
+-- a whole module category ''. Arms are told by the number that who asks gave them; everybody together is number 0.
 with
     experiment_arms as (
         select
+            unnest(cast($experiment_numbers as integer[])) as number,
             unnest(cast($experiment_keys as varchar[])) as key,
             unnest(cast($experiment_phases as integer[])) as phase,
             unnest(cast($experiment_unit_types as varchar[])) as unit_type,
@@ -16,7 +17,7 @@ with
     ),
     holdout_modules as (
         select
-            unnest(cast($holdout_keys as varchar[])) as key,
+            unnest(cast($holdout_numbers as integer[])) as number,  -- of who is held out; the next is who is served
             unnest(cast($holdout_unit_types as varchar[])) as unit_type,
             unnest(cast($holdout_modules as varchar[])) as module,
             unnest(cast($holdout_starts as timestamp[])) as starts_at,
@@ -88,10 +89,7 @@ with
     ),
     members as (
         select
-            'forecast' as kind,
-            'site' as key,
-            1 as phase,
-            'all' as arm,
+            0 as number,
             unit,
             session_ts,
             module,
@@ -100,10 +98,7 @@ with
         where $forecast = 1
         union all
         select
-            'experiment' as kind,
-            a.key,
-            a.phase,
-            a.arm,
+            a.number,
             v.unit,
             v.session_ts,
             v.module,
@@ -119,10 +114,7 @@ with
         where v.assignment_reason = 'split'
         union all
         select
-            'launch' as kind,
-            h.key,
-            1 as phase,
-            case when v.assignment_reason = 'holdout' then 'held_out' else 'served' end as arm,
+            case when v.assignment_reason = 'holdout' then h.number else h.number + 1 end as number,
             v.unit,
             v.session_ts,
             v.module,
@@ -222,32 +214,29 @@ with
             unit,
             session_ts,
             bucket,
-            sum(sessions) as sessions,
-            sum(clicks) as clicks,
-            sum(adds) as adds,
-            sum(orders) as orders,
-            sum(revenue) as revenue,
-            sum(margin) as margin,
-            sum(lines) as lines,
-            sum(lines_known) as lines_known,
-            sum(revenue_known) as revenue_known,
+            cast(sum(sessions) as bigint) as sessions,
+            cast(sum(clicks) as bigint) as clicks,
+            cast(sum(adds) as bigint) as adds,
+            cast(sum(orders) as bigint) as orders,
+            cast(sum(revenue) as bigint) as revenue,
+            cast(sum(margin) as bigint) as margin,
+            cast(sum(lines) as bigint) as lines,
+            cast(sum(lines_known) as bigint) as lines_known,
+            cast(sum(revenue_known) as bigint) as revenue_known,
         from visit_rows
         group by unit, session_ts, bucket
     ),
     unit_totals as (
         select
-            m.kind,
-            m.key,
-            m.phase,
-            m.arm,
+            m.number,
             m.module,
             m.category,
             t.bucket,
             t.unit,
-            cast(sum(t.sessions) as hugeint) as sessions,
-            cast(sum(t.clicks) as hugeint) as clicks,
-            cast(sum(t.adds) as hugeint) as adds,
-            cast(sum(t.orders) as hugeint) as orders,
+            cast(sum(t.sessions) as bigint) as sessions,
+            cast(sum(t.clicks) as bigint) as clicks,
+            cast(sum(t.adds) as bigint) as adds,
+            cast(sum(t.orders) as bigint) as orders,
             cast(sum(t.revenue) as hugeint) as revenue,
             sum(t.margin) as margin,
             sum(t.lines) as lines,
@@ -255,14 +244,11 @@ with
             sum(t.revenue_known) as revenue_known,
         from visit_totals as t
         inner join members as m on m.unit = t.unit and m.session_ts = t.session_ts
-        group by m.kind, m.key, m.phase, m.arm, m.module, m.category, t.bucket, t.unit
+        group by m.number, m.module, m.category, t.bucket, t.unit
     ),
     finest_sums as (
         select
-            kind,
-            key,
-            phase,
-            arm,
+            number,
             module,
             category,
             bucket,
@@ -286,27 +272,21 @@ with
             sum(lines_known) as lines_known,
             sum(revenue_known) as revenue_known,
         from unit_totals
-        group by kind, key, phase, arm, module, category, bucket
+        group by number, module, category, bucket
     ),
     -- a unit in several cells of one bucket is one unit of the site, and its products there are those of its sums
     several as (
         select
-            kind,
-            key,
-            phase,
-            arm,
+            number,
             bucket,
             unit,
         from unit_totals
-        group by kind, key, phase, arm, bucket, unit
+        group by number, bucket, unit
         having count(*) > 1
     ),
     several_parts as (
         select
-            t.kind,
-            t.key,
-            t.phase,
-            t.arm,
+            t.number,
             case when l.level = 0 then '' else t.module end as module,
             t.bucket,
             t.unit,
@@ -317,20 +297,14 @@ with
             t.revenue,
         from unit_totals as t
         inner join several as s
-            on s.kind = t.kind
-            and s.key = t.key
-            and s.phase = t.phase
-            and s.arm = t.arm
+            on s.number = t.number
             and s.bucket = t.bucket
             and s.unit = t.unit
         cross join (select unnest([0, 1]) as level) as l
     ),
     several_totals as (
         select
-            kind,
-            key,
-            phase,
-            arm,
+            number,
             module,
             bucket,
             unit,
@@ -350,14 +324,11 @@ with
             sum(sessions * orders) as sessions_orders,
             sum(sessions * revenue) as sessions_revenue,
         from several_parts
-        group by kind, key, phase, arm, module, bucket, unit
+        group by number, module, bucket, unit
     ),
     levels as (
         select
-            f.kind,
-            f.key,
-            f.phase,
-            f.arm,
+            f.number,
             case when l.level = 0 then '' else f.module end as module,
             case when l.level = 2 then f.category else '' end as category,
             f.bucket,
@@ -384,10 +355,7 @@ with
         cross join (select unnest([0, 1, 2]) as level) as l
         union all
         select
-            kind,
-            key,
-            phase,
-            arm,
+            number,
             module,
             '' as category,
             bucket,
@@ -413,10 +381,7 @@ with
         from several_totals
     )
 select
-    kind,
-    key,
-    phase,
-    arm,
+    number,
     module,
     category,
     bucket,
@@ -440,4 +405,4 @@ select
     sum(lines_known) as lines_known,
     sum(revenue_known) as revenue_known,
 from levels
-group by kind, key, phase, arm, module, category, bucket
+group by number, module, category, bucket

@@ -85,6 +85,14 @@ class WatchedHoldout:
     ends_at: datetime | None
 
 
+class Subject(NamedTuple):
+    """Whose bucket it is: (experiment, key, phase), (launch, holdout, 1) or (forecast, site, 1)."""
+
+    kind: str
+    key: str
+    phase: int
+
+
 class Watched(NamedTuple):
     """What one count is for: the phases, the holdouts, and whether everybody together (forecast, site)."""
 
@@ -92,13 +100,14 @@ class Watched(NamedTuple):
     holdouts: tuple[WatchedHoldout, ...] = ()
     forecast: bool = False
 
-
-class Subject(NamedTuple):
-    """Whose bucket it is: (experiment, key, phase), (launch, holdout, 1) or (forecast, site, 1)."""
-
-    kind: str
-    key: str
-    phase: int
+    @property
+    def arms(self) -> tuple[tuple[Subject, str], ...]:
+        """Every arm by its number: everybody's, those of the phases, those of the holdouts."""
+        return (
+            (Subject("forecast", "site", 1), "all"),
+            *((Subject("experiment", each.key, each.phase), arm) for each in self.phases for arm in each.arms),
+            *((Subject("launch", each.key, 1), arm) for each in self.holdouts for arm in ("held_out", "served")),
+        )
 
 
 class Loaded(NamedTuple):
@@ -119,15 +128,15 @@ def buckets(
     `since` and `until` are ends of buckets, aware. Cells of every level: site, module, module and category.
     """
     found: dict[Subject, dict[datetime, dict[Place, dict[str, Counted]]]] = {}
+    arms = watched.arms
     step = timedelta(days=DAYS_AT_ONCE)
     while since < until:
         end = min(since + step, until)
         for row in warehouse.rows("buckets", _parameters(watched, minutes, since, end)):
-            kind, key, phase, arm, module, category, bucket, *numbers = row
-            cells = found.setdefault(Subject(str(kind), str(key), _int(phase)), {}).setdefault(
-                _end(bucket, minutes), {}
-            )
-            cells.setdefault((str(module), str(category)), {})[str(arm)] = Counted(*map(_int, numbers))
+            number, module, category, bucket, *numbers = row
+            subject, arm = arms[_int(number)]
+            cells = found.setdefault(subject, {}).setdefault(_end(bucket, minutes), {})
+            cells.setdefault((str(module), str(category)), {})[arm] = Counted(*map(_int, numbers))
         since = end
     return found
 
@@ -181,7 +190,8 @@ def _by_place(sums: Sums) -> LookCells:
 
 def _parameters(watched: Watched, minutes: int, since: datetime, until: datetime) -> Mapping[str, Parameter]:
     arms = [(phase, arm) for phase in watched.phases for arm in phase.arms]
-    modules = [(held, module) for held in watched.holdouts for module in held.modules]
+    first = 1 + len(arms)
+    modules = [(held, module, first + 2 * i) for i, held in enumerate(watched.holdouts) for module in held.modules]
     end = naive(until)
     return {
         "minutes": minutes,
@@ -189,17 +199,18 @@ def _parameters(watched: Watched, minutes: int, since: datetime, until: datetime
         "until": end,
         "since_day": naive(since).date() - timedelta(days=1),  # no business day of the bucket begins before
         "forecast": int(watched.forecast),
+        "experiment_numbers": list(range(1, first)),
         "experiment_keys": [phase.key for phase, _ in arms],
         "experiment_phases": [phase.phase for phase, _ in arms],
         "experiment_unit_types": [phase.unit_type for phase, _ in arms],
         "experiment_arms": [arm for _, arm in arms],
         "experiment_starts": _instants((phase.starts_at for phase, _ in arms), end),
         "experiment_ends": _instants((phase.ends_at for phase, _ in arms), end),
-        "holdout_keys": [held.key for held, _ in modules],
-        "holdout_unit_types": [held.unit_type for held, _ in modules],
-        "holdout_modules": [module for _, module in modules],
-        "holdout_starts": _instants((held.starts_at for held, _ in modules), end),
-        "holdout_ends": _instants((held.ends_at for held, _ in modules), end),
+        "holdout_numbers": [number for *_, number in modules],
+        "holdout_unit_types": [held.unit_type for held, *_ in modules],
+        "holdout_modules": [module for _, module, _ in modules],
+        "holdout_starts": _instants((held.starts_at for held, *_ in modules), end),
+        "holdout_ends": _instants((held.ends_at for held, *_ in modules), end),
     }
 
 
