@@ -521,8 +521,8 @@ def test_another_deploy_is_another_incident() -> None:
     same, other = loss("page", metric="click"), loss("page_fast", cell=Cell("homepage", "rugs"))
     assert play.step(loss("page"), same, other) == ("open:page_fast:1",)
     assert play.step(loss("page"), same, other) == ()  # another metric of the cell is the same loss
-    windows = {one.window for one in play.standing.incidents}
-    assert windows == {"launch als_v1 2026-11-01", "launch als_v2 2026-12-02"}
+    metrics = {one.window: sorted(member.unit.metric for member in one.members) for one in play.standing.incidents}
+    assert metrics == {"launch als_v1 2026-11-01": ["click", "order"], "launch als_v2 2026-12-02": ["order"]}
 
 
 def test_an_older_evaluation_changes_nothing() -> None:
@@ -539,6 +539,32 @@ def test_an_act_counts_once_however_often_it_is_handed_in() -> None:
     play.step(loss("page"), acts=[ack])
     play.step(loss("page", 2000.0), acts=[ack])
     assert (play.only.state, play.told[-1].transition) == ("open", "doubled:page:2")
+
+
+def test_an_act_of_a_quarter_ago_is_forgotten_and_not_done_again() -> None:
+    play = opened()
+    mute = silence(play, 24 * 400, module="homepage")
+    lift = Act("unsilence", "mara", play.now + timedelta(hours=1), "over", matcher=Matcher("homepage"))
+    play.acts(mute, lift)
+    play.step(loss("page"), hours=24 * 91, acts=[mute, lift])
+    assert play.standing.acts == {}
+    play.step(loss("page"), acts=[mute])
+    assert (play.only.silenced_until, play.standing.silences) == (None, ())
+
+
+def test_an_evaluation_of_a_bucket_to_come_waits_for_its_step() -> None:
+    play = Play()
+    early = at(loss("page_fast"), START + timedelta(hours=12))
+    assert step(play.standing, START + timedelta(hours=6), [early], [], windows={})[1] == ()
+
+
+def test_what_nobody_was_told_of_says_nothing_about_its_rule() -> None:
+    play = Play()
+    for found in (loss("watch"), loss("watch"), clean(), clean(), clean()):
+        play.step(found)
+    assert (play.only.state, play.standing.closed) == ("resolved", ())
+    play.acts(Act("resolve", "mara", play.now, "a sale", play.only.incident_id, code="expected_change"))
+    assert [one.resolution for one in play.standing.closed] == ["expected_change"]
 
 
 def test_time_without_evaluations_repeats_and_ends_silences() -> None:
