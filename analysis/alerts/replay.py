@@ -52,6 +52,8 @@ class Terms:
     budget: float
     spread: float
     spreads: Mapping[Cell, float] = field(default_factory=dict)  # where they differ
+    elasticity: float = 1.0  # relative change of revenue for one of the metric
+    detectors: float = 1.0  # on a cell, which share its false alarms: bars are so many times as high
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def replay(
     comparison, other buckets, or a cell without a stake.
     """
     cells = _by_cell(history, terms)
-    high = bars(terms.stakes)
+    one = bars(terms.stakes)
+    high = {cell: Bars(bar.page * terms.detectors, bar.ticket * terms.detectors) for cell, bar in one.items()}
     pages: dict[Cell, int] = {}
     played, waiting = 0, []
     for cell, buckets in cells.items():
@@ -183,7 +186,8 @@ def _false_pages(period: Sequence[Deviation], high: Bars, cell: Cell, terms: Ter
 
 def _costs(found: Deviation, baseline: Baseline, cell: Cell, terms: Terms) -> bool:
     """Whether these six hours alone cost what a page asks for."""
-    change = Effect("revenue", PAGE.long, found.relative - baseline.mean, found.se * baseline.factor)
+    off, se = found.relative - baseline.mean, found.se * baseline.factor
+    change = Effect("revenue", PAGE.long, terms.elasticity * off, abs(terms.elasticity) * se)
     stake = Stake(1.0, terms.stakes[cell], 1.0)
     spread = terms.spreads.get(cell, terms.spread)
     return cost(change, stake, spread=spread, budget=terms.budget, upper=None).burn >= PAGE.burn

@@ -106,6 +106,15 @@ def test_no_money_no_page() -> None:
     assert found.high == pytest.approx(3.689 / found.quarters, rel=1e-3)
 
 
+def test_a_metric_that_is_worth_nothing_and_bars_that_many_detectors_share_page_less() -> None:
+    buckets = history((HOME,), 700)
+    pages = played(buckets).pages
+    assert pages > 0
+    assert played(buckets, replace(EAGER, elasticity=0.0)).pages == 0
+    assert played(buckets, replace(EAGER, detectors=1e9)).pages == 0
+    assert played(buckets, replace(EAGER, detectors=0.2)).pages > pages
+
+
 def test_what_is_too_short_waits_and_is_not_called_healthy() -> None:
     buckets = [one for one in history((HOME, PDP), 300) if one.cell == HOME.cell or one.end <= START + 112 * STEP]
     found = played(buckets, CALM)
