@@ -161,6 +161,15 @@ def test_a_mail_server_that_is_down_says_so() -> None:
     assert 'connection error while submitting email to "127.0.0.1"' in failed(post(receivers.nobody()))
 
 
+def test_tags_that_no_url_has_are_no_delivery_and_no_silence() -> None:
+    with receivers.web() as server:
+        channel = webhook(server.port)
+        assert isinstance(channel, Service)
+        said = failed(Service("other", "alerts", channel.entry, channel.service))
+    assert "no url has the tags alerts and other" in said
+    assert server.bodies == []
+
+
 def test_a_service_that_recovers_takes_the_same_notice() -> None:
     with receivers.web("refuses") as server:
         channel = webhook(server.port)
