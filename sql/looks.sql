@@ -124,18 +124,33 @@ with
             date_diff('minute', timestamp '1970-01-01', o.event_ts) // $minutes as bucket,
             case when o.event_name = 'click' then 1 else 0 end as clicks,
             case when o.event_name = 'add_to_cart' then 1 else 0 end as adds,
+            0 as orders,
+            0 as revenue,
+        from outcomes as o
+        inner join members as m on m.unit = o.unit and o.event_ts >= m.first_ts
+        where
+            (o.event_name = 'click' or o.event_name = 'add_to_cart')
+            and o.event_ts >= $started_at
+            and o.event_ts < $until
+            and coalesce(date_diff('minute', timestamp '1970-01-01', o.event_ts) // $minutes < m.left_in, true)
+        union all
+        select
+            o.unit,
+            date_diff('minute', timestamp '1970-01-01', o.event_ts) // $minutes as bucket,
+            0 as clicks,
+            0 as adds,
             case
-                when o.event_name = 'purchase' and o.order_id is not null and row_number() over (
-                    partition by o.unit, o.event_day, o.event_name, o.order_id
+                when o.order_id is not null and row_number() over (
+                    partition by o.unit, o.event_day, o.order_id
                     order by o.event_ts, o.event_id
                 ) = 1 then 1
                 else 0
             end as orders,
-            case when o.event_name = 'purchase' then coalesce(o.value, 0) else 0 end as revenue,
+            coalesce(o.value, 0) as revenue,
         from outcomes as o
         inner join members as m on m.unit = o.unit and o.event_ts >= m.first_ts
         where
-            (o.event_name = 'click' or o.event_name = 'add_to_cart' or o.event_name = 'purchase')
+            o.event_name = 'purchase'
             and o.event_ts >= $started_at
             and o.event_ts < $until
             and coalesce(date_diff('minute', timestamp '1970-01-01', o.event_ts) // $minutes < m.left_in, true)
@@ -179,9 +194,9 @@ with
             unit,
             bucket,
             sum(comes) as comes,
-            cast(sum(clicks) as hugeint) as clicks,
-            cast(sum(adds) as hugeint) as adds,
-            cast(sum(orders) as hugeint) as orders,
+            cast(sum(clicks) as bigint) as clicks,
+            cast(sum(adds) as bigint) as adds,
+            cast(sum(orders) as bigint) as orders,
             cast(sum(revenue) as hugeint) as revenue,
         from done
         group by unit, bucket
@@ -195,9 +210,9 @@ with
             adds,
             orders,
             revenue,
-            cast(sum(clicks) over until_here as hugeint) as clicks_now,
-            cast(sum(adds) over until_here as hugeint) as adds_now,
-            cast(sum(orders) over until_here as hugeint) as orders_now,
+            cast(sum(clicks) over until_here as bigint) as clicks_now,
+            cast(sum(adds) over until_here as bigint) as adds_now,
+            cast(sum(orders) over until_here as bigint) as orders_now,
             cast(sum(revenue) over until_here as hugeint) as revenue_now,
         from changes
         window until_here as (partition by unit order by bucket rows between unbounded preceding and current row)

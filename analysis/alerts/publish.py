@@ -30,7 +30,7 @@ from experiments.store import Measure, Store
 HISTORY = timedelta(days=800)  # how far back the first publication goes
 SHORT_FOR = timedelta(hours=48)  # buckets of a quarter of an hour are published while they are that new …
 SHORT_KEPT = timedelta(days=14)  # … and kept for a run that comes late
-TRAFFIC_FOR = timedelta(days=60)  # expectations: a forecast's baseline is 28 days, and a run may be 14 days late
+TRAFFIC_FOR = timedelta(days=45)  # expectations: a forecast's baseline is 28 days, and a run may be 14 days late
 STATE = "loads"  # the kind of the row that says which load was the newest
 
 
