@@ -98,8 +98,9 @@ def load(given: Run) -> Stage:
     with open_connection(shop.warehouse_path, wait_seconds=given.wait_seconds) as connection:
         now = given.now.astimezone(UTC).replace(tzinfo=None)
         report = load_spool(connection, shop.spool, ShopTerms.of(shop.settings), now=now)
+    parts = "segment" if report.segments == 1 else "segments"
     said = (
-        f"{report.segments:,} segments, {report.rows_read:,} lines: {report.accepted:,} accepted, "
+        f"{report.segments:,} {parts}, {report.rows_read:,} lines: {report.accepted:,} accepted, "
         f"{report.duplicates:,} duplicates, {report.rejected:,} rejected"
     )
     if report.reasons:
