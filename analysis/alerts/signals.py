@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analysis.alerts.model import METRICS, Cell, Comparison, Metric
+from analysis.health.thresholds import THRESHOLDS
 from analysis.pipeline import read
-from analysis.readout import Check, Readout
+from analysis.readout import Check, Figure, Readout
 from analysis.subjects import everything
 from experiments.store import SnapshotHead, Store
 
 FRESH = timedelta(days=3)  # an older readout says nothing of what the signals are now
 PREFIX = "holdout."  # of a holdout's readout
 
-OF_LOGS: Mapping[
-    str, Mapping[str, tuple[Metric, ...]]
-] = {  # check → its figure, "" for any → what it makes unbelievable
-    "SH-02": {"": ("add_to_cart",)},
-    "SH-13": {"": METRICS},
-    "SH-14": {"not_shown": ("click",), "shared": ("order", "revenue")},
-}
+OF_LOGS = ("SH-02", "SH-13", "SH-14")  # checks of what was logged, whoever it was shown to
+OF_FIGURE: Mapping[str, tuple[Metric, ...]] = {"not_shown": ("click",), "shared": ("order", "revenue")}  # of SH-14
+OF_KIND: Mapping[str, tuple[Metric, ...]] = {  # rows that are missing; without slots or views nothing can be counted
+    "click": ("click",), "add_to_cart": ("add_to_cart",), "purchase": ("order", "revenue"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,28 @@ def held_by(found: Iterable[Failure], comparison: Comparison, cell: Cell, metric
 
 
 def _metrics(check: Check) -> tuple[Metric, ...]:
+    """What a failure makes unbelievable."""
     if check.withholds is not None and check.withholds.everything:
         return METRICS
-    concerned = OF_LOGS.get(check.id, {})
-    failed = {"", *(judged.figure for judged in check.judged if judged.state == "fail")}
-    return tuple(metric for metric in METRICS if any(metric in concerned.get(name, ()) for name in failed))
+    match check.id:
+        case "SH-02":
+            found: Iterable[Metric] = ("add_to_cart",)
+        case "SH-13":
+            found = _missing(check)
+        case "SH-14":
+            failed = [each.figure for each in check.judged if each.state == "fail"]
+            found = [metric for figure in failed for metric in OF_FIGURE.get(figure, ())]
+        case _:
+            found = ()
+    return tuple(metric for metric in METRICS if metric in found)
+
+
+def _missing(check: Check) -> Iterable[Metric]:
+    """By the kinds of rows that fell too far; all where everything is old."""
+    limit = THRESHOLDS["volume"]
+    kinds = {str(group.get("kind")) for group in check.groups if limit.state(_number(group.get("change"))) == "fail"}
+    return {metric for kind in kinds for metric in OF_KIND.get(kind, METRICS)} if kinds else METRICS
+
+
+def _number(figure: Figure) -> float:
+    return float(figure) if isinstance(figure, int | float) else 0.0

@@ -94,6 +94,26 @@ def test_missing_rows_hold_everything_on_the_modules() -> None:
     assert tuple(failing(readout.model_copy(update={"checks": (unknown,)}))) == ()
 
 
+@pytest.mark.parametrize(
+    ("kinds", "held"),
+    [
+        ({"add_to_cart": -0.9}, {"add_to_cart"}),
+        ({"add_to_cart": -0.9, "purchase": -0.4}, {"add_to_cart"}),  # that one only warns
+        ({"purchase": -0.7, "click": -1.0}, {"click", "order", "revenue"}),
+        ({"slot shown": -0.8}, set(METRICS)),
+    ],
+)
+def test_rows_of_one_kind_that_are_missing_hold_what_is_counted_in_them(
+    kinds: dict[str, float], held: set[Metric]
+) -> None:
+    readout = missing(1.0)
+    [volume] = [check for check in readout.checks if check.id == "SH-13"]
+    groups = tuple({"kind": kind, "browser": "chrome", "change": change} for kind, change in kinds.items())
+    broken = volume.model_copy(update={"state": "fail", "groups": groups})
+    found = tuple(failing(readout.model_copy(update={"checks": (broken,)})))
+    assert {metric for metric in METRICS if held_by(found, FORECAST, SITE, metric)} == held
+
+
 def test_only_the_newest_reading_that_is_fresh_counts(store: Store) -> None:
     publish(store, missing(0.1))
     as_of = datetime.combine(AT.date(), datetime.min.time(), UTC)
