@@ -11,7 +11,8 @@ from typing import Literal
 from analysis import words
 from analysis.alerts.model import SEVERITIES, Cell, Effect, Evaluation, Incident, Severity
 from analysis.alerts.severity import RULES
-from analysis.words.notices import RESOLUTIONS, against, change, moment, money, place, title
+from analysis.words import notices
+from analysis.words.notices import RESOLUTIONS, against, change, loss, moment, money, place
 
 __all__ = ["STATES", "hints", "place", "sentence", "state", "title", "why_not"]
 
@@ -49,16 +50,29 @@ def state(incident: Incident) -> StateName:
     return "watch" if incident.severity in ("watch", "digest") else incident.state
 
 
+def title(incident: Incident, *, currency: str, digits: int, names: Mapping[str, str]) -> str:
+    """`Homepage is losing about €48k a day (at least €17k)`; `may be losing` while that is pending."""
+    unsure = incident.family == "money" and incident.state == "pending" and not incident.held
+    if not unsure or round(incident.expected) <= 0:
+        return notices.title(incident, currency=currency, digits=digits, names=names)
+    where = place(Cell(incident.module), names)
+    return f"{where} may be losing {loss(round(incident.expected), 0, currency, digits)}"
+
+
 def sentence(incident: Incident, *, currency: str, digits: int, names: Mapping[str, str]) -> str:
-    """What stands under the title: what it was read from, then what it cost so far and what mutes it."""
-    told = [_read_from(incident, currency, digits, names)] if incident.members else []
+    """What stands under the title: what it was read from, then what it cost so far and what mutes it.
+
+    Of what is held no number is said: it is not believed.
+    """
+    held = incident.family == "money" and incident.held
+    told = [_read_from(incident, currency, digits, names)] if incident.members and not held else []
     if incident.state == "resolved":
         code = incident.resolution
         told.append(f"It was {RESOLUTIONS[code]}." if code else "Nobody has said yet what it was.")
         return " ".join(told)
-    if incident.family == "money" and incident.lost_so_far >= 1:
+    if incident.family == "money" and incident.lost_so_far >= 1 and not held:
         told.append(f"Lost so far: about {money(round(incident.lost_so_far), currency, digits)}.")
-    if incident.family == "money" and incident.held:
+    if held:
         told.append("Held: a signal check fails there, so the data alert is raised instead.")
     if incident.silenced_until is not None:
         told.append(f"Silenced until {_moment(incident.silenced_until)} by {incident.silenced_by}.")
@@ -100,12 +114,16 @@ def why_not(
     name, effect = _effect(found)
     if found.no_data or found.now is None or effect is None:
         return f"{where} has no data in the window, which is not the same as no loss."
+    if found.held_by:
+        failing = words.listed([names.get(check, check) for check in found.held_by])
+        told = f"{where} is held: {failing} {'fails' if len(found.held_by) == 1 else 'fail'} there"
+        return f"{told}, so its numbers are not believed; a loss raises the data alert instead."
     if effect.relative >= 0:
         return (
             f"{where} does not look down: {words.inside(change(found.unit.metric, effect.relative, effect.se, name))}."
         )
     looks = f"{where} looks {_short(-effect.relative)} down"
-    because = _muted(found, incident, currency, digits, names) or _unproven(found, pages)
+    because = _muted(incident, currency, digits) or _unproven(found, pages)
     if because:
         return f"{looks}, but {because}."
     if found.severity in ("digest", "watch"):
@@ -120,12 +138,8 @@ def why_not(
 # --- reasons ------------------------------------------------------------------------------------------------------
 
 
-def _muted(found: Evaluation, incident: Incident | None, currency: str, digits: int, names: Mapping[str, str]) -> str:
-    """Held, silenced or inhibited."""
-    if found.held_by and found.by_money != "digest":
-        failing = words.listed([names.get(check, check) for check in found.held_by])
-        told = f"it is held: {failing} {'fails' if len(found.held_by) == 1 else 'fail'} there"
-        return f"{told}, so its numbers are not believed; the data alert is raised instead"
+def _muted(incident: Incident | None, currency: str, digits: int) -> str:
+    """Silenced or inhibited."""
     if incident is None or incident.state == "resolved":
         return ""
     if incident.silenced_until is not None:
