@@ -16,6 +16,7 @@ from tests.helpers.effort import scaled
 
 ROOT = Path(__file__).parents[3]
 KILLS = scaled(5, 30)
+HOURS = scaled(48, 192)  # a loss begins and ends every twelve
 
 # Runs hour after hour, each in a process of its own that may be killed at any of four places; says how each ended.
 RUNS = """
@@ -26,8 +27,14 @@ from experiments.store.alerts import Alerts
 from analysis.alerts.job import run
 from tests.helpers.alert_runs import CART, HOME, HOUR, START, Scripted, plan
 
-url, port, wanted, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-LOSS = Scripted(losses=[(HOME, "page", 4, 24), (CART, "ticket", 8, 36)])
+url, port, wanted, hours, seed = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+LOSS = Scripted(
+    hours=hours,
+    losses=[
+        *((HOME, "page", first, first + 5) for first in range(4, hours, 12)),
+        *((CART, "ticket", first, first + 14) for first in range(8, hours, 48)),
+    ],
+)
 rng = random.Random(seed)
 
 def maybe(place):
@@ -51,7 +58,7 @@ class Webhook:
 
 PLACES = ("after the state", "after the release", "before the post", "after the post")
 kills, hour = 0, 1
-while hour <= 48:
+while hour <= hours:
     due = kills < wanted
     killed_at = rng.choice(PLACES) if due and rng.random() < 0.8 else None
     child = os.fork()
@@ -87,7 +94,7 @@ def played(folder: Path, kills: int, seed: int) -> Played:
     Store.open(url).close()
     with receivers.web() as hook:
         done = subprocess.run(
-            [sys.executable, "-c", RUNS, url, str(hook.port), str(kills), str(seed)],
+            [sys.executable, "-c", RUNS, url, str(hook.port), str(kills), str(HOURS), str(seed)],
             capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
