@@ -16,6 +16,7 @@ from analysis.warehouse.connection import open_memory
 from analysis.warehouse.duckdb import DuckDBWarehouse
 from experiments.shop import Shop
 from experiments.store import Store
+from tests.helpers.effort import scaled
 from tests.helpers.recount import Log, Row
 from tests.helpers.recount_buckets import recount_buckets, recount_looks
 from tests.helpers.visits import ARMS, HOLDOUT, KEY, PHASE_END, PHASE_START, START, a_log, a_shop, feed, time_of
@@ -31,9 +32,9 @@ def aware(naive: datetime) -> datetime:
     return naive.replace(tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def log() -> Log:
-    return a_log(3, days=DAYS)
+@pytest.fixture(scope="module", params=range(3, 3 + scaled(1, 6)))
+def log(request: pytest.FixtureRequest) -> Log:
+    return a_log(request.param, days=DAYS)
 
 
 @contextmanager
