@@ -35,7 +35,7 @@ from experiments.errors import TrueliftError
 from experiments.store import Store
 from experiments.store.alerts import AlertBaseline, AlertStanding, AlertStep, AlertUnit
 
-KEPT = timedelta(days=100)  # units of work at the ends of six hours; of others no longer than the cap
+KEPT, RECENT = timedelta(days=100), timedelta(days=3)  # units of work at the ends of six hours, and at the others
 AMISS = (ERROR, CONFIGURATION, BUSY)  # such a run evaluated nothing
 
 Clock = Callable[[], datetime]
@@ -150,7 +150,9 @@ class _Run:
         release(self.store, standing, current(self.store, self.as_of), missed=missed, render=self.plan.render)
         told = deliver(self.store, self.plan.channels, clock=self.clock, say=self.say)
         if now is not None:
-            self.store.alerts.forget_units(before=now.at - CAP, keep=lambda end: is_long(end) and now.at - end < KEPT)
+            self.store.alerts.forget_units(
+                before=now.at - RECENT, keep=lambda end: is_long(end) and now.at - end < KEPT
+            )  # fmt: skip
         return RunReport(
             code=self._code(found, told, standing, revised),
             as_of=self.as_of,

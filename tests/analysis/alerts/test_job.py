@@ -18,6 +18,7 @@ from analysis.alerts.job import Plan, run
 from analysis.alerts.report import RunReport
 from experiments.errors import UsageError
 from experiments.store import Store
+from tests.helpers import postgres
 from tests.helpers.alert_runs import ALL, CART, HOME, HOUR, START, STATE, Listener, Scripted, dump, plan
 from tests.helpers.effort import scaled
 
@@ -67,7 +68,7 @@ def test_the_report_is_one_json_line(store: Store) -> None:
     assert report.words == "22 bucket ends evaluated, 1 open, 1 delivered"
 
 
-@settings(max_examples=scaled(8, 60))
+@settings(max_examples=scaled(5, 60))
 @given(hours=st.lists(st.integers(0, 290), min_size=1, max_size=6))
 def test_any_interval_in_any_order_twice_gives_the_same_bits_and_no_second_notice(hours: list[int]) -> None:
     last, pager = max(hours) / 4, Listener()
@@ -299,3 +300,25 @@ def test_units_of_work_are_kept_as_long_as_they_can_be_asked_for(store: Store) -
     ends = {each.at for each in store.alerts.units()}
     assert min(ends) == at(6)
     assert {end for end in ends if end < at(24 * 6)} == {at(6 * n) for n in range(1, 9)}
+    assert {end for end in ends if end >= at(24 * 17)} == {at(hour) for hour in range(24 * 17, 24 * 20 + 1)}
+    assert all(end.hour % 6 == 0 for end in ends if end < at(24 * 17))
+
+
+def test_it_is_the_same_on_postgresql() -> None:
+    reason = postgres.missing()
+    if reason:
+        pytest.skip(reason)
+    pager, other = Listener(), Listener()
+    with postgres.server() as server, postgres.database(server, "truelift_alerts") as url:
+        with Store.open(url) as there, Store.open("sqlite://") as here:
+            for hour in (1, 2, 22, 23, 30, 45):
+                assert ran(there, plan(LOSS, pager), hour) == ran(here, plan(LOSS, other), hour)
+            assert pager.heard == other.heard != []
+            assert there.alerts.units() == here.alerts.units()
+            assert there.alerts.standing() == here.alerts.standing()
+            assert [replace(each, done_at=None) for each in there.alerts.outbox()] == [
+                replace(each, done_at=None) for each in here.alerts.outbox()
+            ]
+        with Store.open(url) as one, Store.open(url) as two, one.alerts.lock() as free:
+            assert free
+            assert ran(two, plan(LOSS), 50).code == 5
