@@ -70,6 +70,7 @@ def viewed(case: Case, tracks: Sequence[Track], silences: Iterable[Act], now: da
     changed = (new.state, new.severity, new.held) != (old.state, old.severity, old.held)
     return replace(
         case,
+        told=None if old.state == "resolved" else case.told,
         incident=replace(new, changed_at=now if changed else old.changed_at),
         owed=case.owed or (old.silenced_until is not None and silenced is None),
         worst=highest(case.worst, *(track.confirmed for track in confirmed)),

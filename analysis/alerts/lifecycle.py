@@ -100,6 +100,7 @@ class _Desk:
     silences: list[Act]
     acts: dict[str, datetime]
     places: dict[Place, str] = field(default_factory=dict)  # incident ids
+    over: set[str] = field(default_factory=set)  # tracks that a person ended: what was read before a reset is void
     resets: list[Reset] = field(default_factory=list)
 
 
@@ -129,6 +130,7 @@ def _resolve(desk: _Desk, case: Case, code: Resolution) -> None:
         return
     for name in [name for name, track in desk.tracks.items() if track.incident_id == key]:
         _reset(desk, desk.tracks.pop(name), accepted=code == "expected_change")
+        desk.over.add(name)
     desk.cases[key] = resolved(case, desk.now, code)
 
 
@@ -140,6 +142,8 @@ def _reset(desk: _Desk, track: Track, *, accepted: bool = False) -> None:
 def _follow(desk: _Desk, family: Family, found: Evaluation, windows: Mapping[str, str]) -> None:
     """One evaluation onto its track; a new track joins the incident of its group."""
     name = f"{family}:{found.unit.fingerprint}"
+    if name in desk.over:
+        return
     before = desk.tracks.get(name)
     after = follow(before, family, found)
     if after is None:

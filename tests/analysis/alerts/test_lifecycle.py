@@ -457,6 +457,25 @@ def test_a_person_resolves_and_says_what_it_was(code: Resolution) -> None:
     assert (play.only.resolution, len(play.standing.closed)) == (None, 0)
 
 
+def test_what_was_read_before_a_person_resolved_it_does_not_open_it_again() -> None:
+    play = Play()
+    play.step(loss("page_fast"))
+    ended = Act("resolve", "mara", play.now, "rolled back", play.only.incident_id, code="real_regression")
+    assert play.step(loss("page_fast"), acts=[ended]) == ("resolved:2",)
+    assert play.only.resolution == "real_regression"
+    assert play.step(loss("page_fast")) == ("reopen:page_fast:3",)
+
+
+def test_another_cell_may_open_it_in_the_same_step_and_that_is_told() -> None:
+    play = Play()
+    play.step(loss("page_fast"))
+    play.ack()
+    ended = Act("resolve", "mara", play.now, "rolled back", play.only.incident_id, code="real_regression")
+    other = loss("page_fast", cell=Cell("homepage", "rugs"))
+    assert play.step(loss("page_fast"), other, acts=[ended]) == ("reopen:page_fast:2",)
+    assert (play.only.state, play.only.acked_by, len(play.only.members)) == ("open", "", 1)
+
+
 def test_what_resolved_by_itself_gets_its_code_later() -> None:
     play = opened()
     for _ in range(3):
