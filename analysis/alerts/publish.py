@@ -8,7 +8,7 @@ anything else is the next revision.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from analysis.alerts import measured
@@ -38,7 +38,7 @@ STATE = "loads"  # the kind of the row that says which load was the newest
 class PublishReport:
     """What one publication did."""
 
-    until: datetime | None  # the end of the newest whole bucket of six hours; None without any row
+    until: datetime | None  # the end of the newest whole bucket of six hours; None without any slate
     new: int = 0  # buckets, looks and expectations of a comparison at one end
     revised: int = 0  # of those that had been published with other numbers
     late_from: datetime | None = None  # where rows that came late made the count begin again
@@ -72,17 +72,16 @@ _TICK = timedelta(microseconds=1)
 
 
 def publish(shop: Shop, store: Store, warehouse: Warehouse, *, now: datetime) -> PublishReport:
-    """Publish every bucket that is whole before the newest row, and anew those whose numbers changed.
+    """Publish every bucket that is whole in slates and outcomes, and anew those whose numbers changed.
 
     `now` is aware: rows at or after it are not there yet. DefinitionError where money.yml is wrong. One transaction: a
     publication that is killed left nothing, and the next one does it all.
     """
-    newest = warehouse.newest(buckets.naive(now))
-    if newest is None:
+    loaded, late = _late(store, warehouse, now)
+    if loaded.complete_until is None:
         return PublishReport(None)
     seasons = load_money(shop).seasons
-    until = {minutes: buckets.whole_until(newest.replace(tzinfo=UTC), minutes) for minutes in (LONG, SHORT)}
-    loaded, late = _late(store, warehouse)
+    until = {minutes: buckets.whole_until(loaded.complete_until, minutes) for minutes in (LONG, SHORT)}
     followed = _followed(store, loaded, until[LONG])
     rows = [
         *_bucket_rows(store, warehouse, followed, LONG, until[LONG], late),
@@ -98,13 +97,13 @@ def publish(shop: Shop, store: Store, warehouse: Warehouse, *, now: datetime) ->
     return PublishReport(until[LONG], len(saved) - revised, revised, late if revised else None)
 
 
-def _late(store: Store, warehouse: Warehouse) -> tuple[Loaded, datetime | None]:
+def _late(store: Store, warehouse: Warehouse, now: datetime) -> tuple[Loaded, datetime | None]:
     """The newest load, and from where on rows came since the last publication; of another warehouse, from anywhere."""
     states = store.measures(STATE, 0)
     if not states:
-        return buckets.loaded_since(warehouse, 0), None
+        return buckets.loaded_since(warehouse, 0, before=now), None
     then = json.loads(states[-1].body)
-    loaded = buckets.loaded_since(warehouse, then["seq"])
+    loaded = buckets.loaded_since(warehouse, then["seq"], before=now)
     if loaded.load_id_then != then["load_id"]:
         return loaded, loaded.first_slate
     return loaded, loaded.earliest

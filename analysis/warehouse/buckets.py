@@ -118,6 +118,7 @@ class Loaded(NamedTuple):
     load_id_then: str  # of the earlier one; '' when there is none of that number
     earliest: datetime | None  # of the rows that came since
     first_slate: datetime | None
+    complete_until: datetime | None  # as far as both slates and outcomes go; None without slates
 
 
 def buckets(
@@ -162,10 +163,16 @@ def looks(warehouse: Warehouse, phase: WatchedPhase, *, minutes: int, until: dat
     return {end: _by_place(sums) for end, sums in zip(ends, sums_by_end, strict=True)}
 
 
-def loaded_since(warehouse: Warehouse, seq: int) -> Loaded:
-    """What came after that load."""
-    newest, load_id, then, earliest, first = warehouse.rows("loaded_since", {"seq": seq})[0]
-    return Loaded(_int(newest or 0), str(load_id or ""), str(then or ""), _instant(earliest), _instant(first))
+def loaded_since(warehouse: Warehouse, seq: int, *, before: datetime) -> Loaded:
+    """What came after that load, of rows before an aware instant. Times are cut to the minute.
+
+    Slates and outcomes come by different ways: where one is behind, what the other has is no whole bucket yet.
+    """
+    row = warehouse.rows("loaded_since", {"seq": seq, "before": naive(before)})[0]
+    newest, load_id, then, *times = row
+    earliest, first, slate, outcome = map(_instant, times)
+    complete = slate if slate is None or outcome is None else min(slate, outcome)
+    return Loaded(_int(newest or 0), str(load_id or ""), str(then or ""), earliest, first, complete)
 
 
 def whole_until(instant: datetime, minutes: int) -> datetime:

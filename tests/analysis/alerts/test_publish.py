@@ -190,6 +190,25 @@ def test_traffic_is_told_where_enough_is_known(tmp_path: Path, log: Log) -> None
         assert list(by_end[Cell()]) == [at - timedelta(hours=6 * i) for i in range(7, -1, -1)]
 
 
+def test_where_outcomes_are_behind_slates_nothing_is_whole(tmp_path: Path, log: Log) -> None:
+    """A bucket of slates without what was done is no bucket in which nobody did anything."""
+    midnight = END - timedelta(days=2)
+
+    def is_behind(row: Row) -> bool:
+        return "event_name" in row and time_of(row) >= midnight
+
+    with place(tmp_path / "shop") as (shop, store, connection):
+        feed(connection, log, lambda row: not is_behind(row), 1)
+        first = published(shop, store, connection, END).until
+        assert first is not None
+        assert aware(midnight) - timedelta(hours=12) <= first <= aware(midnight)
+        feed(connection, log, is_behind, 2)
+        found = published(shop, store, connection, END)
+        assert found.until is not None
+        assert found.until > aware(midnight) + timedelta(days=1)
+        assert found.revised == 0
+
+
 def test_another_warehouse_is_counted_from_its_beginning(tmp_path: Path, log: Log) -> None:
     """A warehouse that was made anew has other loads: nothing of what was published is believed."""
     with place(tmp_path / "shop") as (shop, store, connection):

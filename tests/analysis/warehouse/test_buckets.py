@@ -180,7 +180,7 @@ def test_what_came_since_a_load_is_told_by_its_earliest_row() -> None:
     log = visited(3)
     with open_memory() as connection:
         warehouse = DuckDBWarehouse(connection)
-        assert buckets.loaded_since(warehouse, 0) == (0, "", "", None, None)
+        assert buckets.loaded_since(warehouse, 0, before=aware(UNTIL)) == (0, "", "", None, None, None)
         load(connection, log)
         connection.execute("update outcomes set load_id = 'l2' where event_ts >= '2026-03-20'")
         connection.execute("insert into loads by name select 'l' || i as load_id, i as seq, 'f' as file, "
@@ -191,7 +191,9 @@ def test_what_came_since_a_load_is_told_by_its_earliest_row() -> None:
             + " from range(1, 3) as r(i)")  # fmt: skip
         first = min(time_of(row) for row in log.exposures)
         second = min(time_of(row) for row in log.outcomes if time_of(row) >= datetime(2026, 3, 20))
-        found = buckets.loaded_since(warehouse, 1)
+        found = buckets.loaded_since(warehouse, 1, before=aware(UNTIL))
         assert (found.seq, found.load_id, found.load_id_then) == (2, "l2", "l1")
         assert (found.earliest, found.first_slate) == (aware(second), aware(first))
-        assert buckets.loaded_since(warehouse, 2).earliest is None
+        newest = [max(time_of(row) for row in rows if time_of(row) < UNTIL) for rows in (log.exposures, log.outcomes)]
+        assert found.complete_until == aware(min(newest))
+        assert buckets.loaded_since(warehouse, 2, before=aware(UNTIL)).earliest is None
