@@ -19,6 +19,7 @@ from experiments.errors import DeliveryError
 from experiments.store import Store
 from experiments.store.alerts import AlertNotice
 
+LATER = ("worse", "repeat", "still", "doubled")  # what takes for granted that the incident is known
 TRIES = 3  # failures in a row, and a channel is left alone until the next run
 
 Say = Callable[[str], None]
@@ -57,9 +58,10 @@ def release(store: Store, standing: Standing, now: Standing, *, missed: int, ren
     """Let what waits be told: of each incident what its last bucket end brought about, as it stands after the newest.
 
     `now` is the standing with what people did since: what is silenced meanwhile is not told, and what is acknowledged
-    is not repeated.
+    is not repeated. Whoever was told nothing of an incident yet hears of it as open, whatever happened meanwhile.
     """
-    waiting = store.alerts.outbox("waiting")
+    waiting, before = store.alerts.outbox("waiting"), store.alerts.outbox("due", "delivered")
+    told_before = {(each.incident, each.channel) for each in before}
     last = {(each.incident, each.channel): each.at for each in waiting}  # in order: the last wins
     due = {}
     for each in waiting:
@@ -67,7 +69,9 @@ def release(store: Store, standing: Standing, now: Standing, *, missed: int, ren
         if each.at < last[each.incident, each.channel] or _is_muted(told, now):
             continue
         incident = told.incident if case is None or told.at == standing.at else case.incident
-        due[each.key] = canonical(dict(render(replace(told, incident=incident, missed_runs=missed))))
+        told = replace(told, incident=incident, missed_runs=missed)
+        known = (each.incident, each.channel) in told_before
+        due[each.key] = canonical(dict(render(told if known else _first(told))))
     if waiting:
         store.alerts.release(due, [each.key for each in waiting if each.key not in due])
 
@@ -105,6 +109,12 @@ def deliver(store: Store, channels: Sequence[Channel], *, clock: Callable[[], da
 
 def _payload(given: AlertNotice) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], json.loads(given.payload or "{}"))
+
+
+def _first(notice: Notice) -> Notice:
+    """The notice as the first of its incident: `worse:page:2` becomes `open:page:2`."""
+    word, *_, number = notice.transition.split(":")
+    return replace(notice, transition=f"open:{notice.incident.severity}:{number}") if word in LATER else notice
 
 
 def _is_muted(notice: Notice, now: Standing) -> bool:

@@ -1,5 +1,6 @@
 """The inbox as text, for a terminal: the list, one incident, what was done, and each rule's precision. Pure."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,7 +110,8 @@ def _cell(found: Evaluation, printed: Print) -> str:
 
 
 def _sent(notice: AlertNotice) -> str:
-    line = f"  {_moment(notice.at)}  {notice.transition} on {notice.channel}: {STATES[notice.state]}"
+    said = json.loads(notice.payload)["notice"]["transition"] if notice.payload else notice.transition
+    line = f"  {_moment(notice.at)}  {said} on {notice.channel}: {STATES[notice.state]}"
     return f"{line} ({notice.error})" if notice.error else line
 
 

@@ -118,7 +118,7 @@ def test_what_is_killed_between_state_and_delivery_is_told_at_least_once_and_nev
     with Store.open(f"sqlite:///{tmp_path / 'killed' / 'registry.sqlite'}") as store:
         told = [each for each in store.alerts.outbox() if each.state != "superseded"]
         assert {each.state for each in told} == {"delivered"}
-        owed = [(each.incident, each.transition) for each in told]
+        owed = [(each.incident, json.loads(each.payload or "")["notice"]["transition"]) for each in told]
         assert set(found.arrived) == set(owed)  # at least once, and nothing else
         assert len(set(owed)) == len(owed)
         assert len(found.arrived) - len(owed) <= found.places.count("after the post")

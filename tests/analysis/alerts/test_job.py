@@ -104,6 +104,21 @@ def test_missed_runs_are_made_up_and_only_the_final_state_is_told(store: Store) 
     assert (again.missed_runs, again.evaluated, len(pager.heard)) == (0, 1, 2)
 
 
+def test_who_hears_of_an_incident_for_the_first_time_hears_that_it_is_open(store: Store) -> None:
+    worse = Scripted(losses=[(HOME, "ticket", 2, 6), (HOME, "page", 6, 70)])
+    pager, mail = Listener(), Listener("mail")
+    ran(store, plan(worse, pager), 4)
+    assert pager.transitions == ["open:ticket:1"]
+    ran(store, plan(worse, pager, mail), 10)
+    assert pager.transitions == ["open:ticket:1", "worse:page:2"]
+    assert mail.transitions == ["open:page:2"]
+    with Store.open("sqlite://") as other:
+        ran(other, plan(worse, late := Listener()), 10)
+        assert late.transitions == ["open:page:2"]
+        ran(other, plan(worse, late), 40)
+        assert late.transitions == ["open:page:2", "repeat:3"]
+
+
 def test_a_notifier_that_is_down_for_hours_loses_nothing(store: Store) -> None:
     pager, mail = Listener(), Listener("mail")
     pager.down = True

@@ -229,7 +229,7 @@ def test_people_see_acknowledge_silence_and_resolve(command: Commands, shop: Sho
     for said in (
         "Homepage: revenue",
         "open:ticket:1 on file: left out",
-        "worse:page:2 on file: delivered",
+        "open:page:2 on file: delivered",
         "looking into it",
         "known",
     ):
