@@ -147,6 +147,18 @@ def test_one_notice_that_is_refused_keeps_back_its_own_incident_only(store: Stor
     assert kept.attempts >= 2
 
 
+def test_a_later_notice_never_overtakes_an_earlier_one_of_its_incident(store: Store) -> None:
+    pager = Listener()
+    pager.refuses = "open:page:1"
+    for hour in range(1, 46):
+        ran(store, plan(LOSS, pager), hour)
+    assert [p["incident"]["module"] for p in pager.heard] == ["cart"]
+    assert len(store.alerts.outbox("due")) == 2  # that it is open, and that it is over
+    pager.refuses = ""
+    assert ran(store, plan(LOSS, pager), 45.5).code == 0
+    assert pager.transitions[1:] == ["open:page:1", "resolved:2"]
+
+
 def test_a_channel_that_does_more_than_refuse_does_not_stop_the_others(store: Store) -> None:
     class Broken(Listener):
         def deliver(self, payload: object) -> None:
