@@ -80,7 +80,9 @@ def test_what_init_writes_is_what_holds_without_a_file(shop: Shop) -> None:
 
 def test_each_line_that_init_comments_out_can_be_taken_in(shop: Shop) -> None:
     text = shop.money_file.read_text("utf-8")
-    text = re.sub(r"^# (loss_budget|spreads|margin|margins|notify_tag|app_url|ping_url):", r"\1:", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^# (loss_budget|spreads|margin|margins|notify_tag|app_url|ping_url):", r"\1:", text, flags=re.MULTILINE
+    )
     text = re.sub(r"^(seasons|costs): \[\]", r"\1:", text, flags=re.MULTILINE)
     text = re.sub(r"^# (- \{| {2}source)", r"  \1", text, flags=re.MULTILINE).replace("#    source", "     source")
     shop.money_file.write_text(text.replace("entry_modules: []", "entry_modules: [homepage]"), encoding="utf-8")
