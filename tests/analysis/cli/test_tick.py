@@ -45,8 +45,9 @@ UNITS = 40
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """An experiment and a holdout that run, and nothing logged."""
-    return held_out_shop.shop(tmp_path_factory.mktemp("begun"))
+    """An experiment that runs, a holdout that is read long after, and nothing logged."""
+    later = held_out_shop.HOLDOUT.replace("start_at: 2026-03-02", "start_at: 2100-06-01")
+    return held_out_shop.shop(tmp_path_factory.mktemp("begun"), holdout=later)
 
 
 @pytest.fixture
@@ -117,24 +118,22 @@ def test_a_day_is_loaded_and_read_once_and_what_nobody_remembers_is_published_on
     visited(shop, 0)
     first = ran(shop, morning)
     assert first["load"].words == "1 segment, 60 lines: 60 accepted, 0 duplicates, 0 rejected"
-    assert first["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
+    assert first["refresh"].words == "home_als TOO EARLY"
     assert first["ramp"].words == "nothing is due"
-    assert len(snapshots(shop)) == 2
+    assert len(snapshots(shop)) == 1
     again = ran(shop, morning + timedelta(hours=1))
     assert again["load"].words.startswith("0 segments")
-    assert again["refresh"].words == "2 not due"
+    assert again["refresh"].words == "1 not due"
     text = held_out_shop.EXPERIMENT.replace("[revenue_per_unit]}", "[revenue_per_unit], secondary: [aov]}")
     with Store.open(shop.store_url) as store:
         lifecycle.register(store, shop, written(shop, text, "home_als.yml"), actor="ann", reason="also", now=morning)
-    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY; 1 not due"
-    assert len(snapshots(shop)) == 3
+    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY"
+    assert len(snapshots(shop)) == 2
     tick.memory_path(shop).write_text("{", encoding="utf-8")
-    assert ran(shop, morning + timedelta(days=1))["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
-    assert len(made := snapshots(shop)) == 5
+    assert ran(shop, morning + timedelta(days=1))["refresh"].words == "home_als TOO EARLY"
+    assert len(made := snapshots(shop)) == 3
     tick.memory_path(shop).unlink()
-    assert ran(shop, morning + timedelta(days=1))["refresh"].words == (
-        "home_als TOO EARLY (unchanged); holdout.everybody TOO EARLY (unchanged)"
-    )
+    assert ran(shop, morning + timedelta(days=1))["refresh"].words == "home_als TOO EARLY (unchanged)"
     assert snapshots(shop) == made
 
 
@@ -157,13 +156,13 @@ def test_a_file_with_rows_of_a_day_that_was_read_makes_it_due_again_and_a_late_r
             spool.append("outcome", purchase(unit, BEGAN + timedelta(hours=23)))
     ended = ran(shop, morning)
     assert "50 accepted" in ended["load"].words
-    assert ended["refresh"].words == "2 not due"
+    assert ended["refresh"].words == "1 not due"
     filed(shop, BEGAN + timedelta(days=1, hours=0.5), range(2), morning)  # of today
-    assert ran(shop, morning)["refresh"].words == "2 not due"
+    assert ran(shop, morning)["refresh"].words == "1 not due"
     filed(shop, BEGAN + timedelta(hours=20), range(20), morning)  # of yesterday
-    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY; holdout.everybody TOO EARLY"
-    assert len(snapshots(shop)) == 2
-    assert ran(shop, morning)["refresh"].words == "2 not due"
+    assert ran(shop, morning)["refresh"].words == "home_als TOO EARLY"
+    assert len(snapshots(shop)) == 1
+    assert ran(shop, morning)["refresh"].words == "1 not due"
 
 
 def test_a_warehouse_that_was_built_anew_is_read_anew(shop: Shop) -> None:
@@ -199,7 +198,7 @@ def test_what_the_alerts_read_is_published_once_and_again_when_rows_come_late(sh
     with Store.open(shop.store_url) as store:
         places = {measured.comparison_of(place).key for place in store.measured_places("bucket", 360, at_six(1))}
         (site,) = measured.buckets(store, measured.SITE, Cell(), minutes=360, since=at_six(0, 6), until=at_six(0, 12))
-    assert places >= {"home_als", "everybody", "site"}
+    assert places == {"home_als", "site"}
     assert (site.arms["all"].sessions, site.arms["all"].totals["order"]) == (UNITS, UNITS // 2)
     assert tick.measures(given).words == "0 new, 0 revised, up to 2026-03-03 06:00 UTC"
     filed(shop, BEGAN + timedelta(hours=10, minutes=20), range(0, UNITS, 2), given.now)
@@ -386,8 +385,8 @@ def test_one_experiment_that_cannot_be_read_hides_no_other(shop: Shop) -> None:
     ended = tick.refresh(given)
     assert ended.exit_code == 2
     assert ended.words.startswith("cart_als not refreshed: cart_als: ")
-    assert ended.words.endswith("; home_als TOO EARLY; holdout.everybody TOO EARLY")
-    assert tick.refresh(given).words.endswith("; 2 not due")
+    assert ended.words.endswith("; home_als TOO EARLY")
+    assert tick.refresh(given).words.endswith("; 1 not due")
 
 
 @pytest.mark.parametrize(
@@ -487,7 +486,7 @@ def test_the_command_goes_from_the_log_to_the_alerts(shop: Shop) -> None:
     assert lines[4].startswith("alerts: FAILED (3): no bucket is published that ends near")
     assert "home_als: counting to the end of" in told
     assert code == 3
-    assert set(json.loads(tick.memory_path(shop).read_text("utf-8"))) == {"home_als", "holdout.everybody"}
+    assert set(json.loads(tick.memory_path(shop).read_text("utf-8"))) == {"home_als"}
     with Store.open(shop.store_url) as store:
         (beat,) = store.alerts.runs()
         standing = store.alerts.standing()
