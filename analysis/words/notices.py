@@ -44,11 +44,13 @@ def money(minor: int, currency: str, digits: int) -> str:
 
 
 def loss(expected: int, at_least: int, currency: str, digits: int) -> str:
-    """`about €48k a day (at least €17k)`; without the brackets where it may be none."""
+    """`about €48k a day (at least €17k)`; without the brackets where it may be none, `at least €48k` where they agree."""
     if at_least <= 0:
         return f"about {money(expected, currency, digits)} a day"
     scale = 10**digits
     shown = words.figures(expected / scale, at_least / scale, None, unit="money", currency=currency, signs="minus")
+    if shown.est == shown.lo:
+        return f"at least {shown.lo} a day"
     return f"about {shown.est} a day (at least {shown.lo})"
 
 
