@@ -76,7 +76,8 @@ def test_the_currency_table_is_whole() -> None:
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
     create(tmp_path / "shop", currency="USD")
     before = (tmp_path / "shop" / "truelift.toml").read_text()
-    with pytest.raises(UsageError, match=r"truelift\.toml, metrics\.yml, slices\.yml, money\.yml, layers/.* are there already"):
+    files = r"truelift\.toml, metrics\.yml, slices\.yml, money\.yml, layers/.* are there already"
+    with pytest.raises(UsageError, match=files):
         create(tmp_path / "shop", currency="EUR")
     assert (tmp_path / "shop" / "truelift.toml").read_text() == before
 
