@@ -22,17 +22,21 @@ if TYPE_CHECKING:  # only the demo itself pays for what it imports
 def demo(
     home: Annotated[Path, typer.Option(help="The folder of the demo's shop.")] = Path("demo-shop"),
     units: Annotated[int, typer.Option(min=1_000, max=200_000, help="How many shoppers to simulate.")] = 40_000,
+    regression: Annotated[
+        bool, typer.Option("--regression", help="Let the homepage's new arm lose orders: the alerts' own demo.")
+    ] = False,
 ) -> None:
     """Play four experiments of a simulated shop from assignment to verdicts, and say what the truth was."""
     from analysis.demo.play import play
-    from analysis.demo.shop import STORIES
+    from analysis.demo.shop import stories
     from analysis.demo.steps import Steps
 
     console = Console(highlight=False)
     began = perf_counter()
-    played = play(home, units=units, now=datetime.now(UTC), by=actor(), step=Steps(console))
+    told = stories(regression=regression)
+    played = play(home, units=units, now=datetime.now(UTC), by=actor(), regression=regression, step=Steps(console))
     shop = shlex.quote(str(home))
-    for story, readout in zip(STORIES, played.readouts, strict=True):
+    for story, readout in zip(told, played.readouts, strict=True):
         console.print(f"\n[bold]{readout.experiment.name}[/bold] ({story.key})")
         console.print(readout.verdict.sentence, markup=False)
         console.print(f"In truth: {story.told}", markup=False, style="dim")
@@ -40,8 +44,10 @@ def demo(
     console.print()
     console.print(_compared(played))
     console.print(f"\nAll of it took {perf_counter() - began:.0f} s. Now look at it, then decide:")
-    first = STORIES[0].key
+    first = told[0].key
+    incidents = () if played.watched is None else (f"alerts list --home {shop}", f"alerts digest --home {shop}")
     for command in (
+        *incidents,
         f"app --home {shop}",
         f"readout {first} --home {shop}",
         f"audit {first} --home {shop}",

@@ -12,12 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis import words
+from analysis.alerts.publish import publish
+from analysis.alerts.report import RunReport
+from analysis.alerts.running import once
 from analysis.demo.report import read_truth
 from analysis.demo.serving import serve
 from analysis.demo.shop import SEED, STORIES, UNITS, assigner, begin, packaged, plan
 from analysis.demo.steps import Step, Tell, silent
 from analysis.pipeline import Published, refresh
 from analysis.readout import Readout
+from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.load import LoadReport, ShopTerms, load_file
 from analysis.warehouse.mapping import read_mapping
@@ -39,22 +43,32 @@ BATCH_BYTES = 512 << 20  # the whole log: a load of few rows works on one core
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What the demo leaves behind: its shop, what was published, and what is true, by experiment."""
+    """What the demo leaves behind: its shop, what was published, what is true by experiment, what the alerts found."""
 
     shop: Shop
     readouts: tuple[Readout, ...]
     truth: Mapping[str, Truth]
+    watched: RunReport | None  # by the demo with a regression: the other one has nothing to tell
 
 
-def play(home: Path, *, units: int = UNITS, now: datetime, by: str, seed: int = SEED, step: Step = silent) -> Played:
+def play(
+    home: Path,
+    *,
+    units: int = UNITS,
+    now: datetime,
+    by: str,
+    seed: int = SEED,
+    regression: bool = False,
+    step: Step = silent,
+) -> Played:
     """Make the demo's shop at `home` and take it to published verdicts; doing it again changes nothing.
 
     `now` is when they are published; the simulated dates are the plan's own. A demo that was cut off before its shop
-    was whole leaves a folder beside it, and begins anew. UsageError when `home` holds something else, or the demo of
-    another size or seed.
+    was whole leaves a folder beside it, and begins anew. With a `regression` the homepage's arm loses.
+    UsageError when `home` holds something else, or the demo of another size or seed, or another one.
     """
-    played = plan(units, seed)
-    which = {"units": units, "seed": seed}
+    played = plan(units, seed, regression=regression)
+    which = {"units": units, "seed": seed} | ({"regression": 1} if regression else {})
     if (home / SETTINGS_FILE).exists():
         _refuse_another(home, which)
     else:
@@ -68,7 +82,10 @@ def play(home: Path, *, units: int = UNITS, now: datetime, by: str, seed: int = 
         readouts = [
             step(f"Read {story.key}", partial(_refresh, shop, store, story.key, now, as_of), _read) for story in STORIES
         ]
-    return Played(shop, tuple(each.readout for each in readouts), read_truth(home / "logs" / "truth.json"))
+    ends_at = played.midnight(played.run_days)
+    watched = step("Watch for losses", partial(_watch, shop, ends_at, as_of), _watched) if regression else None
+    readings = tuple(each.readout for each in readouts)
+    return Played(shop, readings, read_truth(home / "logs" / "truth.json"), watched)
 
 
 def _refuse_another(home: Path, which: Mapping[str, int]) -> None:
@@ -76,7 +93,8 @@ def _refuse_another(home: Path, which: Mapping[str, int]) -> None:
         raise UsageError(f"{home}: is a shop, but not the demo's; give the demo another folder with --home")
     there = json.loads((home / DEMO_FILE).read_text(encoding="utf-8"))
     if there != which:
-        differs = ", ".join(f"{name} {there.get(name)} there and {value} now" for name, value in which.items())
+        names = sorted(there.keys() | which.keys(), reverse=True)
+        differs = ", ".join(f"{name} {there.get(name, 0)} there and {which.get(name, 0)} now" for name in names)
         raise UsageError(f"{home}: holds another demo ({differs}); remove the folder, or give another with --home")
 
 
@@ -98,6 +116,7 @@ def _make(home: Path, played: Plan, which: Mapping[str, int], by: str, step: Ste
             return serve(live, (before, running), spool, tell)
 
     step("Serve and log what it shows", served, lambda rows: f"{words.whole(rows)} exposures logged")
+    shop.money_file.write_text(packaged("money.yml"), encoding="utf-8")
     (folder / DEMO_FILE).write_text(json.dumps(which) + "\n", encoding="utf-8")
     folder.rename(home)
 
@@ -170,6 +189,27 @@ def _refresh(shop: Shop, store: Store, key: str, now: datetime, as_of: datetime,
         tell(told, 4)
 
     return refresh(shop, store, key, now=now, as_of=as_of, say=say)
+
+
+def _watch(shop: Shop, ends_at: datetime, as_of: datetime, tell: Tell) -> RunReport:
+    """The alerts' job as it would have run when the experiments ended."""
+    told = 0
+
+    def say(_: str) -> None:
+        nonlocal told
+        told += 1
+        tell(told, told + 1)
+
+    with Store.open(shop.store_url) as store, WAREHOUSES[DEFAULT](shop.warehouse_path) as warehouse:
+        publish(shop, store, warehouse, now=as_of)
+    return once(shop, as_of=ends_at, clock=lambda: ends_at, say=say)
+
+
+def _watched(report: RunReport) -> str:
+    if report.error:
+        return report.error
+    count = sum(report.open.values())
+    return f"{words.whole(count)} incident{'' if count == 1 else 's'} open"
 
 
 def _read(published: Published) -> str:

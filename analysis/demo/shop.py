@@ -66,6 +66,12 @@ STORIES = (
         "Readout",
     ),
 )
+REGRESSION = Story(  # in place of the homepage's, where an alert is to be seen
+    lifted("home_als_v2", "homepage", "als_v2", dict.fromkeys(CATEGORY_KEYS, -0.9), click_lift=-0.2),
+    "Worse for every category: it loses orders every day.",
+    "alerts",
+    "Alerts inbox",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,14 @@ class Configuration:
     bundle: Bundle
 
 
-def plan(units: int, seed: int = SEED) -> Plan:
+def stories(*, regression: bool = False) -> tuple[Story, ...]:
+    """The demo's four; with a regression the homepage's arm loses."""
+    return tuple(REGRESSION if regression and story.key == REGRESSION.key else story for story in STORIES)
+
+
+def plan(units: int, seed: int = SEED, *, regression: bool = False) -> Plan:
     """What the demo plays: four weeks of history, four of experiment, and two in which parcels come back."""
-    return Plan(seed=seed, plays=tuple(story.play for story in STORIES), units=units)
+    return Plan(seed=seed, plays=tuple(story.play for story in stories(regression=regression)), units=units)
 
 
 def begin(shop: Shop, store: Store, played: Plan, by: str) -> tuple[Configuration, Configuration]:
