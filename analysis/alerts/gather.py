@@ -17,6 +17,7 @@ from analysis.alerts.evidence import LEVEL, by_experiment, upper
 from analysis.alerts.job import Memory, Seen
 from analysis.alerts.model import (
     Baseline,
+    Bucket,
     Cell,
     Comparison,
     Detector,
@@ -27,7 +28,7 @@ from analysis.alerts.model import (
     Traffic,
     Unit,
 )
-from analysis.alerts.shelf import Shelf
+from analysis.alerts.shelf import ByCell, Shelf
 from analysis.alerts.signals import Failure, Signals, held_by
 from analysis.alerts.stake import stake, unpriced
 from experiments.errors import DefinitionError, Problem
@@ -56,6 +57,24 @@ class _Place:
     def has_detector(self) -> bool:
         """Whether it is watched for a change; an experiment has an arm beside it."""
         return self.comparison.kind != "experiment"
+
+
+def _apart(cells: ByCell, comparison: Comparison) -> set[Cell]:
+    """Without cells that counted the same as another: a module's only category, the whole site of one module.
+
+    The whole site stays with a forecast, where it says that it is not the recommender.
+    """
+    found = set(cells)
+    for cell in cells:
+        whole = Cell() if not cell.category else Cell(cell.module)
+        if cell.is_site or whole not in cells or not _same(cells[cell], cells[whole]):
+            continue
+        found -= {cell} if cell.category else {whole} if comparison.kind != "forecast" else set()
+    return found
+
+
+def _same(one: Sequence[Bucket], other: Sequence[Bucket]) -> bool:
+    return [(each.end, each.arms) for each in one] == [(each.end, each.arms) for each in other]
 
 
 class Gathered:
@@ -122,7 +141,7 @@ class Gathered:
     ) -> Iterator[_Place]:
         for comparison in self._shelf.comparisons(at):
             known = {each.unit.cell for each in followed if each.unit.comparison == comparison}
-            for cell in known | set(self._shelf.week(comparison, at)):
+            for cell in known | _apart(self._shelf.week(comparison, at), comparison):
                 yield from (_Place(comparison, cell, metric, at) for metric in conversions)
 
     def _is_priced(self, place: _Place, all_: Sequence[_Place]) -> bool:
@@ -144,13 +163,17 @@ class Gathered:
     # --- evidence -----------------------------------------------------------------------------------------------
 
     def _bars(self, places: Iterable[_Place], at: datetime) -> Mapping[Cell, Bars]:
-        """How high the detectors of each cell must stand; several on a cell share its false alarms."""
+        """How high the detectors of each cell must stand; several on a cell share its false alarms.
+
+        Page bars are shared by those that may page: a launch's, not a forecast's.
+        """
         watched = [place for place in places if place.has_detector]
+        paging = [place for place in watched if place.comparison.kind == "launch"]
         traffic, day = self._shelf.traffic(at), at.astimezone(self._shop.settings.zone).date()
         cells = {place.cell for place in watched}
-        each = len(watched) / len(cells) if cells else 1.0
         found = bars({cell: stake(traffic[cell], self._money, on=day).money for cell in cells})
-        return {cell: Bars(bar.page * each, bar.ticket * each) for cell, bar in found.items()}
+        page, ticket = (max(1.0, len(each) / max(1, len(cells))) for each in (paging, watched))
+        return {cell: Bars(bar.page * page, bar.ticket * ticket) for cell, bar in found.items()}
 
     def _baseline(self, place: _Place, memory: Memory) -> tuple[Baseline | None, Baseline | None]:
         """The baseline in force, and the one that is frozen now; a new one is in force from the next end on."""

@@ -198,3 +198,12 @@ def test_a_cell_that_is_followed_is_looked_at_without_data(shop: Shop, store: St
     blind = next(one for one in source.evaluate(later, NOTHING, followed).evaluations if one.unit.cell == HOME)
     assert blind.no_data
     assert HOME not in {one.unit.cell for one in source.evaluate(later, NOTHING, ()).evaluations}
+
+
+def test_a_cell_that_counted_the_same_as_another_is_read_once(shop: Shop, store: Store) -> None:
+    publish(store, Made(TRIAL, rate=0.0), after(8))
+    publish(store, Made(measured.SITE, rate=0.0), after(8), with_traffic=False)
+    cells: dict[str, set[Cell]] = {}
+    for one in looked(shop, store, after(8)).evaluations:
+        cells.setdefault(one.unit.comparison.kind, set()).add(one.unit.cell)
+    assert cells == {"experiment": {HOME}, "forecast": {SITE, HOME}}
