@@ -4,6 +4,10 @@ import os
 
 from hypothesis import settings
 
+from tests.helpers.browsing import browser, visit
+
+__all__ = ["browser", "visit"]  # fixtures of every test that opens a page
+
 settings.register_profile("shared", deadline=None, print_blob=True)
 settings.load_profile("shared")
 
