@@ -156,7 +156,7 @@ def ramp(given: Run) -> Stage:
 
 def measures(given: Run) -> Stage:
     """What the alerts read, published up to the newest whole bucket of time."""
-    from analysis.alerts.publish import publish
+    from analysis.alerts.measures.publish import publish
 
     shop = given.shop
     with (
@@ -175,7 +175,7 @@ def measures(given: Run) -> Stage:
 
 def alerts(given: Run) -> Stage:
     """Evaluate what is due, and tell what changed. Without a loss budget nothing can be judged, which is no failure."""
-    from analysis.alerts.running import once
+    from analysis.alerts.job.running import once
 
     shop = given.shop
     money = load_money(shop)

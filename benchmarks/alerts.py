@@ -15,14 +15,14 @@ from decimal import Decimal
 
 import numpy as np
 
-from analysis.alerts import detector as watch
-from analysis.alerts.conversion import Conversion
-from analysis.alerts.evaluate import Inputs, evaluate
-from analysis.alerts.lifecycle import step
+from analysis.alerts.course.lifecycle import step
+from analysis.alerts.course.standing import Standing
+from analysis.alerts.evidence import detector as watch
+from analysis.alerts.evidence.replay import poisson
 from analysis.alerts.model import LONG, Baseline, Bucket, Cell, Detector, Evaluation, Metric, Notice, Traffic, Unit
-from analysis.alerts.replay import poisson
-from analysis.alerts.standing import Standing
-from analysis.alerts.windows import together
+from analysis.alerts.weighing.conversion import Conversion
+from analysis.alerts.weighing.evaluate import Inputs, evaluate
+from analysis.alerts.weighing.windows import together
 from benchmarks.alerts_shop import (
     LAUNCH,
     START,

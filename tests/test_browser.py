@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from analysis.alerts import stored
+from analysis.alerts.job import stored
 from experiments.shop import open_shop
 from experiments.store import Store
 from tests.helpers import alert_shop, published, registry_shop, signals

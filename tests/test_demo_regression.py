@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from analysis.alerts import stored
+from analysis.alerts.job import stored
 from analysis.alerts.model import Incident
 from analysis.demo.play import Played, play
 from analysis.demo.shop import REGRESSION, UNITS, plan

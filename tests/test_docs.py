@@ -29,7 +29,7 @@ import pytest
 import yaml
 
 from analysis import cli
-from analysis.alerts.notify import channels
+from analysis.alerts.notices.notify import channels
 from analysis.demo.play import play
 from analysis.demo.serving import serve
 from analysis.demo.shop import Configuration

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from analysis import cli
-from analysis.alerts.report import CODES
+from analysis.alerts.job.report import CODES
 from analysis.tick import GRAVEST
 from experiments import errors
 from experiments.money import EVERY

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from analysis.alerts import inbox_text, stored
-from analysis.alerts.acts import Act, Matcher
-from analysis.alerts.digest import digest as weekly
-from analysis.alerts.doing import current, do, one
+from analysis.alerts.course.acts import Act, Matcher
+from analysis.alerts.job import stored
+from analysis.alerts.job.doing import current, do, one
+from analysis.alerts.job.report import ERROR, RunReport
 from analysis.alerts.model import Metric, Resolution, Severity
-from analysis.alerts.report import ERROR, RunReport
+from analysis.alerts.notices import inbox_text
+from analysis.alerts.notices.digest import digest as weekly
 from analysis.cli.context import Home, actor, as_typed, instant
 from experiments.errors import TrueliftError, UsageError
 from experiments.shop import Shop, open_shop
@@ -45,7 +46,7 @@ def run(
     Exit 0 evaluated and delivered, also with alerts open · 1 error · 2 configuration · 3 data not ready · 4 a notice
     is undelivered and kept · 5 another run holds the lock · 99 nothing is due.
     """
-    from analysis.alerts.running import once
+    from analysis.alerts.job.running import once
 
     moment = _now() if as_of is None else instant(as_of)
     try:
@@ -82,7 +83,7 @@ def list_(
 @alerts.command()
 def show(incident: Incident, home: Home = None) -> None:
     """Print one incident: what it was read from, what was told of it, and what people did."""
-    from analysis.alerts.signals import check_names
+    from analysis.alerts.job.signals import check_names
 
     shop, now = open_shop(home), _now()
     with Store.open(shop.store_url) as store:
@@ -159,8 +160,8 @@ def replay(
     """Play the shop's history under "nothing happened": how many pages a quarter would have been false."""
     import numpy as np
 
-    from analysis.alerts.replaying import replayed, told
-    from analysis.alerts.running import settings
+    from analysis.alerts.evidence.replaying import replayed, told
+    from analysis.alerts.job.running import settings
 
     shop = open_shop(home)
     money = settings(shop)

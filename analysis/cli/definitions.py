@@ -179,7 +179,7 @@ def _remark(shop: Shop) -> None:
 
 def _notices(shop: Shop) -> list[Checked]:
     """Who is told of an incident; nothing where nobody is to be, or money.yml is wrong, which is said already."""
-    from analysis.alerts.notify import FILE, channels  # apprise takes its time to load
+    from analysis.alerts.notices.notify import FILE, channels  # apprise takes its time to load
 
     path = shop.home / FILE
     try:

@@ -39,7 +39,7 @@ def refresh(
     has not begun is no failure. What the alerts read is published with it, not with --as-of.
     """
     from analysis import pipeline, subjects
-    from analysis.alerts.publish import publish
+    from analysis.alerts.measures.publish import publish
     from analysis.warehouse import DEFAULT, WAREHOUSES
 
     shop = open_shop(home)

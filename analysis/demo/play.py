@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis import words
-from analysis.alerts.publish import publish
-from analysis.alerts.report import RunReport
-from analysis.alerts.running import once
+from analysis.alerts.job.report import RunReport
+from analysis.alerts.job.running import once
+from analysis.alerts.measures.publish import publish
 from analysis.demo.report import read_truth
 from analysis.demo.serving import serve
 from analysis.demo.shop import SEED, STORIES, UNITS, assigner, begin, packaged, plan

@@ -9,11 +9,11 @@ from html import escape
 import streamlit as st
 
 from analysis import subjects
-from analysis.alerts import stored
-from analysis.alerts.acts import Act, ActKind
-from analysis.alerts.doing import current, do
+from analysis.alerts.course.acts import Act, ActKind
+from analysis.alerts.course.standing import Standing
+from analysis.alerts.job import stored
+from analysis.alerts.job.doing import current, do
 from analysis.alerts.model import Evaluation
-from analysis.alerts.standing import Standing
 from analysis.pages import components
 from analysis.pages.views import alerts as view
 from analysis.words import inbox as say

@@ -10,7 +10,7 @@ from typing import Literal
 
 from analysis import words
 from analysis.alerts.model import SEVERITIES, Cell, Effect, Evaluation, Incident, Severity
-from analysis.alerts.severity import RULES
+from analysis.alerts.weighing.severity import RULES
 from analysis.words import notices
 from analysis.words.notices import RESOLUTIONS, against, change, loss, moment, money, place
 

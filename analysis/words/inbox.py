@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from analysis import words
-from analysis.alerts.acts import Act, ActKind
+from analysis.alerts.course.acts import Act, ActKind
 from analysis.alerts.model import Resolution
 from analysis.words.notices import money
 

@@ -44,7 +44,7 @@ def money(minor: int, currency: str, digits: int) -> str:
 
 
 def loss(expected: int, at_least: int, currency: str, digits: int) -> str:
-    """`about €48k a day (at least €17k)`; without the brackets where it may be none, `at least €48k` where they agree."""
+    """`about €48k a day (at least €17k)`; no brackets where it may be none, `at least €48k` where both are the same."""
     if at_least <= 0:
         return f"about {money(expected, currency, digits)} a day"
     scale = 10**digits

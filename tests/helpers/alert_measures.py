@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from analysis.alerts import measured
+from analysis.alerts.measures import measured
 from analysis.alerts.model import LONG, SHORT, Cell, Comparison, Traffic
 from analysis.warehouse.buckets import Counted, Looked
 from experiments.store import Measure, Store

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from analysis.alerts.job import Memory, Plan, Seen
+from analysis.alerts.job.run import Memory, Plan, Seen
 from analysis.alerts.model import (
     Baseline,
     Cell,
@@ -23,7 +23,7 @@ from analysis.alerts.model import (
     Stake,
     Unit,
 )
-from analysis.alerts.payload import alert_v1
+from analysis.alerts.notices.payload import alert_v1
 from experiments.errors import DeliveryError
 from experiments.store import Store
 from experiments.store.engine import reading

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analysis.alerts import stored
-from analysis.alerts.acts import Act, Matcher
+from analysis.alerts.course.acts import Act, Matcher
+from analysis.alerts.course.standing import Case, Standing, Track, to_json
+from analysis.alerts.job import stored
 from analysis.alerts.model import Cell, Evaluation, Incident, Severity
-from analysis.alerts.standing import Case, Standing, Track, to_json
 from experiments.shop import create, open_shop
 from experiments.store import Store
 from experiments.store.alerts import AlertStanding, AlertStep, AlertUnit

@@ -105,4 +105,4 @@ def visit(browser: Browser) -> Iterator[Visit]:
     found = Visit(page)
     yield found
     page.close()
-    assert found.wrong == []
+    assert found.wrong == [], found.wrong

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from analysis.alerts.acts import Act
-from analysis.alerts.lifecycle import Standing, step
+from analysis.alerts.course.acts import Act
+from analysis.alerts.course.lifecycle import Standing, step
 from analysis.alerts.model import (
     Cell,
     Comparison,

@@ -8,13 +8,13 @@ from typing import Literal, get_args
 from urllib.parse import urlencode
 
 from analysis import words
-from analysis.alerts.acts import Act, ActKind
-from analysis.alerts.grouping import total
+from analysis.alerts.course.acts import Act, ActKind
+from analysis.alerts.course.grouping import total
+from analysis.alerts.course.standing import Standing
+from analysis.alerts.job.report import BUSY, CONFIGURATION, ERROR, NOT_READY
 from analysis.alerts.model import METRICS, Cell, Evaluation, Incident, Severity
-from analysis.alerts.payload import WINDOWS
-from analysis.alerts.report import BUSY, CONFIGURATION, ERROR, NOT_READY
-from analysis.alerts.severity import RULES
-from analysis.alerts.standing import Standing
+from analysis.alerts.notices.payload import WINDOWS
+from analysis.alerts.weighing.severity import RULES
 from analysis.words import alerts as told
 from analysis.words import inbox as say
 from analysis.words import notices

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analysis.alerts.acts import Act, Matcher, refusals
+from analysis.alerts.course.acts import Act, Matcher, refusals
 from analysis.alerts.model import Cell, Incident, Severity
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.alerts import measured
-from analysis.alerts.changes import Launch, accepted, frozen, last_launch, launches, windows
-from analysis.alerts.detector import baseline
-from analysis.alerts.gather import Gathered
-from analysis.alerts.job import Memory
+from analysis.alerts.evidence.changes import Launch, accepted, frozen, last_launch, launches, windows
+from analysis.alerts.evidence.detector import baseline
+from analysis.alerts.job.gather import Gathered
+from analysis.alerts.job.run import Memory
+from analysis.alerts.measures import measured
 from analysis.alerts.model import LONG, Bucket
 from analysis.readout import Interval
 from experiments.shop import create

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.alerts.conversion import (
+from analysis.alerts.evidence.detector import deviation
+from analysis.alerts.model import LONG, Bucket, Cell, Comparison, Effect, Look, LookArm, Sums
+from analysis.alerts.weighing.conversion import (
     FEWEST,
     REVENUE,
     STEADY,
@@ -24,10 +26,8 @@ from analysis.alerts.conversion import (
     pair,
     upper_in_money,
 )
-from analysis.alerts.detector import deviation
-from analysis.alerts.model import LONG, Bucket, Cell, Comparison, Effect, Look, LookArm, Sums
-from analysis.alerts.severity import RULES
-from analysis.alerts.windows import returning, together
+from analysis.alerts.weighing.severity import RULES
+from analysis.alerts.weighing.windows import returning, together
 from tests.helpers.effort import scaled
 
 CART = Conversion("add_to_cart", 0.8, 0.1, 20)

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from analysis.alerts import measured
-from analysis.alerts.conversion import Conversion
-from analysis.alerts.conversions import KIND, Conversions
+from analysis.alerts.measures import measured
+from analysis.alerts.measures.shelf import Shelf
 from analysis.alerts.model import LONG, Comparison
-from analysis.alerts.shelf import Shelf
+from analysis.alerts.weighing.conversion import Conversion
+from analysis.alerts.weighing.conversions import KIND, Conversions
 from experiments.store import Store
 from tests.helpers.alert_measures import HOME, START, STEP, Made, ends
 

@@ -24,7 +24,7 @@ import os, random, signal, sys
 import httpx
 from experiments.store import Store
 from experiments.store.alerts import Alerts
-from analysis.alerts.job import run
+from analysis.alerts.job.run import run
 from tests.helpers.alert_runs import CART, HOME, HOUR, START, Scripted, plan
 
 url, port, wanted, hours, seed = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])

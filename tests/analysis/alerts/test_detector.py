@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from analysis.alerts import detector as d
+from analysis.alerts.evidence import detector as d
 from analysis.alerts.model import LONG, Baseline, Bucket, Cell, Comparison, Detector, Sums, Traffic
 
 START = datetime(2026, 9, 1, tzinfo=UTC)

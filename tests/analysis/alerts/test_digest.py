@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.alerts.acts import Act, Matcher
-from analysis.alerts.digest import digest, precision
+from analysis.alerts.course.acts import Act, Matcher
+from analysis.alerts.course.standing import Case, Closed, Standing
 from analysis.alerts.model import Cell, Evaluation, Incident, Resolution
-from analysis.alerts.standing import Case, Closed, Standing
+from analysis.alerts.notices.digest import digest, precision
 from tests.helpers.incidents import AT, evaluation, incident
 
 WEEK = AT - timedelta(days=7)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.alerts.due import CAP, due, on_grid
+from analysis.alerts.job.due import CAP, due, on_grid
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)

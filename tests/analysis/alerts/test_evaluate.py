@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.alerts.conversion import REVENUE, Conversion
-from analysis.alerts.evaluate import Inputs, evaluate
 from analysis.alerts.model import (
     ALL,
     LONG,
@@ -34,8 +32,10 @@ from analysis.alerts.model import (
     Traffic,
     Unit,
 )
-from analysis.alerts.money import shrunk
-from analysis.alerts.stake import stake, unpriced
+from analysis.alerts.weighing.conversion import REVENUE, Conversion
+from analysis.alerts.weighing.evaluate import Inputs, evaluate
+from analysis.alerts.weighing.money import shrunk
+from analysis.alerts.weighing.stake import stake, unpriced
 from analysis.inference.designs import critical_value
 from experiments.errors import DefinitionError
 from experiments.money import Money, Season

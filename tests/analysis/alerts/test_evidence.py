@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from analysis.alerts.evidence import by_experiment, upper
+from analysis.alerts.evidence.concurrent import by_experiment, upper
 from analysis.alerts.model import Cell, Comparison, Look, LookArm, Metric
 
 AT = datetime(2026, 12, 1, 6, tzinfo=UTC)

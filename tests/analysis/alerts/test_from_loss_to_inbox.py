@@ -9,14 +9,14 @@ import pytest
 import streamlit as st
 from jsonschema import Draft202012Validator
 
-from analysis.alerts import stored
-from analysis.alerts.digest import digest
-from analysis.alerts.job import Plan, run
+from analysis.alerts.job import stored
+from analysis.alerts.job.report import DONE, UNDELIVERED
+from analysis.alerts.job.run import Plan, run
 from analysis.alerts.model import Notice
-from analysis.alerts.notify import channels
-from analysis.alerts.payload import alert_v1
-from analysis.alerts.report import DONE, UNDELIVERED
-from analysis.alerts.schema import schema
+from analysis.alerts.notices.digest import digest
+from analysis.alerts.notices.notify import channels
+from analysis.alerts.notices.payload import alert_v1
+from analysis.alerts.notices.schema import schema
 from analysis.pages import components
 from experiments.shop import Shop, create
 from experiments.store import Store

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis.alerts import measured
-from analysis.alerts.detector import Bars, bars, baseline, mean, reset
-from analysis.alerts.detector import step as advanced
-from analysis.alerts.evidence import by_experiment
-from analysis.alerts.gather import Gathered
-from analysis.alerts.job import Memory, Seen
+from analysis.alerts.evidence.concurrent import by_experiment
+from analysis.alerts.evidence.detector import Bars, bars, baseline, mean, reset
+from analysis.alerts.evidence.detector import step as advanced
+from analysis.alerts.job.gather import Gathered
+from analysis.alerts.job.run import Memory, Seen
+from analysis.alerts.measures import measured
 from analysis.alerts.model import LONG, Cell, Evaluation, Metric
 from experiments.errors import DefinitionError
 from experiments.money import Money

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.alerts.grouping import by_money, group_key, incident_id, money, total
+from analysis.alerts.course.grouping import by_money, group_key, incident_id, money, total
 from analysis.alerts.model import Cell, Comparison, Evaluation, Incident
 from tests.helpers.effort import scaled
 from tests.helpers.losses import EXPERIMENT, FORECAST, HOME, LAUNCH, blind, loss

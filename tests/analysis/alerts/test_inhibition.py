@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analysis.alerts.inhibition import NOT_THE_RECOMMENDER, checks, inhibited, named, with_broken_splits
+from analysis.alerts.course.inhibition import NOT_THE_RECOMMENDER, checks, inhibited, named, with_broken_splits
 from analysis.alerts.model import Cell, Comparison, Evaluation, Incident
 from tests.helpers.losses import EXPERIMENT, FORECAST, HOME, LAUNCH, Play, loss
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.alerts import stored
-from analysis.alerts.acts import Act
-from analysis.alerts.detector import reset
-from analysis.alerts.doing import current, do
-from analysis.alerts.job import Plan, run
-from analysis.alerts.report import RunReport
+from analysis.alerts.course.acts import Act
+from analysis.alerts.evidence.detector import reset
+from analysis.alerts.job import stored
+from analysis.alerts.job.doing import current, do
+from analysis.alerts.job.report import RunReport
+from analysis.alerts.job.run import Plan, run
 from experiments.errors import UsageError
 from experiments.store import Store
 from tests.helpers import postgres

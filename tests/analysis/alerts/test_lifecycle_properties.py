@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias, get_args
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis.alerts.acts import Act, Matcher
-from analysis.alerts.lifecycle import Standing, from_json, step, to_json
+from analysis.alerts.course.acts import Act, Matcher
+from analysis.alerts.course.lifecycle import Standing, from_json, step, to_json
 from analysis.alerts.model import SEVERITIES, Cell, Evaluation, Incident, Notice, Resolution
 from tests.helpers.effort import scaled
 from tests.helpers.losses import EXPERIMENT, FORECAST, HOME, LAUNCH, START, at, blind, clean, loss

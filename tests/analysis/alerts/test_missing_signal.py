@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from analysis.alerts import measured, stored
-from analysis.alerts.gather import Gathered
-from analysis.alerts.job import Plan as Work
-from analysis.alerts.job import run
+from analysis.alerts.course.standing import Standing, to_json
+from analysis.alerts.job import stored
+from analysis.alerts.job.gather import Gathered
+from analysis.alerts.job.run import Plan as Work
+from analysis.alerts.job.run import run
+from analysis.alerts.job.running import rendered, settings
+from analysis.alerts.measures import measured
+from analysis.alerts.measures.publish import publish
 from analysis.alerts.model import METRICS, Baseline, Cell, Evaluation, Incident, Unit
-from analysis.alerts.publish import publish
-from analysis.alerts.running import rendered, settings
-from analysis.alerts.standing import Standing, to_json
 from analysis.pipeline import refresh
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from experiments.shop import open_shop

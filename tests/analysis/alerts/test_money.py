@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.alerts.model import SEVERITIES, Cost, Effect, Severity, Stake
-from analysis.alerts.money import cost, expected_se, probability_over, shrunk
-from analysis.alerts.severity import RULES, Rule, by_money, least
+from analysis.alerts.weighing.money import cost, expected_se, probability_over, shrunk
+from analysis.alerts.weighing.severity import RULES, Rule, by_money, least
 
 MARGIN, BUDGET, SPREAD = 0.35, 75_000.0, 0.03
 MINOR = 100  # the table is printed in whole units; the functions take minor ones

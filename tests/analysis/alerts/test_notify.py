@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from analysis.alerts.channels import Alertmanager, Channel, LineFile, Service, alertmanager_alerts
 from analysis.alerts.model import Cell
-from analysis.alerts.notify import channels, from_text
-from analysis.alerts.payload import alert_v1
+from analysis.alerts.notices.channels import Alertmanager, Channel, LineFile, Service, alertmanager_alerts
+from analysis.alerts.notices.notify import channels, from_text
+from analysis.alerts.notices.payload import alert_v1
 from experiments.errors import DefinitionError, DeliveryError
 from experiments.shop import create
 from tests.helpers import receivers

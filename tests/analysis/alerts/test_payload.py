@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from analysis.alerts.document import Alert
 from analysis.alerts.model import SEVERITIES, Cell, Effect, Notice, Severity
-from analysis.alerts.payload import alert_v1, text
-from analysis.alerts.schema import FILE, schema
-from analysis.alerts.schema import text as schema_text
+from analysis.alerts.notices.document import Alert
+from analysis.alerts.notices.payload import alert_v1, text
+from analysis.alerts.notices.schema import FILE, schema
+from analysis.alerts.notices.schema import text as schema_text
 from tests.helpers.incidents import AT, EVERYBODY, TRIAL, evaluation, incident, notice
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -53,7 +53,7 @@ def examples() -> dict[str, Notice]:
 
 
 def test_the_file_is_the_generated_one() -> None:
-    assert FILE.read_text(encoding="utf-8") == schema_text(), "run `python -m analysis.alerts.schema`"
+    assert FILE.read_text(encoding="utf-8") == schema_text(), "run `python -m analysis.alerts.notices.schema`"
 
 
 def test_the_schema_is_a_schema() -> None:

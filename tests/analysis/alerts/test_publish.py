@@ -8,10 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from analysis.alerts import measured
-from analysis.alerts.measured import SITE
+from analysis.alerts.measures import measured
+from analysis.alerts.measures.measured import SITE
+from analysis.alerts.measures.publish import PublishReport, publish
 from analysis.alerts.model import LONG, SHORT, Cell, Comparison
-from analysis.alerts.publish import PublishReport, publish
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.duckdb import DuckDBWarehouse
 from experiments.shop import Shop

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from analysis.alerts.detector import deviation
+from analysis.alerts.evidence.detector import deviation
+from analysis.alerts.evidence.replay import Replay, Terms, poisson, replay
 from analysis.alerts.model import SHORT, Bucket, Cell, Comparison
-from analysis.alerts.replay import Replay, Terms, poisson, replay
 from benchmarks.alerts_shop import LAUNCH, START, STEP, Loss, Place, bucket, counted
 
 HOME = Place(Cell("homepage"), 300_000.0, 0.03, 8_000)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.alerts.job.signals import FRESH, Signals, failing, held_by
 from analysis.alerts.model import METRICS, Cell, Comparison, Metric
-from analysis.alerts.signals import FRESH, Signals, failing, held_by
 from analysis.readout import Judged, Readout, Withholds
 from experiments.store import Store
 from tests.helpers import published

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.alerts import detector as d
+from analysis.alerts.evidence import detector as d
 from analysis.alerts.model import LONG, METRICS, Bucket, Detector, Metric
 from benchmarks import alerts_shop as shop
 from benchmarks.alerts import DAY, HOME, SMALL, WEEK, detected, healthy, within

@@ -3,9 +3,9 @@
 import math
 from datetime import UTC, datetime, timedelta
 
-from analysis.alerts.acts import Act, Matcher
+from analysis.alerts.course.acts import Act, Matcher
+from analysis.alerts.course.standing import Case, Closed, Reset, Standing, Track, from_json, to_json
 from analysis.alerts.model import Cell, Comparison, Cost, Effect, Evaluation, Evidence, Incident, Stake, Unit
-from analysis.alerts.standing import Case, Closed, Reset, Standing, Track, from_json, to_json
 
 AT = datetime(2026, 12, 1, 6, tzinfo=UTC)
 UNIT = Unit("money", 1, Comparison("experiment", "als", 1, "new", "old"), Cell("homepage"), "add_to_cart", AT)

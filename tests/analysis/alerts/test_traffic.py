@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analysis.alerts.measures.traffic import READ_BACK, expected, past
 from analysis.alerts.model import METRICS, Cell, Comparison, Traffic
-from analysis.alerts.traffic import READ_BACK, expected, past
 from analysis.warehouse.buckets import Counted
 from tests.helpers.effort import scaled
 

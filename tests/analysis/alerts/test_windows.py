@@ -25,8 +25,8 @@ from analysis.alerts.model import (
     Sums,
     Traffic,
 )
-from analysis.alerts.money import expected_se
-from analysis.alerts.windows import HOURS, against_expected, effect, returning, since, together, within
+from analysis.alerts.weighing.money import expected_se
+from analysis.alerts.weighing.windows import HOURS, against_expected, effect, returning, since, together, within
 from tests.helpers.effort import scaled
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.alerts.doing import current
-from analysis.alerts.running import once
+from analysis.alerts.job.doing import current
+from analysis.alerts.job.running import once
 from experiments.shop import Shop, create
 from experiments.store import Store
 from tests.helpers import published
@@ -38,7 +38,7 @@ NOTIFY = "version: 1\ntruelift: {file: told.jsonl}\n"
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     folder = tmp_path_factory.mktemp("streams")
-    with Commands(folder, "analysis.cli.alerts", "analysis.alerts.running") as started:
+    with Commands(folder, "analysis.cli.alerts", "analysis.alerts.job.running") as started:
         yield started
 
 

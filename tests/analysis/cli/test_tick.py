@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from analysis import due, tick
-from analysis.alerts import measured
+from analysis.alerts.measures import measured
 from analysis.alerts.model import Cell
 from analysis.cli import tick as word
 from analysis.tick import Run, Stage, Work, gravest, run

@@ -9,10 +9,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analysis.alerts import stored
-from analysis.alerts.acts import Act
-from analysis.alerts.lifecycle import step
-from analysis.alerts.report import CODES, GOOD, UNDELIVERED
+from analysis.alerts.course.acts import Act
+from analysis.alerts.course.lifecycle import step
+from analysis.alerts.job import stored
+from analysis.alerts.job.report import CODES, GOOD, UNDELIVERED
 from analysis.pages import components
 from analysis.pages.views import alerts as view
 from analysis.words import NOT_FOR_READERS

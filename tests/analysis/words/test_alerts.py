@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from analysis import words
-from analysis.alerts.inhibition import NOT_THE_RECOMMENDER
+from analysis.alerts.course.inhibition import NOT_THE_RECOMMENDER
 from analysis.alerts.model import Cell, Comparison, Effect, Evaluation, Evidence, Incident, Severity, Stake, Unit
-from analysis.alerts.money import cost
+from analysis.alerts.weighing.money import cost
 from analysis.words import alerts as say
 
 AT = datetime(2026, 12, 1, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.alerts.acts import ActKind
+from analysis.alerts.course.acts import ActKind
 from analysis.alerts.model import METRICS, SEVERITIES, Cell, Metric, Resolution
 from analysis.words import NOT_FOR_READERS, inbox, notices
 from tests.helpers.incidents import incident

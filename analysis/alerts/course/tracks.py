@@ -1,0 +1,80 @@
+"""One fingerprint from evaluation to evaluation: how many in a row agree. ALERTS 5.
+
+Two tracks may run for one fingerprint: what money asks for, and whether a failing signal check stands in its way.
+"""
+
+from dataclasses import replace
+
+from analysis.alerts.course.standing import Family, Track
+from analysis.alerts.model import SEVERITIES, Evaluation, Severity
+from analysis.alerts.weighing.severity import least
+
+CLEAN = 3  # evaluations in a row before it is milder, or over
+AGREE = 2  # before it is graver; page_fast waits for none
+DATA_AT_MOST: Severity = "ticket"  # with a failing check there is no evidence, and without it nobody is woken
+
+
+def rank(severity: Severity) -> int:
+    """0 for digest, up to page_fast."""
+    return SEVERITIES.index(severity)
+
+
+def highest(*severities: Severity) -> Severity:
+    """The gravest of them; digest of none."""
+    return max(severities, key=rank, default="digest")
+
+
+def asked(found: Evaluation) -> Severity:
+    """What it would ask for if every signal were healthy."""
+    if found.severity != "digest" or not found.held_by:
+        return found.severity
+    return least(found.by_money, found.evidence.most) if found.evidence.met else "digest"
+
+
+def says(family: Family, found: Evaluation, before: Track | None) -> Severity | None:
+    """The severity that counts; None when it says nothing, as no data do: neither a loss nor that it is over.
+
+    A loss on a cell with a failing check goes on counting, the absence of one does not: it may be the fault's doing.
+    The data's own track lasts from a loss (or no data) under a failing check until the check passes again.
+    """
+    blind = found.no_data or found.now is None
+    if family == "money":
+        severity = asked(found)
+        return None if blind or (found.held_by and severity == "digest") else severity
+    if not found.held_by:
+        return None if blind else "digest"
+    if blind:
+        return DATA_AT_MOST
+    severity = least(asked(found), DATA_AT_MOST)
+    return before.recent[-1] if severity == "digest" and before is not None else severity
+
+
+def follow(before: Track | None, family: Family, found: Evaluation) -> Track | None:
+    """The track after an evaluation; None when there is nothing to follow (any more). A new one has no incident yet."""
+    said, at = says(family, found, before), found.unit.at
+    if before is None:
+        if said is None or said == "digest":
+            return None
+        return Track(family, found, (said,), _confirmed("digest", (said,)), at, "")
+    if said is None:
+        kept = replace(before.evaluation, held_by=found.held_by) if found.held_by else before.evaluation
+        if not found.no_data and found.now is not None:
+            return replace(before, evaluation=found, blind_since=None)
+        return replace(before, evaluation=kept, blind_since=before.blind_since or at)
+    recent = (*before.recent, said)[-CLEAN:]
+    confirmed = _confirmed(before.confirmed, recent)
+    if confirmed == "digest" == said:
+        return None
+    shown = found if family == "money" or found.held_by else before.evaluation
+    return replace(before, evaluation=shown, recent=recent, confirmed=confirmed, blind_since=None)
+
+
+def _confirmed(before: Severity, recent: tuple[Severity, ...]) -> Severity:
+    """Graver once the last two agree (page_fast at once), milder once the last three do."""
+    if recent[-1] == "page_fast":
+        return "page_fast"
+    risen = least(*recent[-AGREE:]) if len(recent) >= AGREE else "digest"
+    if rank(risen) > rank(before):
+        return risen
+    fallen = highest(*recent) if len(recent) >= CLEAN else before
+    return least(before, fallen)

@@ -1,0 +1,1 @@
+"""What the alerts read: counted by the warehouse, published to the store, read back as values."""

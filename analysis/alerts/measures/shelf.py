@@ -1,0 +1,112 @@
+"""What was published for the alerts, each row read from the store once a run. Buckets are by cell and in order."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from analysis.alerts.job.due import on_grid
+from analysis.alerts.measures import measured
+from analysis.alerts.model import LONG, SHORT, Bucket, Cell, Comparison, Look, Traffic
+from analysis.alerts.weighing.windows import together
+from experiments.store import Store
+
+WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
+ByCell: TypeAlias = Mapping[Cell, Sequence[Bucket]]
+
+
+class Shelf:
+    """Measures up to an instant: one run's view of them."""
+
+    def __init__(self, store: Store, until: datetime) -> None:
+        self._store, self._until = store, until
+        self._kept: dict[tuple[Comparison, int], tuple[datetime | None, ByCell]] = {}
+        self._comparisons: dict[datetime, tuple[Comparison, ...]] = {}
+        self._looks: dict[tuple[Comparison, datetime], Mapping[Cell, Look]] = {}
+        self._traffic: dict[datetime, Mapping[Cell, Traffic]] = {}
+        self._expected: Mapping[Cell, Mapping[datetime, Traffic]] | None = None
+
+    def comparisons(self, at: datetime) -> tuple[Comparison, ...]:
+        """Who is compared with whom at a bucket's end."""
+        end = on_grid(at, LONG)
+        if end not in self._comparisons:
+            self._comparisons[end] = measured.comparisons(self._store, end)
+        return self._comparisons[end]
+
+    def week(self, comparison: Comparison, at: datetime) -> ByCell:
+        """The buckets of six hours of the last seven days, by cell; no cell without any."""
+        kept = self._buckets(comparison, LONG, at - WEEK)
+        found = {cell: _within(buckets, at - WEEK, at) for cell, buckets in kept.items()}
+        return {cell: buckets for cell, buckets in found.items() if buckets}
+
+    def hour(self, comparison: Comparison, cell: Cell, at: datetime) -> Sequence[Bucket]:
+        """The buckets of a quarter of an hour of the last hour."""
+        return _within(self._buckets(comparison, SHORT, at - HOUR).get(cell, ()), at - HOUR, at)
+
+    def part(self, comparison: Comparison, cell: Cell, at: datetime) -> Bucket | None:
+        """What was counted since the last bucket of six hours ended; None at its end, and where nothing was."""
+        start = on_grid(at, LONG)
+        quarters = _within(self._buckets(comparison, SHORT, start).get(cell, ()), start, at)
+        if not quarters:
+            return None
+        minutes = (at - start) // timedelta(minutes=1)  # quiet quarters have no rows
+        return replace(together(quarters), end=at, minutes=minutes)
+
+    def history(self, comparison: Comparison, cell: Cell, at: datetime) -> Sequence[Bucket]:
+        """Every bucket of six hours up to `at`."""
+        return _within(self._buckets(comparison, LONG, None).get(cell, ()), None, at)
+
+    def everything(self, comparison: Comparison, at: datetime) -> ByCell:
+        """Every bucket of six hours up to `at`, by cell."""
+        return {cell: _within(found, None, at) for cell, found in self._buckets(comparison, LONG, None).items()}
+
+    def since(self, comparison: Comparison, cell: Cell, after: datetime, at: datetime) -> Sequence[Bucket]:
+        """The buckets of six hours that end in (after, at]."""
+        return _within(self._buckets(comparison, LONG, after).get(cell, ()), after, at)
+
+    def look(self, comparison: Comparison, cell: Cell, at: datetime) -> Look | None:
+        """What the cell counted since its phase began."""
+        key = (comparison, on_grid(at, LONG))
+        if key not in self._looks:
+            self._looks[key] = {look.cell: look for look in measured.looks(self._store, *key)}
+        return self._looks[key].get(cell)
+
+    def traffic(self, at: datetime) -> Mapping[Cell, Traffic]:
+        """What is expected to flow, by cell."""
+        end = on_grid(at, LONG)
+        if end not in self._traffic:
+            self._traffic[end] = measured.traffic(self._store, end)
+        return self._traffic[end]
+
+    def expected(self, cell: Cell) -> Mapping[datetime, Traffic]:
+        """What the seasons led to expect of a cell, by the buckets' ends."""
+        if self._expected is None:
+            self._expected = measured.expectations(self._store, since=None, until=self._until)
+        return self._expected.get(cell, {})
+
+    def has_quarter(self, at: datetime) -> bool:
+        """Whether a bucket of a quarter of an hour that ends then is there, of any comparison."""
+        return any(
+            _within(buckets, at - timedelta(minutes=SHORT), at)
+            for comparison in self.comparisons(at)
+            for buckets in self._buckets(comparison, SHORT, at - HOUR).values()
+        )
+
+    def _buckets(self, comparison: Comparison, minutes: int, since: datetime | None) -> ByCell:
+        kept = self._kept.get((comparison, minutes))
+        if kept is None or (kept[0] is not None and (since is None or since < kept[0])):
+            found: dict[Cell, list[Bucket]] = {}
+            for each in measured.buckets(self._store, comparison, minutes=minutes, since=since, until=self._until):
+                found.setdefault(each.cell, []).append(each)
+            kept = self._kept[comparison, minutes] = (since, found)
+        return kept[1]
+
+
+def _within(buckets: Sequence[Bucket], after: datetime | None, until: datetime) -> Sequence[Bucket]:
+    first = 0 if after is None else bisect_right(buckets, after, key=_end)
+    return buckets[first : bisect_right(buckets, until, key=_end)]
+
+
+def _end(bucket: Bucket) -> datetime:
+    return bucket.end
