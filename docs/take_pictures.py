@@ -1,8 +1,8 @@
-"""Take the documents' pictures: play the demo, open the app in a headless Chromium, and photograph it.
+"""Take the documents' pictures: play the demo and the one that loses, open the app in a headless Chromium, photograph.
 
-Run it from the project's root after the pages have changed: .venv/bin/python docs/take_pictures.py [DEMO-SHOP]
-A folder where the demo was played before saves the minute. It wants Chromium (TRUELIFT_CHROMIUM names it, else
-/usr/bin/chromium).
+Run it from the project's root after the pages have changed: .venv/bin/python docs/take_pictures.py [DEMO-SHOP [LOSING]]
+Folders where `demo` and `demo --regression` were played before save the minutes. It wants Chromium (TRUELIFT_CHROMIUM
+names it, else /usr/bin/chromium).
 """
 
 import os
@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ PICTURES = {  # name → page, height in pixels, charts drawn
     "health": ("health?experiment=cart_addons", 1130, 2),
     "registry": ("registry?experiment=pdp_similar", 780, 2),
 }
+LOSING = {"alerts": ("alerts", 760, 0)}  # of the demo with a regression
 SECONDS = 90
 
 
@@ -41,24 +42,28 @@ def main() -> None:
     """Take every picture."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder) / "demo-shop"
-        play(home, now=datetime(2026, 11, 10, 6, tzinfo=UTC), by="docs")
-        with _served(home, Path(folder) / "app.log") as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            for name, (page, height, charts) in PICTURES.items():
-                tab = browser.new_page(viewport={"width": 1440, "height": height})
-                tab.goto(f"{address}/{page}")
-                tab.wait_for_selector(
-                    '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=SECONDS * 1000
-                )
-                drawn = tab.locator('[data-testid="stVegaLiteChart"] svg.marks')
-                expect(drawn).to_have_count(charts, timeout=SECONDS * 1000)
-                for unready in ('[data-stale="true"]', '[data-testid="stSkeleton"]'):
-                    expect(tab.locator(unready)).to_have_count(0, timeout=SECONDS * 1000)
-                tab.evaluate("document.fonts.ready")
-                tab.screenshot(path=IMAGES / f"{name}.png")
-                print(f"docs/images/{name}.png")
-            browser.close()
+        for place, (regression, pictures) in enumerate(((False, PICTURES), (True, LOSING)), start=1):
+            home = Path(sys.argv[place]) if len(sys.argv) > place else Path(folder) / f"demo-shop-{place}"
+            play(home, now=datetime(2026, 11, 10, 6, tzinfo=UTC), by="docs", regression=regression)
+            with _served(home, Path(folder) / "app.log") as address:
+                _take(address, pictures)
+
+
+def _take(address: str, pictures: Mapping[str, tuple[str, int, int]]) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for name, (page, height, charts) in pictures.items():
+            tab = browser.new_page(viewport={"width": 1440, "height": height})
+            tab.goto(f"{address}/{page}")
+            tab.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=SECONDS * 1000)
+            drawn = tab.locator('[data-testid="stVegaLiteChart"] svg.marks')
+            expect(drawn).to_have_count(charts, timeout=SECONDS * 1000)
+            for unready in ('[data-stale="true"]', '[data-testid="stSkeleton"]'):
+                expect(tab.locator(unready)).to_have_count(0, timeout=SECONDS * 1000)
+            tab.evaluate("document.fonts.ready")
+            tab.screenshot(path=IMAGES / f"{name}.png")
+            print(f"docs/images/{name}.png")
+        browser.close()
 
 
 @contextmanager
