@@ -4,7 +4,7 @@ measures, baselines, detectors, readouts' checks ─▶ Inputs ─▶ evaluate, 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analysis.alerts.evidence import changes
@@ -15,11 +15,13 @@ from analysis.alerts.job.run import Memory, Seen
 from analysis.alerts.job.signals import Failure, Signals, held_by
 from analysis.alerts.measures import measured
 from analysis.alerts.measures.shelf import ByCell, Shelf
+from analysis.alerts.measures.spans import spans
 from analysis.alerts.model import (
     Baseline,
     Bucket,
     Cell,
     Comparison,
+    Cost,
     Detector,
     Evaluation,
     Evidence,
@@ -60,6 +62,12 @@ class _Place:
         return self.comparison.kind != "experiment"
 
 
+def _newest_phases(found: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    """One comparison of each arm: in the bucket in which a new phase begins there are two, and only one goes on."""
+    newest = {(each.kind, each.key, each.watched): each for each in sorted(found, key=lambda each: each.phase)}
+    return tuple(sorted(newest.values()))
+
+
 def _apart(cells: ByCell, comparison: Comparison) -> set[Cell]:
     """Without cells that counted the same as another: a module's only category, the whole site of one module.
 
@@ -88,6 +96,7 @@ class Gathered:
         self._shelf = Shelf(store, as_of)
         self._signals = Signals(store)
         self._launches = changes.launches(store)
+        self._ends = {(phase.experiment.key, phase.number): end for phase, end in spans(store)}
         self._conversions = Conversions(store, self._shelf)
         self._said: set[str] = set()
 
@@ -104,7 +113,7 @@ class Gathered:
         return changes.windows(self._launches, at)
 
     def evaluate(self, at: datetime, memory: Memory, followed: Sequence[Evaluation]) -> Seen:
-        """Every unit of work that has a price at a bucket's end, by fingerprint.
+        """Every unit of work that has a price at a bucket's end, by fingerprint; then the followed ones that have none.
 
         DefinitionError when none has, and the settings are the reason: a loss without a price is not a small one.
         """
@@ -123,6 +132,9 @@ class Gathered:
                 detectors.update({} if detector is None else {key: detector})
                 detector = self._peeked(place, baseline, detector)
             evaluations.append(self._evaluated(place, conversions[place.metric], baseline, detector, raised, failures))
+        seen = {each.unit.fingerprint for each in evaluations}
+        unseen = {each.unit.fingerprint: each for each in followed if each.unit.fingerprint not in seen}
+        evaluations += [self._unseen(each, at) for _, each in sorted(unseen.items())]
         return Seen(tuple(evaluations), detectors, frozen)
 
     def accepted(self, at: datetime, loss: Evaluation, incident: str, since: datetime) -> Baseline | None:
@@ -140,7 +152,7 @@ class Gathered:
     def _places(
         self, at: datetime, followed: Sequence[Evaluation], conversions: Mapping[Metric, Conversion]
     ) -> Iterator[_Place]:
-        for comparison in self._shelf.comparisons(at):
+        for comparison in _newest_phases(self._shelf.comparisons(at)):
             known = {each.unit.cell for each in followed if each.unit.comparison == comparison}
             for cell in known | _apart(self._shelf.week(comparison, at), comparison):
                 yield from (_Place(comparison, cell, metric, at) for metric in conversions)
@@ -160,6 +172,18 @@ class Gathered:
 
     def _unpriced(self, place: _Place) -> tuple[Problem, ...]:
         return unpriced(place.cell, place.comparison, self._shelf.traffic(place.at).get(place.cell), self._money)
+
+    def _unseen(self, before: Evaluation, at: datetime) -> Evaluation:
+        """What is followed and cannot be evaluated: over with its experiment, else without data, which is no end."""
+        comparison, unit = before.unit.comparison, replace(before.unit, at=at, revision=0)
+        end = self._ends.get((comparison.key, comparison.phase)) if comparison.kind == "experiment" else None
+        known = replace(before, unit=unit, severity="digest", by_money="digest", if_shipped=0.0, held_by=())
+        if end is None or end > at:
+            told = "It could not be read: nothing was counted or expected there, or it has no price now."
+            return replace(known, now=None, no_data=True, held_by=before.held_by, why_not=told)
+        told = f"Its experiment ended {end:%Y-%m-%d %H:%M} UTC: nobody meets the arm because of it any more."
+        over = replace(before.evidence, waits_for="nothing: its experiment is over")
+        return replace(known, now=Cost(0.0, 0.0, 0.0, 0.0), no_data=False, evidence=over, why_not=told)
 
     # --- evidence -----------------------------------------------------------------------------------------------
 

@@ -13,13 +13,13 @@ from itertools import pairwise
 
 from analysis.alerts.measures import measured
 from analysis.alerts.measures.measured import BUCKET, LOOK, SITE, counted, place_of
+from analysis.alerts.measures.spans import spans
 from analysis.alerts.measures.traffic import READ_BACK, expected, past
 from analysis.alerts.model import LONG, SHORT, Cell, Comparison
 from analysis.warehouse import buckets
 from analysis.warehouse.base import Warehouse
 from analysis.warehouse.buckets import Cells, Counted, Loaded, Subject, Watched, WatchedHoldout, WatchedPhase
 from experiments.base import canonical
-from experiments.designs import unread
 from experiments.holdouts import holdouts
 from experiments.money import Season, load_money
 from experiments.placement import HOLDOUT_PREFIX
@@ -114,7 +114,7 @@ def _late(store: Store, warehouse: Warehouse, now: datetime) -> tuple[Loaded, da
 
 def _followed(store: Store, loaded: Loaded, until: datetime) -> list[_Followed]:
     """Every comparison there ever was: phases, holdouts, and everybody against the seasons."""
-    found = [each for phases in _spans(store) for each in _of_phase(*phases)]
+    found = [each for phases in spans(store) for each in _of_phase(*phases)]
     for held in holdouts(store):
         key, (start, end) = held.key.removeprefix(HOLDOUT_PREFIX), (held.schedule.start_at, held.schedule.end_at)
         watched = WatchedHoldout(key, held.unit_type, held.modules, start, end)
@@ -122,18 +122,6 @@ def _followed(store: Store, loaded: Loaded, until: datetime) -> list[_Followed]:
     if loaded.first_slate is not None:
         found.append(_Followed(SITE, max(loaded.first_slate, until - HISTORY), None))
     return found
-
-
-def _spans(store: Store) -> Iterator[tuple[Phase, datetime | None]]:
-    """Every phase of which a readout is made, with when it ended, or will."""
-    for phases in store.phases().values():
-        for (phase, live), (following, _) in pairwise([*phases, (None, None)]):
-            experiment = phase.experiment if phase is not None else None
-            if phase is None or experiment is None or unread(experiment.design, experiment.unit_type) is not None:
-                continue
-            next_start = None if following is None else following.started_at
-            ends = (experiment.schedule.end_at, None if live is None else live.ended_at, next_start)
-            yield phase, min((end for end in ends if end is not None), default=None)
 
 
 def _of_phase(phase: Phase, ends_at: datetime | None) -> Iterator[_Followed]:

@@ -16,11 +16,13 @@ from analysis.alerts.job.gather import Gathered
 from analysis.alerts.job.run import Memory, Seen
 from analysis.alerts.measures import measured
 from analysis.alerts.model import LONG, Cell, Evaluation, Metric
+from experiments import lifecycle
 from experiments.errors import DefinitionError
 from experiments.money import Money
 from experiments.shop import Shop, create
 from experiments.store import Store
 from tests.helpers.alert_measures import DECOR, HOLDOUT, HOME, SITE, START, STEP, TRIAL, Made, ends, publish, traffic
+from tests.helpers.definitions import changed, written
 
 MONEY = Money(
     loss_budget=Decimal(75_000), margin=Decimal("0.35"), pages=True, every_minutes=15, entry_modules=("homepage",)
@@ -207,3 +209,36 @@ def test_a_cell_that_counted_the_same_as_another_is_read_once(shop: Shop, store:
     for one in looked(shop, store, after(8)).evaluations:
         cells.setdefault(one.unit.comparison.kind, set()).add(one.unit.cell)
     assert cells == {"experiment": {HOME}, "forecast": {SITE, HOME}}
+
+
+def test_where_two_phases_meet_in_a_bucket_the_new_one_is_read(shop: Shop, store: Store) -> None:
+    following = replace(TRIAL, phase=2)
+    publish(store, Made(TRIAL), after(8))
+    publish(store, Made(following), after(8), since=after(7))
+    seen = looked(shop, store, after(8))
+    assert {one.unit.comparison for one in seen.evaluations} == {following}
+    assert len({one.unit.fingerprint for one in seen.evaluations}) == len(seen.evaluations)
+
+
+def test_what_is_followed_is_over_with_its_experiment_and_else_without_data(shop: Shop, store: Store) -> None:
+    """Never silently forgotten, and no data is no end."""
+    text = changed(("start_at: 2026-12-01T09:00:00Z, end_at: 2026-12-29T09:00:00Z",
+                    "start_at: 2026-11-01T00:00:00Z, end_at: 2026-11-05T00:00:00Z"))  # fmt: skip
+    lifecycle.register(store, shop, written(shop, text), actor="test", reason="", now=START)
+    lifecycle.start(store, shop, "home_als_v2", actor="test", reason="", now=START)
+    publish(store, Made(TRIAL), after(16), planned=20_000)
+    before = looked(shop, store, after(16)).evaluations
+    assert of(Seen(before, {}, {}), HOME).now is not None
+    publish(store, Made(measured.SITE), after(20), since=after(16))
+    source = Gathered(shop, store, MONEY, as_of=after(20))
+    for followed, is_over in ((before, True), (tuple(_of_holdout(each) for each in before), False)):
+        found = {each.unit.fingerprint: each for each in source.evaluate(after(20), NOTHING, followed).evaluations}
+        for each in followed:
+            now = found[each.unit.fingerprint]
+            assert (now.unit.at, now.severity, now.no_data) == (after(20), "digest", not is_over)
+            assert (now.now is not None) == is_over
+            assert ("ended 2026-11-05" in now.why_not) == is_over
+
+
+def _of_holdout(each: Evaluation) -> Evaluation:
+    return replace(each, unit=replace(each.unit, comparison=HOLDOUT))
