@@ -16,6 +16,7 @@ from analysis.alerts.job.report import ERROR, RunReport
 from analysis.alerts.model import Metric, Resolution, Severity
 from analysis.alerts.notices import inbox_text
 from analysis.alerts.notices.digest import digest as weekly
+from analysis.alerts.notices.notify import FILE, channels
 from analysis.cli.context import Home, actor, as_typed, instant
 from experiments.errors import TrueliftError, UsageError
 from experiments.shop import Shop, open_shop
@@ -78,6 +79,10 @@ def list_(
     if waiting:
         said = "1 notice waits" if waiting == 1 else f"{waiting} notices wait"
         typer.echo(f"{said} in the outbox: the next run sends them again.")
+    if not channels(shop):
+        typer.echo(
+            f"Nobody is told of an incident: there is no {shop.home / FILE}; docs/notices.md says what to write."
+        )
 
 
 @alerts.command()

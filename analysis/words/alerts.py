@@ -184,7 +184,8 @@ def _too_little(found: Evaluation, span: str, effect: Effect, currency: str, dig
         return f"but with {sessions} sessions a day {span} can be off by ±{off}. If real it costs {point} a day."
     burn = max(0.0, cost.burn if cost else 0.0)
     more = next(rule for rule in reversed(RULES) if SEVERITIES.index(rule.severity) > SEVERITIES.index(found.severity))
-    costs = f"and if real costs {point} a day, {_short_number(burn)} of what may be lost a day"
+    expected = money(round(max(0.0, cost.expected if cost else 0.0)), currency, digits)
+    costs = f"and costs about {expected} a day, {_short_number(burn)} of what may be lost a day"
     if burn >= more.burn:
         return f"{costs}; but the shorter windows do not show that it goes on."
     return f"{costs}; it takes {more.burn:g} to {WAKES[more.severity]}."

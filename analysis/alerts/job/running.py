@@ -34,9 +34,11 @@ def once(
     def prepare() -> Plan:
         if as_of > clock() + AHEAD:
             raise UsageError(f"--as-of {as_of:%Y-%m-%d %H:%M} UTC lies in the future; leave it out for now")
-        money = settings(shop)
+        money, found = settings(shop), channels(shop)
+        if not found:
+            say("nobody is told: no channel is written down in notify.yml")
         source = Gathered(shop, store, money, as_of=as_of, say=say)
-        return Plan(source, money.every_minutes, channels(shop), rendered(shop, store, money))
+        return Plan(source, money.every_minutes, found, rendered(shop, store, money))
 
     try:
         with Store.open(shop.store_url) as store:

@@ -62,7 +62,7 @@ def test_the_worked_example_a() -> None:
 
 def test_too_little_money_although_it_is_real() -> None:
     assert why(found(-0.05, 0.005)) == (
-        "Rugs on PDP looks 5% down, and if real costs €42 a day, 0.016 of what may be lost a day; "
+        "Rugs on PDP looks 5% down, and costs about €41 a day, 0.016 of what may be lost a day; "
         "it takes 0.1 to be watched."
     )
     watched = found(-0.08, 0.02, severity="watch", by_money="watch", sessions=20_000)
