@@ -26,7 +26,7 @@ SIX = timedelta(hours=6)
 LAUNCH = Comparison("launch", "home_holdout", 1, "served", "held_out")
 EXPERIMENT = Comparison("experiment", "home_als", 1, "als", "control")
 FORECAST = Comparison("forecast", "site", 0, "all", "")
-HOME = Cell("homepage")
+HOME, RUGS = Cell("homepage"), Cell("pdp", "rugs")
 EVIDENCE = Evidence("detector", 900.0, 400.0, "page_fast")
 
 
@@ -105,3 +105,11 @@ class Play:
     def ack(self, author: str = "mara") -> tuple[str, ...]:
         """The only incident is acknowledged."""
         return self.acts(Act("ack", author, self.now, "on it", self.only.incident_id))
+
+
+def opened(severity: str = "page", expected: float = 1000.0) -> Play:
+    """A homepage that loses money, told at its second evaluation."""
+    play = Play()
+    assert play.step(loss(severity, expected)) == ()  # type: ignore[arg-type]
+    assert play.step(loss(severity, expected)) == (f"open:{severity}:1",)  # type: ignore[arg-type]
+    return play

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import apprise
 import httpx
 
 from analysis.alerts.model import SEVERITIES
+from analysis.alerts.notices.delivery import Channel as Channel
 from experiments.base import canonical
 from experiments.errors import DeliveryError
 
@@ -29,17 +30,6 @@ KINDS = {
     "page_fast": apprise.NotifyType.FAILURE, "page": apprise.NotifyType.FAILURE, "ticket": apprise.NotifyType.WARNING,
 }  # fmt: skip
 logging.getLogger("apprise").propagate = False  # its lines may hold an address with its secret; ours say what matters
-
-
-class Channel(Protocol):
-    """Takes one notice at a time, an `alert.v1` document."""
-
-    @property
-    def name(self) -> str:
-        """Unique in the shop, and the same for ever: what was delivered is kept by it."""
-
-    def deliver(self, payload: Mapping[str, Any]) -> None:
-        """Hand the notice on. DeliveryError names the channel, the cause and the next step."""
 
 
 @dataclass(frozen=True, slots=True)

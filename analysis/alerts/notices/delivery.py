@@ -27,14 +27,14 @@ Render = Callable[[Notice], Mapping[str, Any]]
 
 
 class Channel(Protocol):
-    """Takes one notice at a time."""
+    """Takes one notice at a time, an `alert.v1` document."""
 
     @property
     def name(self) -> str:
-        """Unique, and the same for ever."""
+        """Unique in the shop, and the same for ever: what was delivered is kept by it."""
 
     def deliver(self, payload: Mapping[str, Any]) -> None:
-        """Hand it on. DeliveryError."""
+        """Hand the notice on. DeliveryError names the channel, the cause and the next step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from pydantic import Field
 from analysis.alerts.notices.channels import Alertmanager, Channel, LineFile, Service, Stdout
 from experiments.base import Value
 from experiments.errors import DefinitionError, Problem
-from experiments.loading import Document, parse, parse_yaml, read_yaml
+from experiments.loading import Document, parse, read_yaml
 from experiments.money import load_money
 from experiments.shop import Shop
 
@@ -72,12 +72,6 @@ def channels(shop: Shop) -> tuple[Channel, ...]:
             raise DefinitionError(str(path), [problem])
         return ()
     document, problems = read_yaml(path)
-    return read(document, problems, tag, path)
-
-
-def from_text(text: str, tag: str | None, path: Path) -> tuple[Channel, ...]:
-    """The channels of a file with that text, in the folder of `path`. DefinitionError with every problem."""
-    document, problems = parse_yaml(text)
     return read(document, problems, tag, path)
 
 

@@ -5,8 +5,6 @@ Money is in minor units a day and a loss is above 0. Relative changes and their 
 
 import math
 
-from scipy.special import ndtr
-
 from analysis.alerts.model import Cost, Effect, Stake
 
 BUDGET_DAYS = 30
@@ -52,14 +50,6 @@ def per_day(budget: float) -> float:
     if not 0 < budget < math.inf:
         raise ValueError(f"the loss budget is {budget} for {BUDGET_DAYS} days; it is money above 0")
     return budget / BUDGET_DAYS
-
-
-def probability_over(effect: Effect, stake: Stake, spread: float, money: float) -> float:
-    """P(L > M) = Φ((−M/S − μ)/σ): how likely more than `money` a day is lost, without the season's weight."""
-    mean, deviation = shrunk(effect.relative, effect.se, spread)
-    if stake.money <= 0 or deviation == 0:
-        return float(-stake.money * mean > money)
-    return float(ndtr((-money / stake.money - mean) / deviation))
 
 
 def expected_se(sessions: float, conversion: float) -> float:

@@ -9,18 +9,7 @@ from analysis.alerts.course.acts import Act, Matcher
 from analysis.alerts.course.lifecycle import Standing, from_json, step, to_json
 from analysis.alerts.course.standing import Closed, Reset
 from analysis.alerts.model import Cell, Resolution
-from tests.helpers.losses import START, Play, at, blind, clean, loss
-
-RUGS = Cell("pdp", "rugs")
-
-
-def opened(severity: str = "page", expected: float = 1000.0) -> Play:
-    """A homepage that loses money, told at its second evaluation."""
-    play = Play()
-    assert play.step(loss(severity, expected)) == ()  # type: ignore[arg-type]
-    assert play.step(loss(severity, expected)) == (f"open:{severity}:1",)  # type: ignore[arg-type]
-    return play
-
+from tests.helpers.losses import RUGS, START, Play, at, blind, clean, loss, opened
 
 # --- counting evaluations ---------------------------------------------------------------------------------------
 

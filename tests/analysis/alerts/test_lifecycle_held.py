@@ -3,17 +3,7 @@
 from dataclasses import replace
 
 from analysis.alerts.model import Cell, Evidence
-from tests.helpers.losses import EXPERIMENT, FORECAST, HOME, LAUNCH, Play, blind, clean, loss
-
-RUGS = Cell("pdp", "rugs")
-
-
-def opened(severity: str = "page", expected: float = 1000.0) -> Play:
-    """A homepage that loses money, told at its second evaluation."""
-    play = Play()
-    assert play.step(loss(severity, expected)) == ()  # type: ignore[arg-type]
-    assert play.step(loss(severity, expected)) == (f"open:{severity}:1",)  # type: ignore[arg-type]
-    return play
+from tests.helpers.losses import EXPERIMENT, FORECAST, HOME, LAUNCH, RUGS, Play, blind, clean, loss, opened
 
 
 def test_a_failing_check_holds_the_money_and_raises_the_data_alert() -> None:

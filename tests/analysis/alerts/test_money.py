@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.alerts.model import SEVERITIES, Cost, Effect, Severity, Stake
-from analysis.alerts.weighing.money import cost, expected_se, probability_over, shrunk
+from analysis.alerts.weighing.money import cost, expected_se, shrunk
 from analysis.alerts.weighing.severity import RULES, Rule, by_money, least
 
 MARGIN, BUDGET, SPREAD = 0.35, 75_000.0, 0.03
@@ -205,22 +205,6 @@ class TestLaws:
         effect = Effect("order", 6, -0.05, 0.01)
         by_upper = {u: cost(effect, stake, spread=0.03, budget=1e6, upper=u).at_least for u in (None, 0.01, -0.02)}
         assert by_upper == {None: 0.0, 0.01: 0.0, -0.02: 2_000.0}
-
-    @given(changes, errors, st.floats(-30_000, 30_000))
-    def test_probability_over(self, relative: float, se: float, money: float) -> None:
-        """The loss −S·r of a change r ~ N(μ, σ²) is normal with mean −Sμ: its tail above M."""
-        stake = Stake(1_000, 200, 0.5)
-        mean, deviation = shrunk(relative, se, 0.03)
-        loss = NormalDist(-stake.money * mean, stake.money * deviation)
-        got = probability_over(Effect("order", 6, relative, se), stake, 0.03, money)
-        assert got == pytest.approx(1 - loss.cdf(money), abs=1e-9)
-
-    def test_probability_over_without_doubt_or_money(self) -> None:
-        certain = Effect("order", 6, -0.05, 0.0)
-        stake = Stake(1_000, 200, 0.5)
-        assert [probability_over(certain, stake, 0.03, m) for m in (4_999.0, 5_001.0)] == [1.0, 0.0]
-        nothing = replace(stake, sessions=0)
-        assert probability_over(replace(certain, se=0.1), nothing, 0.03, 1.0) == 0.0
 
 
 class TestRefuses:

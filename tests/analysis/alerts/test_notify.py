@@ -11,9 +11,10 @@ import pytest
 
 from analysis.alerts.model import Cell
 from analysis.alerts.notices.channels import Alertmanager, Channel, LineFile, Service, alertmanager_alerts
-from analysis.alerts.notices.notify import channels, from_text
+from analysis.alerts.notices.notify import channels, read
 from analysis.alerts.notices.payload import alert_v1
 from experiments.errors import DefinitionError, DeliveryError
+from experiments.loading import parse_yaml
 from experiments.shop import create
 from tests.helpers import receivers
 from tests.helpers.incidents import evaluation, incident, notice
@@ -28,7 +29,7 @@ def payload(given: Any = None) -> Mapping[str, Any]:
 
 
 def made(text: str, tag: str | None = "alerts", folder: Path = Path("shop")) -> tuple[Channel, ...]:
-    return from_text(text, tag, folder / "notify.yml")
+    return read(*parse_yaml(text), tag, folder / "notify.yml")
 
 
 def webhook(port: int, more: str = "") -> Channel:
