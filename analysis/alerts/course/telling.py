@@ -54,7 +54,8 @@ def _word(case: Case, now: datetime) -> str | None:
         return None
     if case.told is None or case.told_at is None:
         return "data" if incident.family == "data" else "reopen" if case.transitions else "open"
-    if rank(incident.severity) > rank(case.told):
+    known = max(rank(case.told), rank(case.acked_severity)) if incident.acked_by else rank(case.told)
+    if rank(incident.severity) > known:
         return "worse"
     if incident.acked_by and 0 < DOUBLED * case.acked_money <= incident.expected:
         return "doubled"

@@ -207,6 +207,16 @@ def test_an_ack_of_what_was_watched_is_none_of_what_it_became() -> None:
     assert (play.only.state, play.only.acked_by) == ("open", "")
 
 
+def test_an_ack_holds_while_it_dips_and_comes_back_to_what_was_acknowledged() -> None:
+    play = opened("ticket")
+    play.ack()
+    for severity in ("watch", "watch", "watch", "ticket", "ticket"):
+        assert play.step(loss(severity)) == ()
+    assert play.only.acked_by
+    play.step(loss("page"))
+    assert play.step(loss("page")) == ("worse:page:2",)
+
+
 def test_an_acknowledged_one_that_resolves_is_told_and_its_ack_is_over() -> None:
     play = opened()
     play.ack()
