@@ -29,6 +29,7 @@ class Launch:
     modules: tuple[str, ...]
     at: datetime
     least: Mapping[Metric, float]  # the lower bound of what it promised, relative; of the metrics that were read
+    arm: str = ""  # the one that was shipped; empty where no readout says which
 
     @property
     def window(self) -> str:
@@ -38,12 +39,11 @@ class Launch:
 
 def launches(store: Store) -> tuple[Launch, ...]:
     """Every experiment that was shipped, the oldest first."""
-    shipped = [known for known in store.registered() if known.decision and known.decision.decision == "ship"]
-    found = [
-        Launch(known.key, known.experiment.modules, known.decision.at, _least(store, known.key, known.decision.at))
-        for known in shipped
-        if known.decision is not None
-    ]
+    found = []
+    for known in store.registered():
+        if known.decision is not None and known.decision.decision == "ship":
+            arm, least = _promised(store, known.key, known.decision.at)
+            found.append(Launch(known.key, known.experiment.modules, known.decision.at, least, arm))
     return tuple(sorted(found, key=lambda launch: (launch.at, launch.key)))
 
 
@@ -58,25 +58,70 @@ def windows(found: Iterable[Launch], at: datetime) -> Mapping[str, str]:
 
 
 def frozen(
-    buckets: Sequence[Bucket], metric: Metric, launch: Launch | None, *, forecasts: Mapping[datetime, Traffic]
+    buckets: Sequence[Bucket],
+    metric: Metric,
+    launch: Launch | None,
+    *,
+    forecasts: Mapping[datetime, Traffic],
+    trial: Sequence[Bucket] = (),
 ) -> Baseline | None:
     """The baseline after a launch, or the first one without any; None while there are too few buckets.
 
-    After a launch the difference to expect is the one before, raised by the least that the experiment promised: its
-    estimate would call a launch a loss that was shipped for more than it is.
+    After a launch the difference to expect is the one before, raised by the least that the experiment promised (its
+    estimate would call a launch a loss that was shipped for more than it is) and by no more of it than is new: who had
+    the shipped arm while it was tested is in the difference before. `trial` are the buckets of six hours of that arm's
+    experiment in this cell, of any phase.
     """
     if launch is not None:
         before = baseline(buckets, metric, change_at=launch.at, reason=launch.window, forecasts=forecasts)
         if before is not None:
-            is_forecast = bool(buckets) and buckets[0].comparison.kind == "forecast"
-            promised = 0.0 if is_forecast else launch.least.get(metric, 0.0)
-            return replace(before, mean=(1 + before.mean) * (1 + promised) - 1)
+            promised = launch.least.get(metric, 0.0)
+            if promised == 0 or buckets[0].comparison.kind == "forecast":
+                return before
+            new = still_to_come(promised, had_it(buckets, metric, launch, trial))
+            return replace(before, mean=(1 + before.mean) * (1 + new) - 1)
     since = None if launch is None else launch.at
     after = _deviations(buckets, metric, forecasts, since)[:BASELINE_BUCKETS]
     if len(after) < BASELINE_BUCKETS:
         return None
     reason = FIRST if launch is None else f"{FIRST} after {launch.window}"
     return stood(after, change_at=after[-1].end, reason=reason)
+
+
+def still_to_come(promised: float, known: float | None) -> float:
+    """What a launch adds to a mean in which a share `known` of the sessions had it already, relative.
+
+    The mean before is (1 + p·g) times that without it, the one after it 1 + g times: g(1 − p)/(1 + p·g). Without the
+    share the least of all that it may be: nothing of a gain, all of a loss.
+    """
+    if known is None:
+        return min(0.0, promised)
+    return promised * (1 - known) / (1 + known * promised)
+
+
+def had_it(buckets: Sequence[Bucket], metric: Metric, launch: Launch, trial: Sequence[Bucket]) -> float | None:
+    """The share of the watched sessions that had the shipped arm in the 112 buckets before, weighted as their mean.
+
+    A bucket without a trial has none. None where the cell never had a trial, or more of it than there were sessions:
+    then the two were counted by different units.
+    """
+    sessions: dict[datetime, int] = {}
+    for bucket in trial:
+        if bucket.end <= launch.at and bucket.comparison.watched in bucket.arms:
+            arm = bucket.arms[bucket.comparison.watched]
+            sessions[bucket.end] = sessions.get(bucket.end, 0) + arm.sessions
+    if not any(sessions.values()):
+        return None
+    by_end = {bucket.end: bucket for bucket in buckets if bucket.end <= launch.at}
+    last = _deviations(list(by_end.values()), metric, {}, None)[-BASELINE_BUCKETS:]
+    shares = []
+    for each in last:
+        served = by_end[each.end].arms[by_end[each.end].comparison.watched].sessions
+        if sessions.get(each.end, 0) > served:
+            return None
+        shares.append(sessions.get(each.end, 0) / served)
+    weights = [each.se**-2 for each in last]
+    return math.fsum(w * p for w, p in zip(weights, shares, strict=True)) / math.fsum(weights) if weights else None
 
 
 def accepted(
@@ -111,20 +156,23 @@ def _deviations(
     return [each for each in known if each is not None]
 
 
-def _least(store: Store, key: str, at: datetime) -> Mapping[Metric, float]:
-    """The lower bounds of the newest readout that was there when it was decided."""
+def _promised(store: Store, key: str, at: datetime) -> tuple[str, Mapping[Metric, float]]:
+    """The arm and its lower bounds, by the newest readout that was there when it was decided."""
     heads = [head for head in store.snapshots(key) if head.as_of <= at]
     newest = max(heads, key=lambda head: (head.as_of, head.published_at, head.snapshot_id), default=None)
     if newest is None:
-        return {}
+        return "", {}
     try:
         readout = read(store.snapshot(newest.snapshot_id))
     except NotFoundError:  # deleted meanwhile: a later one of the same day is kept
-        return {}
+        return "", {}
     found: dict[Metric, float] = {}
+    arms: set[str] = set()
     for metric, name in OF_METRIC.items():
         rows = [row for each in readout.metrics or () if each.key == name for row in each.comparisons]
         own = [row for row in rows if readout.verdict.arm in (None, row.arm)]
-        if len(own) == 1 and isinstance(own[0].relative, Interval) and own[0].relative.lo is not None:
-            found[metric] = own[0].relative.lo
-    return found
+        lowest = own[0].relative.lo if len(own) == 1 and isinstance(own[0].relative, Interval) else None
+        if lowest is not None and lowest > -1:
+            found[metric] = lowest
+            arms.add(own[0].arm)
+    return (arms.pop(), found) if len(arms) == 1 else ("", {})

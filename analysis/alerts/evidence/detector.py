@@ -79,24 +79,20 @@ def baseline(
     *,
     change_at: datetime,
     reason: str,
-    mean: float | None = None,
     forecasts: Mapping[datetime, Traffic] | None = None,
 ) -> Baseline | None:
     """How the cell stood in the last 112 buckets up to `change_at` that say anything; None with fewer.
 
-    `mean` replaces the mean difference (after a launch: the experiment's own), the spread stays that around the
-    buckets' own mean. `forecasts` are by the buckets' ends, for a forecast only. ValueError for buckets of two cells
-    or two lengths, or the same end twice.
+    `forecasts` are by the buckets' ends, for a forecast only. ValueError for buckets of two cells or two lengths, or
+    the same end twice.
     """
     _one_cell(buckets)
     forecasts = forecasts or {}
     known = (deviation(bucket, metric, forecasts.get(bucket.end)) for bucket in buckets if bucket.end <= change_at)
-    return stood(sorted((d for d in known if d), key=lambda d: d.end), change_at=change_at, reason=reason, mean=mean)
+    return stood(sorted((d for d in known if d), key=lambda d: d.end), change_at=change_at, reason=reason)
 
 
-def stood(
-    deviations: Sequence[Deviation], *, change_at: datetime, reason: str, mean: float | None = None
-) -> Baseline | None:
+def stood(deviations: Sequence[Deviation], *, change_at: datetime, reason: str) -> Baseline | None:
     """The baseline of the last 112 deviations, in order of time; None with fewer.
 
     d̄ by precision; c² = max(1, mean((d - d̄)/s)²)·(1 + r₁)/(1 - r₁), r₁ of buckets that adjoin, clipped to [0, 0.8].
@@ -113,7 +109,7 @@ def stood(
     r = math.fsum(lagged) / len(lagged) / spread if lagged and spread > 0 else 0.0
     r = min(max(r, 0.0), MOST_AUTOCORRELATION)
     factor = math.sqrt(max(1.0, spread) * (1 + r) / (1 - r))
-    return Baseline(change_at, reason, own if mean is None else mean, factor, r, len(last))
+    return Baseline(change_at, reason, own, factor, r, len(last))
 
 
 def z(bucket: Bucket, metric: Metric, baseline: Baseline, traffic: Traffic | None = None) -> float | None:

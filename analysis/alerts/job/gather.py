@@ -17,6 +17,7 @@ from analysis.alerts.measures import measured
 from analysis.alerts.measures.shelf import ByCell, Shelf
 from analysis.alerts.measures.spans import spans
 from analysis.alerts.model import (
+    LONG,
     Baseline,
     Bucket,
     Cell,
@@ -207,8 +208,15 @@ class Gathered:
         if known is not None and (launch is None or known.change_at >= launch.at):
             return known, None
         history = self._shelf.history(place.comparison, place.cell, place.at)
-        new = changes.frozen(history, place.metric, launch, forecasts=self._forecasts(place))
+        trial = [] if launch is None else self._trial(launch, place.cell, place.at)
+        new = changes.frozen(history, place.metric, launch, forecasts=self._forecasts(place), trial=trial)
         return (new if new is not None and new.change_at < place.at else None), new
+
+    def _trial(self, launch: changes.Launch, cell: Cell, at: datetime) -> list[Bucket]:
+        """What was counted of the arm that was shipped, in every phase of its experiment."""
+        all_ = map(measured.comparison_of, sorted(self._store.measured_until(measured.BUCKET, LONG)))
+        its = [each for each in all_ if (each.kind, each.key, each.watched) == ("experiment", launch.key, launch.arm)]
+        return [bucket for each in its for bucket in self._shelf.history(each, cell, at)]
 
     def _advanced(self, place: _Place, baseline: Baseline | None, before: Detector | None) -> Detector | None:
         """The detector after every bucket since its last one; None without a baseline."""

@@ -125,16 +125,6 @@ def test_the_baseline_is_the_last_112_buckets_before_the_change() -> None:
     assert (found.change_at, found.reason, found.buckets) == (change, "launch als_v2", 112)
 
 
-def test_a_launch_takes_the_experiments_own_difference_and_keeps_its_spread() -> None:
-    buckets, change = history(112), START + 112 * STEP
-    own = d.baseline(buckets, "add_to_cart", change_at=change, reason="first_buckets")
-    told = d.baseline(buckets, "add_to_cart", change_at=change, reason="launch als_v2", mean=0.031)
-    assert own is not None
-    assert told is not None
-    assert told.mean == 0.031
-    assert (told.factor, told.autocorrelation) == (own.factor, own.autocorrelation)
-
-
 def test_autocorrelation_widens_and_is_counted_between_buckets_that_adjoin() -> None:
     rng = np.random.default_rng(8)
     noise = [0.0]
