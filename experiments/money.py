@@ -176,6 +176,11 @@ def read_money(shop: Shop, modules: Iterable[str]) -> tuple[Money | None, list[P
     return (None if problems else money), in_order(problems)
 
 
+def known_modules(shop: Shop) -> frozenset[str]:
+    """The modules that a layer or a definition of the shop names."""
+    return frozenset({*read_ground(shop)[0].modules, *_defined(shop)})
+
+
 def summary(money: Money, settings: Settings) -> str:
     """What the settings say, in a line."""
     budget = "no loss budget"

@@ -1,5 +1,6 @@
 """`truelift alerts`: run them, see what is open, and say what is done about it."""
 
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from analysis.alerts.notices.digest import digest as weekly
 from analysis.alerts.notices.notify import FILE, channels
 from analysis.cli.context import Home, actor, as_typed, instant
 from experiments.errors import TrueliftError, UsageError
+from experiments.money import known_modules
 from experiments.shop import Shop, open_shop
 from experiments.store import Store
 
@@ -27,6 +29,7 @@ Reason = Annotated[str, typer.Option(help="Why: kept with your name and the time
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As of this instant (UTC) instead of now.")]
 
 WEEK, INSTANT = timedelta(days=7), timedelta(microseconds=1)
+SPAN = re.compile(r"(0*[1-9][0-9]{0,5})[hdw]")
 SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": WEEK}
 
 alerts = typer.Typer(
@@ -124,7 +127,7 @@ def silence(
         raise UsageError("say when the silence ends: --until TIME, or --for 4h, 3d, 2w")
     matcher = _matcher(module, category, metric, at_most)
     _do(home, incident, lambda key, now: Act(
-        "silence", actor(), now, reason, key, matcher, expires_at=now + _span(lasts) if lasts else instant(until or "")
+        "silence", actor(), now, reason, key, matcher, expires_at=_end(now, until, lasts)
     ))  # fmt: skip
 
 
@@ -212,7 +215,8 @@ def _do(home: Path | None, incident: str, act: Callable[[str, datetime], Act]) -
     shop, now = open_shop(home), _now()
     with Store.open(shop.store_url) as store:
         key = one(current(store, now), incident).incident_id if incident else ""
-        done = do(store, act(key, now))
+        asked = act(key, now)
+        done = do(store, asked, modules=known_modules(shop) if asked.matcher is not None else ())
     typer.echo(inbox_text.done(done))
 
 
@@ -222,11 +226,17 @@ def _matcher(module: str, category: str, metric: Metric | None, at_most: Severit
     return Matcher(module, category, metric, at_most or "page_fast")
 
 
-def _span(text: str) -> timedelta:
-    number, unit = text[:-1], text[-1:]
-    if not (number.isdigit() and int(number) and unit in SPANS):
-        raise UsageError(f"--for {text}: not a span; write 4h, 3d or 2w")
-    return int(number) * SPANS[unit]
+def _end(now: datetime, until: str | None, lasts: str | None) -> datetime:
+    """When a silence ends; how long one may last is said by whoever writes it down."""
+    if lasts is None:
+        return instant(until or "", "--until")
+    number, size = SPAN.fullmatch(lasts), SPANS.get(lasts[-1:])
+    if number is None or size is None:
+        raise UsageError(f"--for {lasts}: not a span; write 4h, 3d or 2w")
+    try:
+        return now + int(number[1]) * size
+    except OverflowError:
+        raise UsageError(f"--for {lasts}: beyond the calendar; write 4h, 3d or 2w") from None
 
 
 def _print(shop: Shop, names: dict[str, str] | None = None) -> inbox_text.Print:

@@ -31,13 +31,13 @@ Home = Annotated[
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait while another process has the warehouse.")]
 
 
-def instant(text: str) -> datetime:
-    """What `--as-of` says: an ISO 8601 time, UTC where it does not say its zone; a date is its midnight. UsageError."""
+def instant(text: str, option: str = "--as-of") -> datetime:
+    """What an option says: an ISO 8601 time, UTC where it does not say its zone; a date is its midnight. UsageError."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--as-of {text}: not a time; write 2026-11-10, or 2026-11-10T06:00 (UTC)") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text}: not a time; write 2026-11-10, or 2026-11-10T06:00 (UTC)") from None
 
 
 def actor() -> str:

@@ -3,15 +3,20 @@
 An act is written down once, as it is, and taken into account by the next step of the lifecycle.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from analysis.alerts.model import SEVERITIES, Cell, Incident, Metric, Resolution, Severity
+from experiments.errors import nearest
 from experiments.spec import digest
 
 ActKind = Literal["ack", "silence", "unsilence", "resolve"]
+LONGEST = timedelta(days=90)  # of a silence: what nobody is told of for longer, nobody decides about
+WHY: Mapping[ActKind, str] = {
+    "ack": "acknowledge it", "silence": "silence it", "unsilence": "end the silence", "resolve": "resolve it"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,22 @@ class Act:
         return digest({**asdict(self), **times})[:16]
 
 
-def refusals(act: Act, incidents: Iterable[Incident]) -> tuple[str, ...]:
-    """Everything that is wrong with an act, for whoever is about to write it down; empty when it may be."""
+def refusals(
+    act: Act,
+    incidents: Iterable[Incident],
+    silences: Iterable[Act] = (),
+    modules: Mapping[str, Iterable[str]] | None = None,
+) -> tuple[str, ...]:
+    """Everything that is wrong with an act, for whoever is about to write it down; empty when it may be.
+
+    `silences` are those that run; `modules` are the known ones with their categories, None where nobody knows.
+    """
     known = {incident.incident_id: incident for incident in incidents}
     found = []
     if not act.author.strip():
         found.append("author is empty; say who does it")
     if not act.reason.strip():
-        found.append(f"reason is empty; say why you {act.kind}")
+        found.append(f"reason is empty; say why you {WHY[act.kind]}")
     if act.incident_id and act.matcher is not None:
         found.append(f"incident {act.incident_id} and a matcher are given; give one of them")
     if not act.incident_id and act.matcher is None:
@@ -75,7 +88,66 @@ def refusals(act: Act, incidents: Iterable[Incident]) -> tuple[str, ...]:
     if act.incident_id and act.incident_id not in known:
         open_ones = ", ".join(sorted(key for key, one in known.items() if one.state != "resolved")) or "none"
         found.append(f"incident {act.incident_id} is not known; open are: {open_ones}")
+    if act.kind == "silence":
+        found += _never_ends_well(act)
+        found += [] if act.matcher is None or modules is None else _unknown(act.matcher, modules)
+    if act.kind == "unsilence" and not found:
+        found += _nothing_silenced(act, silences)
     return (*found, *_refused_by_kind(act, known.get(act.incident_id)))
+
+
+def _never_ends_well(act: Act) -> Iterable[str]:
+    """A silence without an end, with one that is over, or with one beyond what anybody will remember."""
+    if act.expires_at is None:
+        yield "the silence has no end; every silence ends"
+    elif act.expires_at <= act.at:
+        yield f"the silence would end {_moment(act.expires_at)} and now it is {_moment(act.at)}; give a later time"
+    elif act.expires_at > act.at + LONGEST:
+        yield (
+            f"the silence would end {_moment(act.expires_at)}, more than {LONGEST.days} days from now: what nobody is "
+            f"told of for so long, nobody decides about; give an end by {_moment(act.at + LONGEST)}, or accept what is "
+            "lost with `alerts resolve --as expected_change`"
+        )
+
+
+def _unknown(matcher: Matcher, modules: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    """A module or a category that no silence could ever be about."""
+    if matcher.module and matcher.module not in modules:
+        yield _no_such("module", matcher.module, modules, "no layer, definition or measure has it")
+        return
+    where = [matcher.module] if matcher.module else modules
+    categories = {category for module in where for category in modules[module]}
+    if matcher.category and matcher.category not in categories:
+        about = f"none was measured on {matcher.module}" if matcher.module else "none was measured"
+        yield _no_such("category", matcher.category, categories, about)
+
+
+def _no_such(what: str, given: str, known: Iterable[str], why: str) -> str:
+    near = nearest(given, known)
+    meant = f"; nearest: {', '.join(near)}" if near else ""
+    return f"{what} {given} is not known: {why}{meant}; known: {', '.join(sorted(known)) or 'none yet'}"
+
+
+def _nothing_silenced(act: Act, silences: Iterable[Act]) -> Iterable[str]:
+    """A silence can only be ended as it was begun."""
+    running = [(one.incident_id, one.matcher) for one in silences]
+    if (act.incident_id, act.matcher) not in running:
+        those = "; ".join(dict.fromkeys(key or _options(matcher) for key, matcher in running)) or "none"
+        about = act.incident_id or _options(act.matcher)
+        yield f"no silence of {about} runs; name one as it was begun: {those}"
+
+
+def _options(matcher: Matcher | None) -> str:
+    """A matcher as it is typed."""
+    if matcher is None:
+        return "nothing"
+    given = {"--module": matcher.module, "--category": matcher.category, "--metric": matcher.metric}
+    given["--at-most"] = "" if matcher.at_most == "page_fast" else matcher.at_most
+    return " ".join(f"{name} {value}" for name, value in given.items() if value) or "everything"
+
+
+def _moment(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _refused_by_kind(act: Act, incident: Incident | None) -> Iterable[str]:
@@ -83,10 +155,6 @@ def _refused_by_kind(act: Act, incident: Incident | None) -> Iterable[str]:
         yield f"a matcher cannot {act.kind}; name the incident"
     if act.matcher == Matcher() and act.kind == "silence":
         yield "the matcher is empty and would silence everything; name a module, category, metric or severity"
-    if act.kind == "silence" and act.expires_at is None:
-        yield "expires_at is missing; every silence ends"
-    if act.kind == "silence" and act.expires_at is not None and act.expires_at <= act.at:
-        yield f"expires_at is {act.expires_at.isoformat()}, not after {act.at.isoformat()}; give a later time"
     if act.kind != "silence" and act.expires_at is not None:
         yield f"expires_at is of a silence; leave it out of {act.kind}"
     if act.kind == "resolve" and act.code is None:

@@ -1,5 +1,6 @@
 """What people do about incidents, checked and written down; the next run takes it into account. ALERTS 5."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from analysis.alerts.course.acts import Act, refusals
@@ -11,9 +12,14 @@ from experiments.errors import NotFoundError, UsageError, nearest
 from experiments.store import Store
 
 
-def do(store: Store, act: Act) -> Act:
-    """Write an act down. UsageError with everything that is wrong with it."""
-    wrong = refusals(act, current(store, act.at).incidents)
+def do(store: Store, act: Act, *, modules: Collection[str] = ()) -> Act:
+    """Write an act down. UsageError with everything that is wrong with it.
+
+    `modules` are the shop's own; what was measured is known besides.
+    """
+    standing = current(store, act.at)
+    known = _measured(store, standing, modules) if act.matcher is not None else None
+    wrong = refusals(act, standing.incidents, standing.silences, known)
     if wrong:
         raise UsageError("\n".join(wrong))
     store.alerts.act(act.at, stored.act_json(act))
@@ -39,3 +45,14 @@ def one(standing: Standing, incident: str) -> Incident:
     near = nearest(incident, known)
     hint = f"nearest: {', '.join(near)}" if near else "`truelift alerts list` shows them"
     raise NotFoundError(f"no incident {incident}; {hint}")
+
+
+def _measured(store: Store, standing: Standing, modules: Collection[str]) -> Mapping[str, Collection[str]]:
+    """The modules that may lose something, each with the page categories that were measured on it."""
+    found: dict[str, set[str]] = {module: set() for module in modules}
+    followed = [track.evaluation for track in standing.tracks.values()]
+    for each in (*stored.newest_evaluations(store), *followed):
+        cell = each.unit.cell
+        if cell.module:
+            found.setdefault(cell.module, set()).update({cell.category} - {""})
+    return found

@@ -10,6 +10,7 @@ from analysis.alerts.model import Cell, Incident, Severity
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 OPEN = Incident("a1", "homepage", "money", "none", "open", "page", NOON, NOON, (), 1.0, 0.0, 0.0)
+KNOWN = {"homepage": ("bedding", "decor"), "pdp": ("rugs",), "cart": ()}
 SILENCE = Act("silence", "mara", NOON, "sale ends", matcher=Matcher("homepage"), expires_at=NOON + timedelta(hours=1))
 
 
@@ -44,18 +45,18 @@ def test_equal_acts_are_one() -> None:
     ],
 )
 def test_a_whole_act_is_not_refused(act: Act) -> None:
-    assert refusals(act, [OPEN]) == ()
+    assert refusals(act, [OPEN], [SILENCE], KNOWN) == ()
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     act = Act("silence", " ", NOON, "", "zz", Matcher(), NOON, "data_issue")
     assert refusals(act, [OPEN]) == (
         "author is empty; say who does it",
-        "reason is empty; say why you silence",
+        "reason is empty; say why you silence it",
         "incident zz and a matcher are given; give one of them",
         "incident zz is not known; open are: a1",
+        "the silence would end 2026-12-01 12:00 UTC and now it is 2026-12-01 12:00 UTC; give a later time",
         "the matcher is empty and would silence everything; name a module, category, metric or severity",
-        "expires_at is 2026-12-01T12:00:00+00:00, not after 2026-12-01T12:00:00+00:00; give a later time",
         "code is data_issue, which only a resolve has; leave it out of silence",
     )
 
@@ -64,7 +65,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     ("act", "refused"),
     [
         (replace(SILENCE, matcher=None), "neither an incident nor a matcher is given"),
-        (replace(SILENCE, expires_at=None), "expires_at is missing; every silence ends"),
+        (replace(SILENCE, expires_at=None), "the silence has no end; every silence ends"),
         (replace(SILENCE, kind="ack"), "a matcher cannot ack; name the incident"),
         (replace(SILENCE, kind="unsilence"), "expires_at is of a silence; leave it out of unsilence"),
         (Act("resolve", "mara", NOON, "over", "a1"), "code is missing; it is one of real_regression, data_issue"),
@@ -88,3 +89,51 @@ def test_what_is_over_takes_a_code_only() -> None:
     assert refusals(Act("ack", "mara", NOON, "on it", "a1"), [over]) == (
         "incident a1 is resolved; there is nothing to ack",
     )
+
+
+@pytest.mark.parametrize(
+    ("matcher", "refused"),
+    [
+        (Matcher("homepgae"), "module homepgae is not known: no layer, definition or measure has it; "
+         "nearest: homepage; known: cart, homepage, pdp"),
+        (Matcher("homepage", "decro"), "category decro is not known: none was measured on homepage; "
+         "nearest: decor; known: bedding, decor"),
+        (Matcher("pdp", "decor"), "category decor is not known: none was measured on pdp; known: rugs"),
+        (Matcher(category="rgus"), "category rgus is not known: none was measured; nearest: rugs; "
+         "known: bedding, decor, rugs"),
+        (Matcher("cart", "decor"), "category decor is not known: none was measured on cart; known: none yet"),
+    ],
+)  # fmt: skip
+def test_a_place_that_is_not_there_is_not_silenced(matcher: Matcher, refused: str) -> None:
+    assert refusals(replace(SILENCE, matcher=matcher), [OPEN], (), KNOWN) == (refused,)
+    assert refusals(replace(SILENCE, matcher=matcher), [OPEN]) == ()  # where nobody knows which there are
+
+
+@pytest.mark.parametrize("matcher", [Matcher("cart"), Matcher(category="rugs"), Matcher(metric="click")])
+def test_a_place_that_is_there_is_silenced(matcher: Matcher) -> None:
+    assert refusals(replace(SILENCE, matcher=matcher), [OPEN], (), KNOWN) == ()
+
+
+@pytest.mark.parametrize(
+    ("ends", "refused"),
+    [
+        (timedelta(days=-1), "the silence would end 2026-11-30 12:00 UTC and now it is 2026-12-01 12:00 UTC; "),
+        (timedelta(0), "the silence would end 2026-12-01 12:00 UTC and now it is"),
+        (timedelta(days=90, seconds=1), "the silence would end 2027-03-01 12:00 UTC, more than 90 days from now: "),
+        (timedelta(days=40_000), "the silence would end 2136-06-07 12:00 UTC, more than 90 days from now: "),
+    ],
+)
+def test_a_silence_ends_later_than_now_and_within_ninety_days(ends: timedelta, refused: str) -> None:
+    [said] = refusals(replace(SILENCE, expires_at=NOON + ends), [OPEN])
+    assert said.startswith(refused)
+    assert refusals(replace(SILENCE, expires_at=NOON + timedelta(days=90)), [OPEN]) == ()
+
+
+def test_only_a_silence_that_runs_can_be_ended() -> None:
+    end = Act("unsilence", "mara", NOON, "sale is over", matcher=Matcher("homepage", metric="order"))
+    assert refusals(end, [OPEN], [SILENCE]) == (
+        "no silence of --module homepage --metric order runs; name one as it was begun: --module homepage",
+    )
+    by_hand = replace(end, matcher=None, incident_id="a1")
+    assert refusals(by_hand, [OPEN], []) == ("no silence of a1 runs; name one as it was begun: none",)
+    assert refusals(by_hand, [OPEN], [replace(SILENCE, matcher=None, incident_id="a1")]) == ()

@@ -221,8 +221,9 @@ def test_people_see_acknowledge_silence_and_resolve(command: Commands, shop: Sho
     assert "Page, silenced" in asked(command, shop, "list").out
     assert asked(command, shop, "unsilence", key, "--reason", "not so well known").code == 0
     assert "Page, silenced" not in asked(command, shop, "list").out
+    until = f"{datetime.now(UTC) + timedelta(days=80):%Y-%m-%d}"
     assert asked(command, shop, "silence", "--module", "homepage", "--metric", "revenue", "--reason", "sale",
-                 "--until", "2030-01-01").code == 0  # fmt: skip
+                 "--until", until).code == 0  # fmt: skip
     assert "Page, silenced" in asked(command, shop, "list").out
 
     shown = asked(command, shop, "show", key).out
@@ -240,6 +241,35 @@ def test_people_see_acknowledge_silence_and_resolve(command: Commands, shop: Sho
     assert key in asked(command, shop, "list", "--all").out
     assert "1 of 1 real" in asked(command, shop, "precision").out
     assert "Over this week: 1 incident" in asked(command, shop, "digest").out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("silence", "--module", "homepgae", "--for", "3d"), "module homepgae is not known: no layer, definition or "
+         "measure has it; nearest: homepage; known:"),
+        (("silence", "--module", "homepage", "--category", "decor", "--for", "3d"), "category decor is not known"),
+        (("silence", "--module", "homepage", "--metric", "ordr", "--for", "3d"), "'ordr' is not one of"),
+        (("silence", "--module", "homepage", "--until", "2020-01-01"), "would end 2020-01-01 00:00 UTC and now it is"),
+        (("silence", "--module", "homepage", "--until", "2099-01-01"), "more than 90 days from now: what nobody"),
+        (("silence", "--module", "homepage", "--for", "99999w"), "more than 90 days from now"),
+        (("silence", "--module", "homepage", "--for", "999999w"), "beyond the calendar"),
+        (("silence", "--module", "homepage", "--for", "0d"), "not a span; write 4h, 3d or 2w"),
+        (("silence", "--module", "homepage", "--for", "²d"), "not a span; write 4h, 3d or 2w"),
+        (("silence", "--module", "homepage", "--until", "soon"), "--until soon: not a time"),
+        (("silence", "--module", "homepage", "--until", "9999-12-31T23:59-14:00"), "not a time"),
+        (("unsilence", "--module", "homepage"), "no silence of --module homepage runs; name one as it was begun"),
+    ],
+)  # fmt: skip
+def test_a_silence_of_nothing_or_for_ever_is_refused(
+    command: Commands, shop: Shop, words: tuple[str, ...], said: str
+) -> None:
+    done = asked(command, shop, *words, "--reason", "a sale")
+    told = " ".join(done.err.replace("│", " ").split())
+    assert (done.code, said in told) == (2, True), told
+    assert asked(command, shop, *words, "--reason", " ").code == 2
+    with Store.open(shop.store_url) as store:
+        assert store.alerts.acts() == []
 
 
 def test_what_was_told_is_pinged_for_only_after_a_good_run(command: Commands, shop: Shop) -> None:
