@@ -44,6 +44,7 @@ class Scripted:
     hours: int = 72
     losses: Sequence[tuple[Cell, Severity, float, float]] = ()
     held: Sequence[tuple[Cell, float, float]] = ()
+    unread: Sequence[tuple[Cell, float, float]] = ()  # no detector could be advanced there
     revised: Mapping[datetime, datetime] = field(default_factory=dict)  # end → when its late rows were published
     revision: float = 0.0  # what they added
 
@@ -63,7 +64,11 @@ class Scripted:
         found = [self._evaluated(cell, at) for cell in (HOME, CART)]
         return Seen(
             tuple(found),
-            {each.unit.fingerprint: self._advanced(each, memory) for each in found},
+            {
+                each.unit.fingerprint: self._advanced(each, memory)
+                for each in found
+                if not _is_in(self.unread, each.unit.cell, at)
+            },
             {each.unit.fingerprint: self._frozen(each) for each in found if at == START + 6 * HOUR},
         )
 
@@ -78,7 +83,7 @@ class Scripted:
 
     def _evaluated(self, cell: Cell, at: datetime) -> Evaluation:
         severity = self._severity(cell, at)
-        is_held = any(place == cell and first <= (at - START) / HOUR < last for place, first, last in self.held)
+        is_held = _is_in(self.held, cell, at)
         lost = 0.0 if severity == "digest" else 4_800_000.0 + self._late(at)
         burn = {"digest": 0.0, "watch": 0.2, "ticket": 2.0, "page": 8.0, "page_fast": 20.0}[severity]
         return Evaluation(
@@ -105,6 +110,10 @@ class Scripted:
 
     def _frozen(self, found: Evaluation) -> Baseline:
         return Baseline(found.unit.at, "first_buckets", 0.01, 1.1, 0.1, 112)
+
+
+def _is_in(spans: Sequence[tuple[Cell, float, float]], cell: Cell, at: datetime) -> bool:
+    return any(place == cell and first <= (at - START) / HOUR < last for place, first, last in spans)
 
 
 class Listener:

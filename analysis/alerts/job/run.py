@@ -6,7 +6,7 @@ A unit of work is done once: run again, in any order, for any time, nothing chan
 all of a bucket end or nothing of it, and its notices in the outbox; the next one goes on there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -174,14 +174,15 @@ class _Run:
         for at in found.ends:
             kept = self.store.alerts.standing()
             standing = Standing() if kept is None else from_json(kept.body)
-            seen = self.plan.source.evaluate(at, memory, followed(standing))
+            seen = _carried(self.plan.source.evaluate(at, memory, followed(standing)), memory)
             acts = [stored.act(each.body) for each in self.store.alerts.acts(after=at - CAP, until=at)]
             after, notices = step(standing, at, seen.evaluations, acts, windows=self.plan.source.windows(at))
             detectors, frozen = self._reset(at, after, seen, standing)
+            resets = {each.fingerprint for each in after.resets}
             memory = memory.after(detectors, frozen)
             self.store.alerts.commit(
                 AlertStep(
-                    tuple(_unit(each, detectors) for each in seen.evaluations),
+                    tuple(_unit(each, detectors, resets) for each in seen.evaluations),
                     tuple(_frozen(key, each) for key, each in frozen.items()),
                     AlertStanding(at, to_json(after), newest),
                     queued(notices, [channel.name for channel in self.plan.channels]),
@@ -213,8 +214,13 @@ class _Run:
         )
 
     def _again(self, kept: AlertStanding, found: Due, newest: datetime | None) -> int:
-        """Units of work of which late rows changed something, as revisions; nobody is told. How many changed."""
-        if newest == kept.seen:
+        """Units of work of which late rows changed something, as revisions; nobody is told. How many changed.
+
+        From the first bucket that was counted anew on every end is looked at again, the six hours' ones and those
+        between: each stands on the detector of the one before. A run for a time before the newest end leaves them to
+        the next one, for it sees only a part of the buckets.
+        """
+        if newest == kept.seen or self.as_of < kept.at:
             return 0
         new: list[AlertUnit] = []
         if found.revised:
@@ -222,17 +228,16 @@ class _Run:
             before = self.store.alerts.units(since=first - CAP, until=first - timedelta(seconds=1))
             memory = self._memory(before)
             there = self.store.alerts.units(since=first, until=kept.at)
-            ends = {each.at for each in there}
-            for at in sorted(ends & (set(found.revised) | {end for end in ends if is_long(end)})):
+            for at in sorted({each.at for each in there}):
                 known = {each.fingerprint: each for each in there if each.at == at}
-                seen = self.plan.source.evaluate(
-                    at, memory, [stored.evaluation(each.evaluation) for each in known.values()]
-                )
-                detectors = {
-                    key: reset(at) if _was_reset(known.get(key)) else each for key, each in seen.detectors.items()
-                }
+                followed = [stored.evaluation(each.evaluation) for each in known.values()]
+                seen = _carried(self.plan.source.evaluate(at, memory, followed), memory)
+                resets = {key for key, each in known.items() if stored.was_reset(each.detector)}
+                detectors = {key: reset(at) if key in resets else each for key, each in seen.detectors.items()}
                 memory = memory.after(detectors, {})
-                revisions = (_revision(each, detectors, known.get(each.unit.fingerprint)) for each in seen.evaluations)
+                revisions = (
+                    _revision(each, detectors, resets, known.get(each.unit.fingerprint)) for each in seen.evaluations
+                )
                 new += [each for each in revisions if each is not None]
         if new:
             self.say(f"late rows changed {len(new)} units of work, from {new[0].at:%Y-%m-%d %H:%M} UTC on")
@@ -305,22 +310,25 @@ def _frozen(fingerprint: str, baseline: Baseline) -> AlertBaseline:
     return AlertBaseline(fingerprint, baseline.change_at, stored.baseline_json(baseline))
 
 
-def _unit(found: Evaluation, detectors: Mapping[str, Detector]) -> AlertUnit:
+def _carried(seen: Seen, memory: Memory) -> Seen:
+    """The same, with the detectors of cells that could not be read as they were."""
+    here = {each.unit.fingerprint for each in seen.evaluations} & memory.detectors.keys()
+    return replace(seen, detectors={key: memory.detectors[key] for key in sorted(here)} | dict(seen.detectors))
+
+
+def _unit(found: Evaluation, detectors: Mapping[str, Detector], resets: Collection[str]) -> AlertUnit:
     unit = found.unit
-    state = stored.detector_json(detectors.get(unit.fingerprint))
+    state = stored.detector_json(detectors.get(unit.fingerprint), was_reset=unit.fingerprint in resets)
     return AlertUnit(unit.fingerprint, unit.at, unit.revision, stored.evaluation_json(found), state)
 
 
-def _was_reset(unit: AlertUnit | None) -> bool:
-    state = None if unit is None else stored.detector(unit.detector)
-    return state is not None and state == reset(state.end)
-
-
-def _revision(found: Evaluation, detectors: Mapping[str, Detector], known: AlertUnit | None) -> AlertUnit | None:
+def _revision(
+    found: Evaluation, detectors: Mapping[str, Detector], resets: Collection[str], known: AlertUnit | None
+) -> AlertUnit | None:
     """The unit as it is now, as the next revision; None when it is what it was."""
     if known is None:
-        return _unit(found, detectors)
+        return _unit(found, detectors, resets)
     same = replace(found, unit=replace(found.unit, revision=known.revision))
-    if _unit(same, detectors) == known:
+    if _unit(same, detectors, resets) == known:
         return None
-    return _unit(replace(found, unit=replace(found.unit, revision=known.revision + 1)), detectors)
+    return _unit(replace(found, unit=replace(found.unit, revision=known.revision + 1)), detectors, resets)

@@ -1,6 +1,7 @@
 """Values of the alerts as the store keeps them: JSON of which equal values have equal texts."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
@@ -26,9 +27,16 @@ class _Told:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    values: tuple[float, ...]
+    end: datetime
+    was_reset: bool = False
+
+
 _FOUND = TypeAdapter(_Found)
 _TOLD = TypeAdapter(_Told)
-_DETECTOR = TypeAdapter(Detector)
+_DETECTOR = TypeAdapter(_Kept)
 _BASELINE = TypeAdapter(Baseline)
 _ACT = TypeAdapter(Act)
 
@@ -53,14 +61,24 @@ def notice(text: str) -> Notice:
     return _TOLD.validate_json(text).notice
 
 
-def detector_json(detector: Detector | None) -> str | None:
-    """A detector's state."""
-    return None if detector is None else _DETECTOR.dump_json(detector).decode()
+def detector_json(detector: Detector | None, *, was_reset: bool = False) -> str | None:
+    """A detector's state, and whether it is 0 because an incident was resolved at that end."""
+    if detector is None:
+        return None
+    return _DETECTOR.dump_json(_Kept(detector.values, detector.end, was_reset), exclude_defaults=True).decode()
 
 
 def detector(text: str | None) -> Detector | None:
     """What `detector_json` wrote."""
-    return None if text is None else _DETECTOR.validate_json(text)
+    if text is None:
+        return None
+    kept = _DETECTOR.validate_json(text)
+    return Detector(kept.values, kept.end)
+
+
+def was_reset(text: str | None) -> bool:
+    """Whether the detector was set to 0 at that end; False of one that never was, or of none."""
+    return text is not None and _DETECTOR.validate_json(text).was_reset
 
 
 def baseline_json(baseline: Baseline) -> str:

@@ -86,6 +86,20 @@ def test_any_interval_in_any_order_twice_gives_the_same_bits_and_no_second_notic
     assert len(set(keys)) == len(keys)
 
 
+def test_a_cell_that_cannot_be_read_for_a_while_keeps_its_detector(store: Store) -> None:
+    """Else the runs after it would begin anew, or with what was before an incident was resolved."""
+    source = replace(LOSS, unread=[(HOME, 10, 13)])
+    for hour in range(1, 16):
+        ran(store, plan(source), hour)
+    with Store.open("sqlite://") as once:
+        ran(once, plan(source), 15)
+        assert dump(store, *STATE) == dump(once, *STATE)
+    states = {
+        each.at: each.detector for each in store.alerts.units() if stored.evaluation(each.evaluation).unit.cell == HOME
+    }
+    assert states[at(9)] == states[at(10)] == states[at(12)] != states[at(13)]
+
+
 def test_missed_runs_are_made_up_and_only_the_final_state_is_told(store: Store) -> None:
     pager = Listener()
     ran(store, plan(LOSS, pager), 19)
@@ -194,9 +208,9 @@ def test_late_rows_are_a_revision_and_no_second_notice(store: Store) -> None:
     assert stored.standing(store) == standing
     after = {(each.fingerprint, each.at): each for each in store.alerts.units()}
     changed = {each.at for each in before if after[each.fingerprint, each.at] != each}
-    assert changed == {at(12), at(21), at(18), at(24)}  # and the detectors at the ends of six hours since
+    assert changed == {at(hour) for hour in range(12, 25)}  # those two, and the detectors of every end since
     assert {after[each.fingerprint, each.at].revision for each in before if each.at in changed} == {1}
-    assert report.revised == 8
+    assert report.revised == 2 * 13
     [loss] = [
         stored.evaluation(each.evaluation)
         for each in store.alerts.units(since=at(21), until=at(21))
