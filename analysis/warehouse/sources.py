@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -31,6 +32,7 @@ Progress = Callable[[int, int], None]  # bytes read, bytes in all
 
 _BATCH_ROWS = 131_072
 _BLOCK_BYTES = 8 << 20
+_BATCH_BLOCKS = 8  # of JSON lines: a statement for each block would cost three times as much
 _FIRST_LINE = 2  # of a CSV file's data: the header is line 1
 _DELIMITERS = (",", ";", "\t", "|")
 _SUFFIXES = {
@@ -381,26 +383,25 @@ def _stage_json_lines(
         if pointers
         else "cast([] as json[])"
     )
+    parsed = "select line, raw, try_cast(raw as json) as j from source_batch"
     into = (
         f"insert into stage by name select line, line as place, j as raw{taken} from ("
-        f"select line, j, {extract} as x from json_batch where coalesce(json_type(j) = 'OBJECT', false))"
+        f"select line, j, {extract} as x from ({parsed}) where coalesce(json_type(j) = 'OBJECT', false))"
     )
     with _bytes(source) as (stream, position):
-        for lines, texts in _lines(stream):
-            connection.register("source_batch", pa.table({"line": pa.array(lines, pa.int64()), "raw": texts}))
-            connection.execute("create or replace temp table json_batch as "
-                               "select line, raw, try_cast(raw as json) as j from source_batch")  # fmt: skip
-            connection.unregister("source_batch")
+        blocks = _lines(stream)
+        while batch := list(islice(blocks, _BATCH_BLOCKS)):
+            connection.register("source_batch", pa.Table.from_batches(batch))  # every block may go to another core
             connection.execute(into)
-            connection.execute("insert into stage_malformed by name select line, to_json(raw) as raw from json_batch "
-                               "where coalesce(json_type(j) <> 'OBJECT', true)")  # fmt: skip
+            connection.execute(f"insert into stage_malformed by name select line, to_json(raw) as raw from ({parsed}) "
+                               f"where coalesce(json_type(j) <> 'OBJECT', true)")  # fmt: skip
+            connection.unregister("source_batch")
             progress(position(), source.size)
-    connection.execute("drop table if exists json_batch")
     return names
 
 
-def _lines(stream: pa.NativeFile) -> Iterator[tuple[list[int], pa.Array]]:
-    """Batches of (line numbers, texts); blank lines are passed over, a mark of byte order is cut off."""
+def _lines(stream: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    """Blocks of (line, raw); blank lines are passed over, a mark of byte order is cut off."""
     rest, number, first = b"", 0, True
     while True:
         block = stream.read(_BLOCK_BYTES)
@@ -412,7 +413,8 @@ def _lines(stream: pa.NativeFile) -> Iterator[tuple[list[int], pa.Array]]:
         number += len(pieces)
         if kept:
             numbers, texts = zip(*kept, strict=True)
-            yield list(numbers), _decoded([text.rstrip(b"\r") for text in texts])
+            raw = _decoded([text.rstrip(b"\r") for text in texts])
+            yield pa.record_batch({"line": pa.array(numbers, pa.int64()), "raw": raw})
         if not block:
             return
 
