@@ -161,7 +161,22 @@ def _refused_by_kind(act: Act, incident: Incident | None) -> Iterable[str]:
         yield f"code is missing; it is one of {', '.join(get_args(Resolution))}"
     if act.kind != "resolve" and act.code is not None:
         yield f"code is {act.code}, which only a resolve has; leave it out of {act.kind}"
+    if incident is not None and incident.state != "resolved" and act.code == "expected_change":
+        yield from _nothing_to_accept(incident)
     if incident is not None and incident.state == "resolved" and act.kind != "resolve":
         yield f"incident {incident.incident_id} is resolved; there is nothing to {act.kind}"
     if incident is not None and incident.state == "pending" and act.kind == "ack":
         yield f"incident {incident.incident_id} is pending; nobody is told of it before a second evaluation agrees"
+
+
+def _nothing_to_accept(incident: Incident) -> Iterable[str]:
+    """A loss of an experiment is against its control, not against a baseline that could begin anew."""
+    comparisons = [member.unit.comparison for member in incident.members]
+    keys = sorted({each.key for each in comparisons if each.kind == "experiment"})
+    if keys:
+        those, control = ("experiments", "their controls") if len(keys) > 1 else ("experiment", "its control")
+        yield (
+            f"code is expected_change, and the loss is of {those} {', '.join(keys)}: against {control} it would be "
+            f"told again, there is no baseline to accept; `truelift stop {keys[0]}`, or silence the incident until the "
+            f"end, or resolve it as {', '.join(code for code in get_args(Resolution) if code != 'expected_change')}"
+        )

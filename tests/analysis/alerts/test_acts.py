@@ -7,6 +7,7 @@ import pytest
 
 from analysis.alerts.course.acts import Act, Matcher, refusals
 from analysis.alerts.model import Cell, Incident, Severity
+from tests.helpers.incidents import TRIAL, evaluation
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 OPEN = Incident("a1", "homepage", "money", "none", "open", "page", NOON, NOON, (), 1.0, 0.0, 0.0)
@@ -137,3 +138,21 @@ def test_only_a_silence_that_runs_can_be_ended() -> None:
     by_hand = replace(end, matcher=None, incident_id="a1")
     assert refusals(by_hand, [OPEN], []) == ("no silence of a1 runs; name one as it was begun: none",)
     assert refusals(by_hand, [OPEN], [replace(SILENCE, matcher=None, incident_id="a1")]) == ()
+
+
+def test_a_loss_of_an_experiment_cannot_be_expected_for_there_is_no_baseline_to_accept() -> None:
+    """It would be told again at once: its control goes on standing beside it."""
+    accept = Act("resolve", "mara", NOON, "we knew", "a1", code="expected_change")
+    trial = replace(OPEN, members=(evaluation(Cell("homepage"), comparison=TRIAL), evaluation(Cell("homepage"))))
+    [said] = refusals(accept, [trial])
+    assert said == (
+        "code is expected_change, and the loss is of experiment home_als_v2: against its control it would be told "
+        "again, there is no baseline to accept; `truelift stop home_als_v2`, or silence the incident until the end, or "
+        "resolve it as real_regression, data_issue, no_cause_found"
+    )
+    other = replace(TRIAL, key="cart_als")
+    [both] = refusals(accept, [replace(trial, members=(*trial.members, evaluation(Cell("cart"), comparison=other)))])
+    assert "of experiments cart_als, home_als_v2: against their controls" in both
+    assert refusals(replace(accept, code="real_regression"), [trial]) == ()
+    assert refusals(accept, [replace(trial, state="resolved")]) == ()  # what it was, said later, opens nothing
+    assert refusals(accept, [replace(OPEN, members=(evaluation(Cell("homepage")),))]) == ()
