@@ -31,11 +31,9 @@ import yaml
 from analysis import cli
 from analysis.alerts.notices.notify import channels
 from analysis.demo.play import play
-from analysis.demo.serving import serve
-from analysis.demo.shop import Configuration
+from analysis.demo.serving import Configuration, serve
 from analysis.readout import VerdictCode
 from analysis.warehouse.mapping import read_mapping
-from assignment.bundle import compile_bundle
 from assignment.event_log import Spool
 from assignment.hashing import bucket
 from experiments.bundle import bundle_document
@@ -173,11 +171,11 @@ def visited(home: Path, since: datetime) -> None:
     """What the service logs in six days: every homepage slot of these days, under the shop's present configuration."""
     shop, slots = open_shop(home), pq.read_table(home.parent / SLOTS)
     with Store.open(shop.store_url) as store, Spool(shop.spool) as spool:
-        bundle = compile_bundle(bundle_document(store, shop))
+        serving = Configuration(since, bundle_document(store, shop))
         at = slots["event_ts"]
         meanwhile = pc.and_(pc.greater_equal(at, since), pc.less(at, since + timedelta(days=6)))
         asked = slots.filter(pc.and_(meanwhile, pc.equal(slots["module"], "homepage")))
-        assert serve(asked, [Configuration(since, bundle)], spool) > 1_000
+        assert serve(asked, [serving], spool) > 1_000
 
 
 def write(block: Block, desk: Path) -> None:

@@ -16,7 +16,7 @@ from analysis.alerts.job.report import RunReport
 from analysis.alerts.job.running import once
 from analysis.alerts.measures.publish import publish
 from analysis.demo.report import read_truth
-from analysis.demo.serving import serve
+from analysis.demo.serving import serve_together
 from analysis.demo.shop import SEED, STORIES, UNITS, assigner, begin, packaged, plan
 from analysis.demo.steps import Step, Tell, silent
 from analysis.pipeline import Published, refresh
@@ -26,7 +26,6 @@ from analysis.warehouse.connection import open_connection
 from analysis.warehouse.load import LoadReport, ShopTerms, load_file
 from analysis.warehouse.mapping import read_mapping
 from analysis.warehouse.spool import SpoolReport, load_spool
-from assignment.event_log import Spool
 from experiments.errors import UsageError
 from experiments.shop import SETTINGS_FILE, Shop, create, open_shop
 from experiments.simulator.faults import planted
@@ -112,8 +111,7 @@ def _make(home: Path, played: Plan, which: Mapping[str, int], by: str, step: Ste
     live = logs.exposures.filter(pc.greater_equal(logs.exposures["event_ts"], played.midnight(0) - SERVED_BEFORE))
 
     def served(tell: Tell) -> int:
-        with Spool(shop.spool) as spool:
-            return serve(live, (before, running), spool, tell)
+        return serve_together(live, (before, running), shop.spool, tell)
 
     step("Serve and log what it shows", served, lambda rows: f"{words.whole(rows)} exposures logged")
     shop.money_file.write_text(packaged("money.yml"), encoding="utf-8")

@@ -4,23 +4,71 @@ A page asks when it renders, in the order of time, under the configuration of it
 after the end, also where nobody tests anything.
 """
 
+import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.demo.shop import Configuration
 from analysis.demo.steps import Tell
 from assignment.allocation import evaluate
-from assignment.bundle import Bundle
-from assignment.event_log import EventLog
+from assignment.bundle import Bundle, compile_bundle
+from assignment.event_log import EventLog, Spool
 from assignment.exposures import exposure_row
 
 ASKED = ("session_id", "page_category", "platform", "browser", "is_bot")  # what a page knows when it asks …
 SHOWN = ("request_id", "fallback", "fallback_cause", "latency_ms")  # … and when it has rendered
 BATCH = 20_000
+WORKER_FROM = 2 * BATCH  # slots that are worth a process of their own: it starts in a second
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is served from an instant on."""
+
+    since: datetime
+    document: Mapping[str, object]  # of the bundle
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The document compiled."""
+        return compile_bundle(self.document)
+
+
+def serve_together(
+    slots: pa.Table, configurations: Sequence[Configuration], folder: Path, tell: Tell = lambda *_: None
+) -> int:
+    """`serve` in as many processes as there are cores, each with a log of its own in the folder."""
+    workers = min(os.cpu_count() or 1, len(slots) // WORKER_FROM)
+    if workers < 2:
+        with Spool(folder) as log:
+            return serve(slots, configurations, log, tell)
+    written = [(each.since, each.document) for each in configurations]
+    shares = [slots.slice(first, WORKER_FROM) for first in range(0, len(slots), WORKER_FROM)]
+    served = 0
+    with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_the_first) as pool:
+        for done in as_completed([pool.submit(_share, share, written, folder) for share in shares]):
+            served += done.result()
+            tell(served, len(slots))
+    return served
+
+
+def _end_with_the_first() -> None:
+    """An interrupt is for the process that people see; this one ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _share(slots: pa.Table, written: Sequence[tuple[datetime, Mapping[str, object]]], folder: Path) -> int:
+    with Spool(folder) as log:
+        return serve(slots, [Configuration(*each) for each in written], log)
 
 
 def serve(slots: pa.Table, configurations: Sequence[Configuration], log: EventLog, tell: Tell = lambda *_: None) -> int:

@@ -1,11 +1,11 @@
 """The demo's shop: four experiments, what their arms do, and how they are begun in simulated time."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib.resources import files
 
+from analysis.demo.serving import Configuration
 from assignment.allocation import evaluate
-from assignment.bundle import Bundle, compile_bundle
 from experiments import lifecycle
 from experiments.bundle import bundle_document
 from experiments.errors import UsageError
@@ -74,14 +74,6 @@ REGRESSION = Story(  # in place of the homepage's, where an alert is to be seen
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What is served from an instant on."""
-
-    since: datetime
-    bundle: Bundle
-
-
 def stories(*, regression: bool = False) -> tuple[Story, ...]:
     """The demo's four; with a regression the homepage's arm loses."""
     return tuple(REGRESSION if regression and story.key == REGRESSION.key else story for story in STORIES)
@@ -99,10 +91,12 @@ def begin(shop: Shop, store: Store, played: Plan, by: str) -> tuple[Configuratio
         path = shop.definitions / f"{story.key}.yml"
         path.write_text(packaged(path.name), encoding="utf-8")
         lifecycle.register(store, shop, path, actor=by, reason=BECAUSE, now=registered)
-    drafts = _compiled(shop, store)
+    drafts = bundle_document(store, shop)
     for story in STORIES:
         lifecycle.start(store, shop, story.key, actor=by, reason=BECAUSE, now=start)
-    return Configuration(played.midnight(-played.history_days), drafts), Configuration(start, _compiled(shop, store))
+    return Configuration(played.midnight(-played.history_days), drafts), Configuration(
+        start, bundle_document(store, shop)
+    )
 
 
 def assigner(running: Configuration) -> Assign:
@@ -121,7 +115,3 @@ def assigner(running: Configuration) -> Assign:
 def packaged(name: str) -> str:
     """A definition or mapping of the demo."""
     return (files("experiments") / "simulator" / "demo" / name).read_text(encoding="utf-8")
-
-
-def _compiled(shop: Shop, store: Store) -> Bundle:
-    return compile_bundle(bundle_document(store, shop))
