@@ -82,6 +82,7 @@ class Watched:
     place: Place
     bars: watch.Bars
     metric: Metric
+    served: float  # the share of the sessions in the watched arm
     baseline: Baseline | None = None
     before: Detector | None = None  # at the end of the six hours before
     after: Detector | None = None  # at the end of these six hours
@@ -109,7 +110,9 @@ class Watched:
             unit=self.unit(at),
             long=[one for one in self.long[-WEEK - 1 :] if at - timedelta(days=7) < one.end <= at],
             short=[one for one in self.short if at - timedelta(hours=1) < one.end <= at],
-            traffic=Traffic(place.cell, at, place.sessions, 0.0, {}, {}, usual, None),  # a forecast that is right
+            traffic=Traffic(  # a forecast that is right
+                place.cell, at, place.sessions, 0.0, {}, {}, usual, None, ((LAUNCH, self.served),)
+            ),
             evidence=watch.by_detector(state, self.bars, replayed=True),
             digits=2,
             baseline=self.baseline,
@@ -143,12 +146,14 @@ def play(
     Quarters of an hour are drawn only where a detector is within reach of its bar or an incident stands: elsewhere
     there is no evidence, and an evaluation without evidence changes nothing.
     """
-    rng, way = np.random.default_rng(seed), way or Way()
+    rng, way, nature = np.random.default_rng(seed), way or Way(), nature or Nature()
     bars = watch.bars(stakes(places()))
     cells = []
     for place in shop:
         bar = bars[place.cell]
-        cells.append(Watched(place, watch.Bars(bar.page * way.raised, bar.ticket * way.raised), way.metric))
+        cells.append(
+            Watched(place, watch.Bars(bar.page * way.raised, bar.ticket * way.raised), way.metric, nature.served)
+        )
     money = MONEY.model_copy(update={"every_minutes": way.minutes})
     found, standing = Played(naive={place.cell: 0 for place in shop}), Standing()
     for index, kinds in enumerate(counted(shop, rng, BASELINE + buckets, loss=loss, nature=nature)):

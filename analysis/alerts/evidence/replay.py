@@ -46,12 +46,16 @@ PAGE = next(rule for rule in RULES if rule.severity == "page")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the monitor pages by: stakes a day by cell (minor units), loss budget of 30 days, κ by cell."""
+    """What the monitor pages by: stakes a day by cell (minor units), loss budget of 30 days, κ by cell.
+
+    Bars are by the stakes; a loss is priced with the part of them that flows through the watched arm.
+    """
 
     stakes: Mapping[Cell, float]
     budget: float
     spread: float
     spreads: Mapping[Cell, float] = field(default_factory=dict)  # where they differ
+    shares: Mapping[Cell, float] = field(default_factory=dict)  # of the stakes in the watched arm, where not all
     elasticity: float = 1.0  # relative change of revenue for one of the metric
     detectors: float = 1.0  # on a cell, which share its false alarms: bars are so many times as high
 
@@ -188,7 +192,7 @@ def _costs(found: Deviation, baseline: Baseline, cell: Cell, terms: Terms) -> bo
     """Whether these six hours alone cost what a page asks for."""
     off, se = found.relative - baseline.mean, found.se * baseline.factor
     change = Effect("revenue", PAGE.long, terms.elasticity * off, abs(terms.elasticity) * se)
-    stake = Stake(1.0, terms.stakes[cell], 1.0)
+    stake = Stake(terms.shares.get(cell, 1.0), terms.stakes[cell], 1.0)
     spread = terms.spreads.get(cell, terms.spread)
     return cost(change, stake, spread=spread, budget=terms.budget, upper=None).burn >= PAGE.burn
 

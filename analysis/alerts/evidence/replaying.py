@@ -16,7 +16,7 @@ from analysis.alerts.evidence.replay import Replay, Terms, replay
 from analysis.alerts.measures import measured
 from analysis.alerts.measures.shelf import Shelf
 from analysis.alerts.model import LONG, Cell, Comparison
-from analysis.alerts.weighing.stake import stake, unpriced
+from analysis.alerts.weighing.stake import stake, unpriced, watched_share
 from analysis.words.notices import place
 from experiments.errors import UsageError
 from experiments.money import Money
@@ -65,7 +65,8 @@ def replayed(
             raise UsageError(f"holdout {comparison.key}: no cell has a price: {'; '.join(sorted(reasons))}")
         stakes = {cell: stake(traffic[cell], money, on=day).money for cell in priced}
         spreads = {cell: float(money.spread_of(cell.module)) for cell in priced}
-        terms = Terms(stakes, budget, float(money.spread), spreads)
+        shares = {cell: watched_share(comparison, traffic[cell]) or 0.0 for cell in priced}
+        terms = Terms(stakes, budget, float(money.spread), spreads, shares)
         history = [bucket for cell in priced for bucket in cells[cell]]
         found = replay(history, "revenue", terms, rng=rng, changes=ships, drawn=drawn)
         done.append(Replayed(comparison, found, tuple(sorted(set(cells) - set(priced)))))

@@ -57,9 +57,9 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
     """Price the change in every window, and give the highest severity that money and evidence agree on.
 
     Without enough evidence, under a failing signal check and without data it is digest; `by_money`, `held_by` and
-    `no_data` say which. Pages only where the settings switched them on, else a ticket at most. Of an experiment `now`
-    is what the watched arm's own sessions lose. DefinitionError, with every reason, where a loss has no price
-    (`stake.unpriced`): that is unknown, and not healthy.
+    `no_data` say which. Pages only where the settings switched them on, else a ticket at most. `now` is what the
+    watched arm's own sessions lose; `if_shipped` of an experiment what all would. DefinitionError, with every reason,
+    where a loss has no price (`stake.unpriced`): that is unknown, and not healthy.
     """
     unit = given.unit
     budget = money.budget_minor(given.digits)
@@ -71,6 +71,7 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
         raise ValueError(f"the traffic of {given.traffic.cell} for {unit.cell}")
     whole = stake(given.traffic, money, on=given.on or unit.at.date())
     here = replace(whole, sessions=whole.sessions * share)
+    shipped = whole if unit.comparison.kind == "experiment" else here
     spread = money.spread_of(unit.cell.module)
     effects = _effects(given)
     revenue = {hours: in_money(found, given.conversion) for hours, found in effects.items()}
@@ -88,7 +89,7 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
         by_money=asked,
         stake=here,
         now=None if shown is None else _sure(given, revenue, costs[shown], here, shown),
-        if_shipped=0.0 if shown is None else expected(revenue[shown], whole, spread=spread),
+        if_shipped=0.0 if shown is None else expected(revenue[shown], shipped, spread=spread),
         effects={name: effects[hours] for name, hours in HOURS.items() if hours in effects},
         evidence=evidence,
         held_by=given.held_by,
@@ -157,10 +158,11 @@ def _sure(given: Inputs, revenue: Mapping[float, Effect], now: Cost, stake: Stak
 
 
 def _has_data(given: Inputs) -> bool:
-    """Whether the watched arm had a session in the newest six hours."""
+    """Whether the watched arm had a session in the newest six hours; against a forecast none is a count too."""
     newest = within(_after(given.long, given.baseline), hours=LONG / 60, at=given.unit.at)
-    watched = given.unit.comparison.watched
-    return any(watched in bucket.arms and bucket.arms[watched].sessions > 0 for bucket in newest)
+    comparison = given.unit.comparison
+    arms = [bucket.arms[comparison.watched] for bucket in newest if comparison.watched in bucket.arms]
+    return any(arm.sessions > 0 or comparison.kind == "forecast" for arm in arms)
 
 
 def _window(asked: Severity, costs: Mapping[float, Cost]) -> float:

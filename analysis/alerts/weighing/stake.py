@@ -20,11 +20,12 @@ def stake(traffic: Traffic, money: Money, *, on: date) -> Stake:
 
 
 def watched_share(comparison: Comparison, traffic: Traffic) -> float | None:
-    """The share of the cell's sessions that lose now: 1 but for an experiment, where it is the watched arm's.
+    """The share of the cell's sessions that lose now: those in the watched arm, all of them for a forecast.
 
-    None where the forecast does not know the experiment's.
+    Whoever is held out loses nothing, nor do modules that a holdout does not cover. None where no session of the last
+    day is known to have been in the arm.
     """
-    return dict(traffic.watched).get(comparison) if comparison.kind == "experiment" else 1.0
+    return 1.0 if comparison.kind == "forecast" else dict(traffic.watched).get(comparison)
 
 
 def unpriced(cell: Cell, comparison: Comparison, traffic: Traffic | None, money: Money) -> tuple[Problem, ...]:
@@ -45,8 +46,10 @@ def _unpriced(cell: Cell, comparison: Comparison, traffic: Traffic | None, money
         step = "it is made once the cell has a history of traffic; run a refresh"
         yield Problem("no_traffic", place, None, "no forecast of its traffic is published", next_step=step)
     elif watched_share(comparison, traffic) is None:
-        message = f"how many of its sessions see {comparison.watched} of {comparison.key} is not published"
-        yield Problem("no_share", place, comparison.watched, message, next_step="run a refresh")
+        message = f"no session of its last day is known to have been in {comparison.watched} of {comparison.key}"
+        yield Problem(
+            "no_share", place, comparison.watched, message, next_step="it is known once there are some; run a refresh"
+        )
 
 
 def _margin(cell: Cell, traffic: Traffic | None, money: Money) -> float | None:

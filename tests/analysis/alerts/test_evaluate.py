@@ -91,7 +91,7 @@ class Place:
     def traffic(self, conversion: float | None = None) -> Traffic:
         """What is forecast of it: `conversion` orders a session of `basket` each."""
         earned = (self.rate if conversion is None else conversion) * self.basket * 100
-        watched = ((EXPERIMENT, 0.5),)
+        watched = ((EXPERIMENT, 0.5), (LAUNCH, 1.0))  # the worked examples price every session after a launch
         return Traffic(Cell(self.module), AT, self.sessions, 1.0, {}, {}, earned, None, watched)
 
     def inputs(self, metric: Metric = "order", comparison: Comparison = LAUNCH, more: float = 1.0) -> Inputs:
@@ -310,6 +310,29 @@ class TestALaunch:
         fallen = evaluate(replace(replace(B, change=0.078).inputs(), baseline=stood), MONEY)
         assert fallen.severity == "page"
         assert fallen.effects["6h"].relative == pytest.approx(-0.02, abs=1e-4)
+
+    @pytest.mark.parametrize("share", [0.98, 0.7, 0.1])
+    def test_loses_what_is_served_and_not_what_is_held_out(self, share: float) -> None:
+        """A holdout of 30 %, or of one module that a tenth of the site's sessions meet."""
+        given = B.inputs()
+        traffic = replace(B.traffic(), watched=((LAUNCH, share),))
+        part, whole = evaluate(replace(given, traffic=traffic), MONEY), evaluate(given, MONEY)
+        assert part.stake.money == pytest.approx(share * whole.stake.money, rel=1e-12)
+        assert part.effects == whole.effects
+        assert part.now is not None
+        assert whole.now is not None
+        assert part.now.burn <= share * whole.now.burn * (1 + 1e-12) or part.by_money != whole.by_money
+        assert part.if_shipped == part.now.expected
+        assert SEVERITIES.index(part.severity) <= SEVERITIES.index(whole.severity)
+
+    def test_has_no_price_where_nobody_knows_how_many_are_served(self) -> None:
+        """Unknown is not everybody."""
+        unknown = replace(B.traffic(), watched=((EXPERIMENT, 0.5),))
+        [problem] = unpriced(Cell("homepage"), LAUNCH, unknown, MONEY)
+        assert problem.code == "no_share"
+        assert "no session of its last day is known to have been in served of holdout.main" in str(problem)
+        with pytest.raises(DefinitionError, match="served of holdout"):
+            evaluate(replace(B.inputs(), traffic=unknown), MONEY)
 
     def test_is_as_noisy_as_its_baseline_was(self) -> None:
         calm, noisy = (

@@ -109,14 +109,14 @@ def test_a_baseline_is_in_force_from_the_end_after_it_was_frozen(shop: Shop, sto
 
 
 def test_a_loss_on_a_peak_homepage_pages_and_a_cell_beside_it_does_not(shop: Shop, store: Store) -> None:
-    publish(store, losing(0.04, after(120)), after(126))
+    publish(store, losing(0.08, after(120)), after(126))
     seen = looked(shop, store, after(126))
     loss = of(seen, HOME)
     assert loss.severity == "page_fast"
     assert loss.evidence.met
     assert loss.evidence.kind == "detector"
     assert loss.now is not None
-    assert loss.stake.money == pytest.approx(3_000_000 * 0.03 * 8_000 * 0.35)
+    assert loss.stake.money == pytest.approx(3_000_000 * 0.03 * 8_000 * 0.35 / 2)  # the other half is held out
     assert of(seen, DECOR).severity == "digest"
     slow = looked(shop, store, after(126), money=MONEY.model_copy(update={"every_minutes": 60}))
     assert of(slow, HOME).severity == "page"

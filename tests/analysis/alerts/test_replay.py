@@ -111,6 +111,7 @@ def test_a_metric_that_is_worth_nothing_and_bars_that_many_detectors_share_page_
     pages = played(buckets).pages
     assert pages > 0
     assert played(buckets, replace(EAGER, elasticity=0.0)).pages == 0
+    assert played(buckets, replace(EAGER, shares={HOME.cell: 0.0})).pages == 0  # all of it is held out
     assert played(buckets, replace(EAGER, detectors=1e9)).pages == 0
     assert played(buckets, replace(EAGER, detectors=0.2)).pages > pages
 
