@@ -5,6 +5,7 @@ parts, a site-wide drop over everything measured against the same forecast ("not
 
 An arm difference lives through the same day on both sides, so a drop of the whole site does not explain it away: it may
 be its consequence. What is compared with a concurrent arm is therefore inhibited by its own site-wide difference only.
+Nor does it explain a module that fell much further: there the site may be what follows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from analysis.alerts.model import Comparison, Evaluation, Incident
 
 SAMPLE_RATIO = "SH-01"
 NOT_THE_RECOMMENDER = "not the recommender"
+FURTHER, SURE = 2.0, 2.0  # times the site's own drop, and by so many standard errors
 
 
 def with_broken_splits(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
@@ -73,7 +75,23 @@ def _holds(whole: Incident, part: Incident) -> bool:
     wide = {one.unit.comparison for one in whole.members if _is_whole(one)}
     of_parts = not any(_is_whole(one) for one in part.members)
     wider = whole.module == "" != part.module or (whole.module == part.module and of_parts)
-    return wider and {one.unit.comparison for one in part.members} <= wide
+    return wider and {one.unit.comparison for one in part.members} <= wide and not _is_deeper(part, whole)
+
+
+def _is_deeper(part: Incident, whole: Incident) -> bool:
+    """Whether it lies surely further below a forecast than twice what the site does, in one of their windows."""
+    site = {one.unit.metric: one.effects for one in whole.members if one.unit.cell.is_site and _is_forecast(one)}
+    return any(
+        found.relative + SURE * found.se < FURTHER * min(0.0, site[one.unit.metric][name].relative)
+        for one in part.members
+        if one.unit.metric in site and not one.unit.cell.is_site
+        for name, found in one.effects.items()
+        if name in site[one.unit.metric]
+    )
+
+
+def _is_forecast(one: Evaluation) -> bool:
+    return one.unit.comparison.kind == "forecast"
 
 
 def _is_whole(one: Evaluation) -> bool:

@@ -1,4 +1,9 @@
-"""What was published for the alerts, each row read from the store once a run. Buckets are by cell and in order."""
+"""What was published for the alerts, each row read from the store once a run. Buckets are by cell and in order.
+
+A cell in which nothing happened has no row. Against an arm beside it that says nothing. Against what the seasons lead
+to expect it is a count of zero, while traffic is expected and the rest of the site is there: where that is missing too,
+nothing was counted, and nobody knows.
+"""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -8,11 +13,15 @@ from typing import TypeAlias
 
 from analysis.alerts.job.due import on_grid
 from analysis.alerts.measures import measured
-from analysis.alerts.model import LONG, SHORT, Bucket, Cell, Comparison, Look, Traffic
+from analysis.alerts.measures.traffic import RECENT, SLOT
+from analysis.alerts.model import LONG, METRICS, SHORT, Bucket, Cell, Comparison, Look, Metric, Sums, Traffic
 from analysis.alerts.weighing.windows import together
 from experiments.store import Store
 
 WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
+KNOWN = RECENT * SLOT  # how long a cell without rows is expected to have some
+_ZERO: Mapping[Metric, int] = dict.fromkeys(METRICS, 0)
+NOTHING = Sums(0, 0, 0, _ZERO, _ZERO, _ZERO)
 ByCell: TypeAlias = Mapping[Cell, Sequence[Bucket]]
 
 
@@ -96,11 +105,32 @@ class Shelf:
     def _buckets(self, comparison: Comparison, minutes: int, since: datetime | None) -> ByCell:
         kept = self._kept.get((comparison, minutes))
         if kept is None or (kept[0] is not None and (since is None or since < kept[0])):
+            zeros = comparison.kind == "forecast" and minutes == LONG
+            back = None if since is None else since - KNOWN if zeros else since
             found: dict[Cell, list[Bucket]] = {}
-            for each in measured.buckets(self._store, comparison, minutes=minutes, since=since, until=self._until):
+            for each in measured.buckets(self._store, comparison, minutes=minutes, since=back, until=self._until):
                 found.setdefault(each.cell, []).append(each)
-            kept = self._kept[comparison, minutes] = (since, found)
+            kept = self._kept[comparison, minutes] = (since, _with_zeros(found) if zeros else found)
         return kept[1]
+
+
+def _with_zeros(found: ByCell) -> ByCell:
+    """The same, with a bucket of zero where a cell that is known has none and the site has one."""
+    there = [bucket for bucket in found.get(Cell(), ()) if _came(bucket)]
+    filled: dict[Cell, Sequence[Bucket]] = {}
+    for cell, buckets in found.items():
+        own, last, zeros = {bucket.end: bucket for bucket in buckets}, None, []
+        for site in there:
+            if (here := own.get(site.end)) is not None:
+                last = site.end if _came(here) else last
+            elif last is not None and site.end - last <= KNOWN:
+                zeros.append(replace(site, cell=cell, arms={site.comparison.watched: NOTHING}))
+        filled[cell] = sorted([*buckets, *zeros], key=_end)
+    return filled
+
+
+def _came(bucket: Bucket) -> bool:
+    return any(arm.sessions > 0 for arm in bucket.arms.values())
 
 
 def _within(buckets: Sequence[Bucket], after: datetime | None, until: datetime) -> Sequence[Bucket]:

@@ -1,5 +1,6 @@
 """What something else says better: a whole its parts, the site its modules, one fault in many places. ALERTS 5."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,6 +30,27 @@ def test_a_site_wide_drop_over_everything_of_the_same_forecast() -> None:
     parts = [incident("h", of(HOME, FORECAST)), incident("r", of(Cell("pdp", "rugs"), FORECAST))]
     assert inhibited([site, *parts]) == {"h": "s", "r": "s"}
     assert named(site) == NOT_THE_RECOMMENDER
+
+
+@pytest.mark.parametrize(
+    ("site", "module", "se", "explained"),
+    [(-0.07, -0.07, 0.01, True), (-0.07, -0.16, 0.02, True), (-0.07, -1.0, 0.1, False), (-0.5, -1.0, 0.1, True),
+     (-0.07, -0.5, 0.3, True), (0.01, -0.2, 0.05, False)],
+)  # fmt: skip
+def test_a_module_that_fell_much_further_than_the_site_is_told_by_itself(
+    site: float, module: float, se: float, explained: bool
+) -> None:
+    """A module that is dark takes the site down with it: that is no day on which nobody came."""
+
+    def fallen(cell: Cell, comparison: Comparison, relative: float) -> Incident:
+        found = of(cell, comparison)
+        effects = {name: replace(each, relative=relative, se=se) for name, each in found.effects.items()}
+        return incident(cell.module or "site", replace(found, effects=effects))
+
+    given = [fallen(SITE, FORECAST, site), fallen(HOME, FORECAST, module)]
+    assert inhibited(given) == ({"homepage": "site"} if explained else {})
+    arms = [fallen(SITE, EXPERIMENT, site), fallen(HOME, EXPERIMENT, module)]
+    assert inhibited(arms) == {"homepage": "site"}  # of an arm the whole site holds what its modules lose
 
 
 def test_a_concurrent_arm_is_not_explained_by_the_day() -> None:
