@@ -25,7 +25,7 @@ START = datetime(2026, 9, 1, tzinfo=UTC)
 LOST, UNTIL = START + 120 * STEP, START + 126 * STEP
 MONEY = """\
 schema_version: 1
-loss_budget: "75000"
+loss_budget: "37500"
 margin: "0.35"
 pages: true
 every_minutes: 360
@@ -148,7 +148,7 @@ def test_another_run_holds_the_lock_5(command: Commands, shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("money", "notify", "said"),
     [
-        (MONEY.replace('loss_budget: "75000"\n', ""), NOTIFY, "loss_budget: is not set"),
+        (MONEY.replace('loss_budget: "37500"\n', ""), NOTIFY, "loss_budget: is not set"),
         (f"{MONEY}notify_tag: oncall\n", "version: 1\nurls: []\n", "no url has the tag oncall"),
         (f"{MONEY}oops: 1\n", NOTIFY, "oops"),
     ],
@@ -240,7 +240,7 @@ def test_people_see_acknowledge_silence_and_resolve(command: Commands, shop: Sho
     assert asked(command, shop, "list").out.startswith("Nothing is open.")
     assert key in asked(command, shop, "list", "--all").out
     assert "1 of 1 real" in asked(command, shop, "precision").out
-    assert "Over this week: 1 incident" in asked(command, shop, "digest").out
+    assert "Ended this week: 1 incident" in asked(command, shop, "digest").out
 
 
 @pytest.mark.parametrize(
