@@ -187,6 +187,11 @@ class Baseline:
     autocorrelation: float
     buckets: int
 
+    @property
+    def is_of_nothing(self) -> bool:
+        """Whether nothing was left of the watched arm, as somebody accepted: nothing can be lost against it."""
+        return self.mean <= -1
+
 
 @dataclass(frozen=True, slots=True)
 class Detector:
@@ -231,6 +236,12 @@ class Evaluation:
     held_by: tuple[str, ...] = ()  # signal checks that fail on the cell
     no_data: bool = False
     why_not: str = ""  # the sentence for somebody who expected an alert
+    asked: Severity | None = None  # by money, of those that the evidence may wake at most; None in what is older
+
+    @property
+    def allowed(self) -> Severity:
+        """What money asks for, of what the evidence may wake at most: by its window money and effect are told."""
+        return min(self.by_money, self.evidence.most, key=SEVERITIES.index) if self.asked is None else self.asked
 
 
 @dataclass(frozen=True, slots=True)

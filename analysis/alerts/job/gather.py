@@ -178,7 +178,8 @@ class Gathered:
         """What is followed and cannot be evaluated: over with its experiment, else without data, which is no end."""
         comparison, unit = before.unit.comparison, replace(before.unit, at=at, revision=0)
         end = self._ends.get((comparison.key, comparison.phase)) if comparison.kind == "experiment" else None
-        known = replace(before, unit=unit, severity="digest", by_money="digest", if_shipped=0.0, held_by=())
+        nothing = {"severity": "digest", "by_money": "digest", "asked": "digest"}
+        known = replace(before, unit=unit, if_shipped=0.0, held_by=(), **nothing)
         if end is None or end > at:
             told = "It could not be read: nothing was counted or expected there, or it has no price now."
             return replace(known, now=None, no_data=True, held_by=before.held_by, why_not=told)
@@ -206,11 +207,18 @@ class Gathered:
         known = memory.baseline(place.unit.fingerprint, place.at)
         launch = changes.last_launch(self._launches, place.cell.module, place.at)
         if known is not None and (launch is None or known.change_at >= launch.at):
-            return known, None
+            return known, self._returned(place, known) if known.is_of_nothing else None
         history = self._shelf.history(place.comparison, place.cell, place.at)
         trial = [] if launch is None else self._trial(launch, place.cell, place.at)
         new = changes.frozen(history, place.metric, launch, forecasts=self._forecasts(place), trial=trial)
         return (new if new is not None and new.change_at < place.at else None), new
+
+    def _returned(self, place: _Place, known: Baseline) -> Baseline | None:
+        """The baseline of a cell that somebody accepted as gone, once it has been there again for 28 days."""
+        later = self._shelf.since(place.comparison, place.cell, known.change_at, place.at)
+        watched = place.comparison.watched
+        there = [each for each in later if watched in each.arms and each.arms[watched].sessions > 0]
+        return changes.frozen(there, place.metric, None, forecasts=self._forecasts(place))
 
     def _trial(self, launch: changes.Launch, cell: Cell, at: datetime) -> list[Bucket]:
         """What was counted of the arm that was shipped, in every phase of its experiment."""

@@ -108,6 +108,8 @@ def _why_not(found: Evaluation, given: Inputs, money: Money) -> str:
 def _effects(given: Inputs) -> Mapping[float, Effect]:
     """By hours of the window: the metric's change against the other arm or the forecast, since the baseline."""
     unit, baseline = given.unit, given.baseline
+    if baseline is not None and baseline.is_of_nothing:
+        return {}
     long, short = _after(given.long, baseline), _after(given.short, baseline)
     factor = 1.0 if baseline is None else baseline.factor
     if given.look is not None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.alerts.course.acts import Act
 from analysis.alerts.job import stored
+from analysis.alerts.job.doing import do
 from analysis.alerts.job.gather import Gathered
 from analysis.alerts.job.report import RunReport
 from analysis.alerts.job.run import Plan, run
@@ -39,6 +41,7 @@ class Dark:
     """What is gone from `LOST` on; those who came there go on, for a session is where its first slate is."""
 
     cells: tuple[Cell, ...] = ()
+    back: datetime = datetime(2100, 1, 1, tzinfo=UTC)
 
     def history(self, until: datetime) -> Mapping[datetime, Mapping[Cell, Counted]]:
         rng, end, found = np.random.default_rng(7), START, {}
@@ -49,7 +52,7 @@ class Dark:
                 mean = usual * HOURS[int((end - STEP).hour // 6)] * (1.1 if end.weekday() > 4 else 1.0)
                 n = int(rng.normal(mean, 0.01 * mean))
                 orders, adds = int(rng.binomial(n, 0.03)), int(rng.binomial(n, 0.1))
-                if end <= LOST or cell not in self.cells:
+                if not LOST < end <= self.back or cell not in self.cells:
                     here[cell] = counted(n, orders, adds)
                 elif CART not in self.cells:
                     moved = counted(int(n * GO_ON), int(orders * GO_ON), int(adds * GO_ON))
@@ -79,7 +82,7 @@ def publish(store: Store, dark: Dark, until: datetime) -> None:
     ]
     of = past(history)
     assert of is not None
-    ends = [end for end in history if end > until - timedelta(days=45)]
+    ends = [end for end in history if end > LOST - timedelta(days=42)]
     rows += [measured.traffic_measure(end, found) for end, found in expected(of, ends).items()]
     store.save_measures(rows, now=until)
 
@@ -119,6 +122,28 @@ def test_a_module_that_goes_dark_is_a_ticket_within_its_windows(shop: Shop) -> N
         "homepage",
     )  # a forecast wakes nobody
     assert told["incident"]["opened_at"] == "2026-11-09T18:00:00Z"  # of three days, the third bucket
+
+
+def test_a_module_that_was_taken_away_on_purpose_is_let_go_and_watched_again_when_it_is_back(shop: Shop) -> None:
+    with Store.open(shop.store_url) as store:
+        publish(store, Dark((HOME,), back=LOST + timedelta(days=8)), LOST + timedelta(days=38))
+        looked(shop, store, LOST + timedelta(days=1))
+        [incident] = [one for one in opened(store) if one.module]
+        at = LOST + timedelta(days=1, hours=1)
+        do(store, Act("resolve", "ann", at, "it moves to the app", incident.incident_id, code="expected_change"))
+        looked(shop, store, LOST + timedelta(days=7))
+        assert [one.state for one in stored.standing(store).incidents if one.module] == ["resolved"]
+        [gone] = [one for one in stored.newest_evaluations(store) if one.unit.cell == HOME]
+        assert (gone.no_data, gone.severity) == (True, "digest")  # nothing can be lost, and it is not called healthy
+        looked(shop, store, LOST + timedelta(days=20))
+        looked(shop, store, LOST + timedelta(days=34))
+        looked(shop, store, LOST + timedelta(days=38))
+        [back] = [one for one in stored.newest_evaluations(store) if one.unit.cell == HOME]
+        assert (back.no_data, back.severity) == (False, "digest")
+        begun = [
+            stored.baseline(each.body) for each in store.alerts.baselines() if each.fingerprint == back.unit.fingerprint
+        ]
+        assert [each.change_at for each in begun][-2:] == [LOST + timedelta(days=1.25), LOST + timedelta(days=36)]
 
 
 def test_a_whole_shop_that_goes_dark_is_no_loss_and_not_ready(shop: Shop) -> None:
