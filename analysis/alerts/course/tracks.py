@@ -28,7 +28,7 @@ def asked(found: Evaluation) -> Severity:
     """What it would ask for if every signal were healthy."""
     if found.severity != "digest" or not found.held_by:
         return found.severity
-    return least(found.by_money, found.evidence.most) if found.evidence.met else "digest"
+    return found.allowed if found.evidence.met else "digest"
 
 
 def says(family: Family, found: Evaluation, before: Track | None) -> Severity | None:

@@ -178,8 +178,9 @@ class Gathered:
         """What is followed and cannot be evaluated: over with its experiment, else without data, which is no end."""
         comparison, unit = before.unit.comparison, replace(before.unit, at=at, revision=0)
         end = self._ends.get((comparison.key, comparison.phase)) if comparison.kind == "experiment" else None
-        nothing = {"severity": "digest", "by_money": "digest", "asked": "digest"}
-        known = replace(before, unit=unit, if_shipped=0.0, held_by=(), **nothing)
+        known = replace(
+            before, unit=unit, severity="digest", by_money="digest", asked="digest", if_shipped=0.0, held_by=()
+        )
         if end is None or end > at:
             told = "It could not be read: nothing was counted or expected there, or it has no price now."
             return replace(known, now=None, no_data=True, held_by=before.held_by, why_not=told)

@@ -57,7 +57,8 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
     """Price the change in every window, and give the highest severity that money and evidence agree on.
 
     Without enough evidence, under a failing signal check and without data it is digest; `by_money`, `held_by` and
-    `no_data` say which. Pages only where the settings switched them on, else a ticket at most. `now` is what the
+    `no_data` say which. Pages only where the settings switched them on, else a ticket at most, which its own windows
+    decide: `by_money` is what money alone asks for, `asked` what it asks for within what may be. `now` is what the
     watched arm's own sessions lose; `if_shipped` of an experiment what all would. DefinitionError, with every reason,
     where a loss has no price (`stake.unpriced`): that is unknown, and not healthy.
     """
@@ -77,15 +78,17 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
     revenue = {hours: in_money(found, given.conversion) for hours, found in effects.items()}
     costs = {hours: cost(found, here, spread=spread, budget=budget, upper=None) for hours, found in revenue.items()}
     no_data = not _has_data(given) or not any(rule.long in costs for rule in RULES)
-    asked = "digest" if no_data else _asked(given, costs, money, budget)
-    shown = None if no_data else _window(asked, costs)
     evidence = given.evidence
     if not money.pages:
         evidence = replace(evidence, most=least(evidence.most, "ticket"))
+    asked, allowed = (
+        "digest" if no_data else _asked(given, costs, money, budget, most) for most in ("page_fast", evidence.most)
+    )
+    shown = None if no_data else _window(allowed, costs)
     agreed = evidence.met and not given.held_by and not no_data
     found = Evaluation(
         unit=unit,
-        severity=least(asked, evidence.most) if agreed else "digest",
+        severity=allowed if agreed else "digest",
         by_money=asked,
         stake=here,
         now=None if shown is None else _sure(given, revenue, costs[shown], here, shown),
@@ -94,6 +97,7 @@ def evaluate(given: Inputs, money: Money) -> Evaluation:
         evidence=evidence,
         held_by=given.held_by,
         no_data=no_data,
+        asked=allowed,
     )
     return replace(found, why_not=_why_not(found, given, money))
 
@@ -126,14 +130,15 @@ def _effects(given: Inputs) -> Mapping[float, Effect]:
     return effects
 
 
-def _asked(given: Inputs, costs: Mapping[float, Cost], money: Money, budget: float) -> Severity:
-    """What money alone asks for, from the costs by hours of the window."""
+def _asked(given: Inputs, costs: Mapping[float, Cost], money: Money, budget: float, most: Severity) -> Severity:
+    """What money alone asks for, `most` at most, from the costs by hours of the window."""
     return by_money(
         {rule.severity: costs[rule.long] for rule in RULES if rule.long in costs},
         {rule.severity: costs[rule.short] for rule in RULES if rule.short in costs},
         budget=budget,
         entry=given.unit.cell.module in money.entry_modules,
         fast=given.fast and money.fast,
+        most=most,
     )
 
 

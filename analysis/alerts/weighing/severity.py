@@ -31,14 +31,23 @@ RULES: tuple[Rule, ...] = (  # the highest first
 
 
 def by_money(
-    long: Mapping[Severity, Cost], short: Mapping[Severity, Cost], *, budget: float, entry: bool, fast: bool
+    long: Mapping[Severity, Cost],
+    short: Mapping[Severity, Cost],
+    *,
+    budget: float,
+    entry: bool,
+    fast: bool,
+    most: Severity = "page_fast",
 ) -> Severity:
     """The highest severity whose long window burns enough and whose short one goes on losing half as much.
 
     L_exp(long) ≥ θ and L_point(short) ≥ θ/2, θ = burn × B/30 with B = `budget` for 30 days. A severity whose windows
-    are not there asks for nothing. Page-fast only on an `entry` module with a refresh every 15 minutes (`fast`).
+    are not there asks for nothing. Page-fast only on an `entry` module with a refresh every 15 minutes (`fast`). Where
+    `most` is the gravest that may be, each one decides by its own windows: a page's six hours make no ticket.
     """
     for rule in RULES:
+        if SEVERITIES.index(rule.severity) > SEVERITIES.index(most):
+            continue
         if rule.severity == "page_fast" and not (entry and fast):
             continue
         threshold = rule.burn * per_day(budget)

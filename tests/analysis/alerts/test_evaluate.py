@@ -205,6 +205,37 @@ class TestEvidence:
         found = evaluate(B.inputs(), MONEY.model_copy(update={"pages": False}))
         assert (found.severity, found.by_money, found.evidence.most) == ("ticket", "page", "ticket")
 
+    @pytest.mark.parametrize(
+        ("place", "lost", "severity", "window"), [(B, -0.08, "ticket", "3d"), (C, -0.055, "watch", "7d")]
+    )
+    def test_where_no_page_may_be_a_tickets_windows_decide_and_are_told(
+        self, place: Place, lost: float, severity: Severity, window: str
+    ) -> None:
+        """Lost in the last six hours only, of a week: their money is a page's, and not what a ticket or watch tells."""
+        good, bad = replace(place, change=0.0), replace(place, change=lost)
+        given = replace(
+            place.inputs(), long=[*good.buckets(LONG, 28)[:-1], bad.buckets(LONG, 28)[-1]], short=bad.buckets(SHORT, 4)
+        )
+        hourly = MONEY.model_copy(update={"every_minutes": 60})
+        page = evaluate(given, hourly)
+        assert (page.severity, page.by_money, page.asked) == ("page", "page", "page")
+        for off in (
+            evaluate(given, hourly.model_copy(update={"pages": False})),
+            evaluate(replace(given, evidence=replace(SURE, kind="forecast", most="ticket")), hourly),
+        ):
+            assert (off.severity, off.by_money, off.asked, off.allowed) == (severity, "page", severity, severity)
+            assert off.now is not None
+            assert page.now is not None
+            assert off.now.point == pytest.approx(-off.effects[window].relative * off.stake.money, rel=1e-12)
+            assert off.now.expected < page.now.expected / 5
+            assert off.if_shipped == off.now.expected
+            assert off.now.at_least <= off.now.expected
+
+    def test_what_was_kept_before_says_what_it_was_capped_at(self) -> None:
+        old = replace(evaluate(B.inputs(), MONEY), asked=None, evidence=replace(SURE, most="ticket"))
+        assert old.allowed == "ticket"
+        assert replace(old, evidence=SURE).allowed == "page"
+
     def test_a_failing_signal_check_holds_it(self) -> None:
         found = evaluate(replace(B.inputs(), held_by=("SH-02",)), MONEY)
         assert (found.severity, found.by_money, found.held_by) == ("digest", "page", ("SH-02",))
