@@ -69,9 +69,10 @@ def test_the_digest_and_the_list_say_it(home: Path, incident: Incident, capsys: 
     code, said = run(capsys, "alerts", "digest", "--until", f"{end:%Y-%m-%d}", "--home", str(home))
     assert code == 0
     lines = said.splitlines()
-    assert lines[0].startswith("Alerts from ")
-    assert lines[2].startswith("Open: 1 incident, together losing")
-    assert lines[3].startswith("- Ticket: Homepage is losing")
+    assert lines[0].startswith("Monitoring is down. The last run that looked ended on ")
+    assert lines[2].startswith("Alerts from ")
+    assert lines[5].startswith("Open: 1 incident, together losing")
+    assert lines[6].startswith("- Ticket: Homepage is losing")
     assert incident.opened_at is not None
     assert incident.opened_at > end - timedelta(days=14)
     assert run(capsys, "alerts", "list", "--home", str(home))[1].count("Homepage is losing") == 1

@@ -17,10 +17,11 @@ from analysis.alerts.job.report import ERROR, RunReport
 from analysis.alerts.model import Metric, Resolution, Severity
 from analysis.alerts.notices import inbox_text
 from analysis.alerts.notices.digest import digest as weekly
+from analysis.alerts.notices.heartbeat import heartbeat
 from analysis.alerts.notices.notify import FILE, channels
 from analysis.cli.context import Home, actor, as_typed, instant
 from experiments.errors import TrueliftError, UsageError
-from experiments.money import known_modules
+from experiments.money import known_modules, load_money
 from experiments.shop import Shop, open_shop
 from experiments.store import Store
 
@@ -28,7 +29,7 @@ Incident = Annotated[str, typer.Argument(metavar="INCIDENT", help="An incident's
 Reason = Annotated[str, typer.Option(help="Why: kept with your name and the time.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As of this instant (UTC) instead of now.")]
 
-WEEK, INSTANT = timedelta(days=7), timedelta(microseconds=1)
+WEEK, INSTANT, AHEAD = timedelta(days=7), timedelta(microseconds=1), timedelta(minutes=1)  # that clocks may differ by
 SPAN = re.compile(r"(0*[1-9][0-9]{0,5})[hdw]")
 SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": WEEK}
 
@@ -77,8 +78,12 @@ def list_(
     with Store.open(shop.store_url) as store:
         standing, last = current(store, now), store.alerts.runs(1)
         waiting = len(store.alerts.outbox("due", "waiting"))
+        beat = heartbeat(store, minutes=load_money(shop).every_minutes, now=now)
+    if beat.line:
+        typer.echo(as_typed(f"{beat.line}\n"))
     typer.echo("\n".join(inbox_text.listed(standing, _print(shop), every=every)))
-    typer.echo(inbox_text.heartbeat(last[0] if last else None))
+    if last:
+        typer.echo(inbox_text.heartbeat(last[0]))
     if waiting:
         said = "1 notice waits" if waiting == 1 else f"{waiting} notices wait"
         typer.echo(f"{said} in the outbox: the next run sends them again.")
@@ -182,18 +187,23 @@ def replay(
 
 @alerts.command()
 def digest(
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="The end of the week (default: now).")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The end of the week, not before what was read last (default: now)."),
+    ] = None,
     home: Home = None,
 ) -> None:
     """Print the week as text: what is open, over, silenced and watched, and how often each rule was right."""
-    shop = open_shop(home)
-    end = _now() if until is None else instant(until)
+    shop, now = open_shop(home), _now()
+    end = now if until is None else instant(until, "--until")
     printed = _print(shop)
     with Store.open(shop.store_url) as store:
+        _is_kept(store, end, now)
         standing, found = current(store, end), stored.newest_evaluations(store)
+        beat = heartbeat(store, minutes=load_money(shop).every_minutes, now=now)
     told = weekly(
         standing, found, since=end - WEEK, until=end + INSTANT, currency=printed.currency, digits=printed.digits,
-        names=printed.names,
+        names=printed.names, amiss=beat.line,
     )  # fmt: skip
     typer.echo(as_typed(told), nl=False)
 
@@ -237,6 +247,19 @@ def _end(now: datetime, until: str | None, lasts: str | None) -> datetime:
         return now + int(number[1]) * size
     except OverflowError:
         raise UsageError(f"--for {lasts}: beyond the calendar; write 4h, 3d or 2w") from None
+
+
+def _is_kept(store: Store, end: datetime, now: datetime) -> None:
+    """UsageError for a week of which nobody knows how its end stood: only what was read last is kept."""
+    kept = store.alerts.standing()
+    if end > now + AHEAD:
+        raise UsageError(f"--until {end:%Y-%m-%d %H:%M} UTC lies in the future; leave it out for now")
+    if kept is not None and end < kept.at:
+        read = f"{kept.at:%Y-%m-%dT%H:%M}"
+        raise UsageError(
+            f"--until {end:%Y-%m-%d %H:%M} UTC lies before {read}, up to which the alerts have read: how it stood "
+            f"earlier is not kept; leave it out for now, or give {read} or later"
+        )
 
 
 def _print(shop: Shop, names: dict[str, str] | None = None) -> inbox_text.Print:

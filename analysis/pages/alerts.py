@@ -6,6 +6,7 @@ from analysis.pages import alerts_parts as parts
 from analysis.pages import components
 from analysis.pages.views import alerts as view
 from analysis.words import inbox as say
+from analysis.words import notices
 
 store, now = components.begin(), components.now()
 found = parts.read(store, now)
@@ -29,6 +30,8 @@ else:
     rows = shown.of(tab)  # type: ignore[arg-type]
     if not rows:
         st.write(say.NOTHING[tab])
+if rows:
+    st.caption(components.literal(notices.AMOUNTS))
 for row in rows:
     parts.incident(store, row)
 

@@ -14,6 +14,7 @@ from analysis.alerts.course.standing import Standing
 from analysis.alerts.job import stored
 from analysis.alerts.job.doing import current, do
 from analysis.alerts.model import Evaluation
+from analysis.alerts.notices.heartbeat import Beat, heartbeat
 from analysis.pages import components
 from analysis.pages.views import alerts as view
 from analysis.words import inbox as say
@@ -36,7 +37,7 @@ class Read:
     standing: Standing
     evaluations: tuple[Evaluation, ...]
     acts: tuple[Act, ...]
-    beat: view.Beat
+    beat: Beat
     money: view.Print
     remarks: tuple[str, ...]
 
@@ -49,13 +50,14 @@ def read(store: Store, now: datetime) -> Read:
     remarks += [say.undelivered(waiting)] if waiting else []
     if not wrong and settings.loss_budget is None:
         remarks.append(say.BUDGET_MISSING)
-    elif not wrong and not settings.pages:
-        remarks.append(say.PAGES_OFF)
+    elif not wrong:
+        remarks += [] if settings.pages else [say.PAGES_OFF]
+        remarks += [] if (open_shop(None).home / "notify.yml").exists() else [say.NOBODY_TOLD]
     return Read(
         current(store, now),
         stored.newest_evaluations(store),
         stored.acts(store),
-        _beat(store, settings, now),
+        heartbeat(store, minutes=settings.every_minutes, now=now),
         _print(settings, _check_names(store)),
         tuple(remarks),
     )
@@ -64,20 +66,9 @@ def read(store: Store, now: datetime) -> Read:
 def incidents(store: Store, now: datetime) -> tuple[str, ...]:
     """What the overview's headline says of the alerts: nothing where they never ran, or all is quiet and watched."""
     settings, _ = _settings()
-    beat = _beat(store, settings, now)
+    beat = heartbeat(store, minutes=settings.every_minutes, now=now)
     counted = view.counted(current(store, now).incidents, _print(settings, {}))
     return (*((counted,) if counted else ()), *((say.DOWN.lower(),) if beat.state == "down" else ()))
-
-
-def _beat(store: Store, settings: Money, now: datetime) -> view.Beat:
-    looked, newest, kept = store.alerts.last_ended(but=view.BLIND), store.alerts.runs(1), store.alerts.standing()
-    return view.beat(
-        None if looked is None else looked.finished_at,
-        _error(newest[0].code, newest[0].body) if newest else None,
-        read=None if kept is None else kept.at,
-        minutes=settings.every_minutes,
-        now=now,
-    )
 
 
 def _print(settings: Money, names: Mapping[str, str]) -> view.Print:
@@ -93,13 +84,6 @@ def _settings() -> tuple[Money, str]:
         return Money(), f"{error}"
 
 
-def _error(code: int | None, body: str) -> str:
-    """What went wrong in a run; empty where nothing did."""
-    if code is None or code not in view.BLIND:
-        return ""
-    return view.error_of(body) or f"exit code {code}"
-
-
 def _check_names(store: Store) -> dict[str, str]:
     """Signal checks as a reader knows them, by their id."""
     found = (components.newest(store, each) for each in subjects.everything(store))
@@ -109,7 +93,7 @@ def _check_names(store: Store) -> dict[str, str]:
 # --- parts -------------------------------------------------------------------------------------------------------
 
 
-def beat(found: view.Beat) -> None:
+def beat(found: Beat) -> None:
     """One quiet line while somebody looks, a banner when nobody does."""
     if found.state == "alive":
         st.caption(components.literal(f"● {found.told}"))

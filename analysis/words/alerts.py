@@ -4,15 +4,17 @@ A loss reads as a size: "looks 5% down", never with a sign. Titles, places and a
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from analysis import words
+from analysis.alerts.course.inhibition import checks
 from analysis.alerts.model import SEVERITIES, Cell, Effect, Evaluation, Incident, Severity
 from analysis.alerts.weighing.severity import RULES
 from analysis.words import notices
-from analysis.words.notices import RESOLUTIONS, against, change, loss, moment, money, place
+from analysis.words.notices import SURE, against, change, elsewhere, loss, lost, moment, money, number, place, shipped
 
 __all__ = ["STATES", "hints", "place", "sentence", "state", "title", "why_not"]
 
@@ -33,8 +35,8 @@ WAKES: Mapping[Severity, str] = {
     "page_fast": "page at once", "page": "page", "ticket": "make a ticket", "watch": "be watched",
     "digest": "be left alone",
 }  # fmt: skip
+CHANGED = re.compile(r"launch (\S+) (\d{4}-\d\d-\d\d)")
 AGAIN = "it waits for a second in a row that agrees"
-TWO_SIDED_95 = 1.96  # standard errors
 
 
 def state(incident: Incident) -> StateName:
@@ -68,32 +70,31 @@ def sentence(incident: Incident, *, currency: str, digits: int, names: Mapping[s
     told = [_read_from(incident, currency, digits, names)] if incident.members and not held else []
     if incident.state == "resolved":
         code = incident.resolution
-        told.append(f"It was {RESOLUTIONS[code]}." if code else "Nobody has said yet what it was.")
+        told.append("Nobody has said yet what it was." if code is None else notices.found(code))
         return " ".join(told)
-    if incident.family == "money" and incident.lost_so_far >= 1 and not held:
-        told.append(f"Lost so far: about {money(round(incident.lost_so_far), currency, digits)}.")
     if held:
-        told.append("Held: a signal check fails there, so the data alert is raised instead.")
+        told.append(_held(incident, names))
+    elif incident.family == "money":
+        told.append(lost(incident.lost_so_far, currency, digits))
     if incident.silenced_until is not None:
         told.append(f"Silenced until {_moment(incident.silenced_until)} by {incident.silenced_by}.")
     if incident.inhibited_by:
-        told.append(f"{words.sentence_case(_elsewhere(incident.inhibited_by))}.")
-    return " ".join(told)
+        told.append(f"{words.sentence_case(elsewhere(incident.inhibited_by))}.")
+    return " ".join(filter(None, told))
 
 
-def hints(
-    *, window: str, checks: Sequence[str], blind_since: datetime | None, takes_in: Sequence[str]
-) -> tuple[str, ...]:
-    """Where to look first: the last deploy, failing signal checks, no data, and the modules whose losses are in it."""
+def hints(*, window: str, blind_since: datetime | None, takes_in: Sequence[str]) -> tuple[str, ...]:
+    """Where to look first: the last launch, no data, and the modules whose losses are in it."""
     told = []
     if window and window != "none":
-        told.append(f"The last change there: {window}.")
-    if checks:
-        told.append(f"Failing there: {words.listed(checks)}.")
+        changed = CHANGED.fullmatch(window)
+        what = window if changed is None else f"{changed[1]}, launched {words.day(date.fromisoformat(changed[2]))}"
+        told.append(f"The last change there: {what}.")
     if blind_since is not None:
         told.append(f"No data since {_moment(blind_since)}: whether it goes on is not known.")
     if takes_in:
-        told.append(f"It takes in what fires on {words.listed([place(Cell(module), {}) for module in takes_in])}.")
+        parts = words.listed([words.inside(place(Cell(module), {})) for module in takes_in])
+        told.append(f"What is lost on {parts} is part of it.")
     return tuple(told)
 
 
@@ -115,13 +116,13 @@ def why_not(
     if found.no_data or found.now is None or effect is None:
         return f"{where} has no data in the window, which is not the same as no loss."
     if found.held_by:
-        failing = words.listed([names.get(check, check) for check in found.held_by])
-        told = f"{where} is held: {failing} {'fails' if len(found.held_by) == 1 else 'fail'} there"
+        told = f"{where} is held: {notices.fail(found.held_by, names)} there"
         return f"{told}, so its numbers are not believed; a loss raises the data alert instead."
+    changed = words.inside(change(found.unit.metric, effect.relative, effect.se, name))
+    if math.isnan(effect.relative):
+        return f"{where}: {changed}, which is not the same as no loss."
     if effect.relative >= 0:
-        return (
-            f"{where} does not look down: {words.inside(change(found.unit.metric, effect.relative, effect.se, name))}."
-        )
+        return f"{where} does not look down: {changed}."
     looks = f"{where} looks {_short(-effect.relative)} down"
     because = _muted(incident, currency, digits) or _unproven(found, pages)
     if because:
@@ -143,17 +144,10 @@ def _muted(incident: Incident | None, currency: str, digits: int) -> str:
     if incident is None or incident.state == "resolved":
         return ""
     if incident.silenced_until is not None:
-        told = f"it is silenced until {_moment(incident.silenced_until)} by {incident.silenced_by}"
-        lost = money(round(incident.lost_so_far), currency, digits)
-        return f"{told}; what is lost meanwhile is summed, about {lost} so far"
-    return _elsewhere(incident.inhibited_by) if incident.inhibited_by else ""
-
-
-def _elsewhere(by: str) -> str:
-    """What says it instead."""
-    if by == "not the recommender":
-        return "the whole site is below what the seasons lead to expect, so it is not the recommender"
-    return f"incident {by} tells it already"
+        summed = money(round(incident.lost_so_far), currency, digits)
+        told = f"it is silenced until {_moment(incident.silenced_until)} by {incident.silenced_by}; what is lost"
+        return f"{told} meanwhile is summed" + (f", about {summed} so far" if round(incident.lost_so_far) > 0 else "")
+    return elsewhere(incident.inhibited_by) if incident.inhibited_by else ""
 
 
 def _unproven(found: Evaluation, pages: bool) -> str:
@@ -161,10 +155,12 @@ def _unproven(found: Evaluation, pages: bool) -> str:
     evidence = found.evidence
     if SEVERITIES.index(found.by_money) <= SEVERITIES.index(found.severity):
         return ""
+    if evidence.met and found.allowed in ("digest", "watch"):  # what it may wake at most asks for more money
+        return ""
     if evidence.waits_for:
         return f"its loss is not judged yet: it waits for {evidence.waits_for}"
     if not evidence.met:
-        reached, needed = _short_number(evidence.value), _short_number(evidence.needed)
+        reached, needed = number(evidence.value), number(evidence.needed)
         return f"the evidence is not there yet: {reached} of the {needed} it takes"
     asks = f"the money asks to {WAKES[found.by_money]} and it may {WAKES[evidence.most]} at most"
     if evidence.kind == "forecast":
@@ -178,17 +174,17 @@ def _too_little(found: Evaluation, span: str, effect: Effect, currency: str, dig
     """The loss is noise, or real and small."""
     cost = found.now
     point = money(round(cost.point if cost else 0.0), currency, digits)
-    if TWO_SIDED_95 * effect.se >= -effect.relative:
-        sessions = words.whole(round(found.stake.sessions))
-        off = _short(TWO_SIDED_95 * effect.se)
-        return f"but with {sessions} sessions a day {span} can be off by ±{off}. If real it costs {point} a day."
+    if SURE * effect.se >= -effect.relative:
+        off = _short(SURE * effect.se)
+        noise = f"but with {_sessions(found.stake.sessions)} a day {span} can be off by ±{off}"
+        return f"{noise}. If real it costs {point} a day."
     burn = max(0.0, cost.burn if cost else 0.0)
     more = next(rule for rule in reversed(RULES) if SEVERITIES.index(rule.severity) > SEVERITIES.index(found.severity))
     expected = money(round(max(0.0, cost.expected if cost else 0.0)), currency, digits)
-    costs = f"and costs about {expected} a day, {_short_number(burn)} of what may be lost a day"
+    costs = f"and costs about {expected} a day, {_short(burn)} of what may be lost a day"
     if burn >= more.burn:
         return f"{costs}; but the shorter windows do not show that it goes on."
-    return f"{costs}; it takes {more.burn:g} to {WAKES[more.severity]}."
+    return f"{costs}; it takes {_short(more.burn)} to {WAKES[more.severity]}."
 
 
 # --- parts --------------------------------------------------------------------------------------------------------
@@ -198,25 +194,31 @@ def _read_from(incident: Incident, currency: str, digits: int, names: Mapping[st
     """What the member with most money says; of failing signals, which they are."""
     first, more = incident.members[0], len({one.unit.cell for one in incident.members}) - 1
     where = place(first.unit.cell, names)
-    where += f" and {words.whole(more)} more cell{'' if more == 1 else 's'}" if more else ""
+    where += f" and {words.whole(more)} more place{'' if more == 1 else 's'}" if more else ""
     if incident.family == "data":
-        checks = sorted({names.get(check, check) for member in incident.members for check in member.held_by})
-        failing = words.sentence_case(words.listed(checks) if checks else "a signal check")
-        return f"{failing} failed on {words.inside(where)}. No loss there is believed until it passes."
+        failing = checks(incident)
+        told = words.sentence_case(words.listed([names.get(check, check) for check in failing] or ["a signal check"]))
+        until = "they pass" if len(failing) > 1 else "it passes"
+        return f"{told} failed on {words.inside(where)}. No loss there is believed until {until}."
     unit, (name, effect) = first.unit, _effect(first)
     who = unit.comparison
     compared = words.inside(against(who.kind, who.key, who.watched, who.against))
     if effect is None:
         return f"{where}: {compared}."
-    told = f"{where}: {words.inside(change(unit.metric, effect.relative, effect.se, name))}, {compared}."
-    if who.kind == "experiment" and first.if_shipped > 0:
-        told += f" Shipped to everybody it would lose about {money(round(first.if_shipped), currency, digits)} a day."
-    return told
+    told = f"{where}: {words.inside(change(unit.metric, effect.relative, effect.se, name))} ({compared})."
+    everywhere = shipped(first.if_shipped, who.watched, currency, digits) if who.kind == "experiment" else ""
+    return f"{told} {everywhere}".rstrip()
+
+
+def _held(incident: Incident, names: Mapping[str, str]) -> str:
+    failing = checks(incident)
+    fails = notices.fail(failing, names) if failing else "a signal check fails"
+    return f"Held: {fails} there, so its numbers are not believed; the data alert is raised instead."
 
 
 def _effect(found: Evaluation) -> tuple[str, Effect | None]:
     """The window it is judged in: the long one of its severity, else the longest there is."""
-    long = next((rule.long for rule in RULES if rule.severity == found.by_money), math.inf)
+    long = next((rule.long for rule in RULES if rule.severity == found.allowed), math.inf)
     by_hours = sorted(found.effects, key=lambda name: found.effects[name].hours)
     name = next((name for name in by_hours if found.effects[name].hours >= long), by_hours[-1] if by_hours else "")
     return name, found.effects.get(name)
@@ -227,9 +229,10 @@ def _short(share: float) -> str:
     return words.amount(float(f"{share:.2g}"), unit="lift")
 
 
-def _short_number(value: float) -> str:
-    """A number with two significant digits."""
-    return f"{float(f'{value:.2g}'):,.10g}"
+def _sessions(count: float) -> str:
+    """`1,500 sessions`, `1 session`, `less than one session`."""
+    whole = round(count)
+    return "less than one session" if whole < 1 else f"{words.whole(whole)} session{'' if whole == 1 else 's'}"
 
 
 def _moment(when: datetime) -> str:

@@ -1,18 +1,19 @@
 """What the weekly digest says. Amounts come printed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from analysis import words
 from analysis.alerts.model import Resolution, Severity
-from analysis.words.notices import RESOLUTIONS, SEVERITIES, loss
+from analysis.words.notices import SEVERITIES, elsewhere, found, loss
 
 RULES = "How often each rule was right"
 NO_RULES = "How often each rule was right: nothing that was told is over yet"
 PROPOSALS = "Proposals"
 NO_PROPOSALS = "Proposals: none"
-WRONG: Mapping[Resolution, str] = {
-    "data_issue": "data issue", "expected_change": "expected change", "no_cause_found": "without a cause",
+WRONG: Mapping[Resolution, tuple[str, str]] = {  # of one, of several
+    "data_issue": ("data issue", "data issues"), "expected_change": ("expected change", "expected changes"),
+    "no_cause_found": ("without a cause", "without a cause"),
 }  # fmt: skip
 
 
@@ -22,35 +23,38 @@ def title(since: datetime, until: datetime) -> str:
     return f"Alerts from {words.day(since.date())} to {words.day(last.date())}"
 
 
-def opened(count: int, expected: int, at_least: int, currency: str, digits: int) -> str:
-    """`Open: 2 incidents, together losing about €50k a day (at least €17k)`."""
-    if not count:
-        return "Open: no incident"
-    told = f"Open: {_incidents(count)}"
-    return f"{told}, together losing {loss(expected, at_least, currency, digits)}" if expected > 0 else told
+def opened(
+    count: int, expected: int, at_least: int, others: Sequence[tuple[int, str]], currency: str, digits: int
+) -> str:
+    """`Open: 2 incidents, together losing about €50k a day (at least €17k); 1 held`."""
+    told = f"Open: {_incidents(count) if count else 'no incident'}"
+    told += f", together losing {loss(expected, at_least, currency, digits)}" if expected > 0 else ""
+    return "; ".join([told, *(f"{words.whole(number)} {name}" for number, name in others if number)])
 
 
 def open_line(
     title: str, severity: Severity, since: datetime | None, lost: str, *, held: bool, inhibited_by: str, acked: bool
 ) -> str:
     """One incident that stands."""
-    told = f"{SEVERITIES[severity]}: {title}"
-    told += f", since {_when(since)}" if since is not None else ""
-    told += f". Lost so far: about {lost}"
-    told += ". Held, because a signal check fails" if held else ""
-    told += f". Part of {inhibited_by}" if inhibited_by else ""
-    return f"{told}. Acknowledged." if acked else f"{told}."
+    told = f"{SEVERITIES[severity]}: {title}{'' if since is None else f', since {_when(since)}'}."
+    also = [
+        lost,
+        "Held, because a signal check fails." if held else "",
+        f"{words.sentence_case(elsewhere(inhibited_by))}." if inhibited_by else "",
+        "Acknowledged." if acked else "",
+    ]
+    return " ".join(filter(None, [told, *also]))
 
 
 def over(count: int) -> str:
     """How many are over."""
-    return f"Over this week: {_incidents(count) if count else 'no incident'}"
+    return f"Ended this week: {_incidents(count) if count else 'no incident'}"
 
 
 def over_line(title: str, code: Resolution | None, incident_id: str) -> str:
     """One that is over, and what it was; what to do where nobody said."""
     if code is not None:
-        return f"{title}. It was {RESOLUTIONS[code]}."
+        return f"{title}. {found(code)}"
     return f"{title}. What was it? `truelift alerts resolve {incident_id}` says so."
 
 
@@ -61,25 +65,25 @@ def silenced(count: int) -> str:
 
 def silenced_line(title: str, author: str, until: datetime, lost: str) -> str:
     """One that is silenced, and what it lost all the same."""
-    return f"{title}; silenced by {author} until {_when(until)}. Lost so far: about {lost}."
+    return f"{title}; silenced by {author} until {_when(until)}. {lost}".rstrip()
 
 
 def silence(about: str, author: str, reason: str, until: datetime) -> str:
     """A silence that silences nothing now."""
-    return f"{about}: nothing to silence now; by {author} until {_when(until)} ({reason})."
+    return f"{about}: nothing to silence now; silenced by {author} until {_when(until)} ({reason})."
 
 
-def rule(name: str, version: int, found: Mapping[Resolution, int], unsaid: int) -> str:
-    """`launch_regression, version 1: 8 of 12 real (67%); 3 data issue, 1 without a cause; 2 not said`."""
-    said = sum(found.values())
-    real = found.get("real_regression", 0)
+def rule(name: str, version: int, counted: Mapping[Resolution, int], unsaid: int) -> str:
+    """`Launch regression, version 1: 8 of 12 real (67%); 3 data issues, 1 without a cause; 2 not said`."""
+    said = sum(counted.values())
+    real = counted.get("real_regression", 0)
     which = f"{words.pretty(name)}, version {version}"
     if not said:
-        return f"{which}: nobody has said yet what {unsaid} of them {'was' if unsaid == 1 else 'were'}"
-    told = f"{which}: {real} of {said} real ({words.amount(real / said, unit='share')})"
-    others = [f"{count} {WRONG[code]}" for code, count in found.items() if code in WRONG]
+        return f"{which}: nobody has said yet what {_incidents(unsaid)} {'was' if unsaid == 1 else 'were'}"
+    told = f"{which}: {real} of {said} real ({round(100 * real / said)}%)"
+    others = [f"{words.whole(count)} {WRONG[code][count != 1]}" for code, count in counted.items() if code in WRONG]
     told += f"; {', '.join(others)}" if others else ""
-    return f"{told}; {unsaid} not said" if unsaid else told
+    return f"{told}; {words.whole(unsaid)} not said" if unsaid else told
 
 
 def demote(name: str, version: int) -> str:
@@ -93,14 +97,16 @@ def watched(count: int) -> str:
 
 
 def small(count: int) -> str:
-    """How many cells lose a little."""
+    """How many places lose a little."""
     if not count:
-        return "Too little to say more: no cell"
-    return f"Too little to say more: {words.whole(count)} cell{'' if count == 1 else 's'}"
+        return "Too little to say more: nothing"
+    return f"Too little to say more: {words.whole(count)} place{'' if count == 1 else 's'}"
 
 
 def small_line(place: str, money: str, why: str) -> str:
-    """A cell that loses a little, or may."""
+    """A place that loses a little, or may."""
+    if why.startswith(f"{place} "):
+        return f"{why} To expect: about {money} a day."
     return f"{place}: about {money} a day. {why}".rstrip()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from analysis import words
 from analysis.alerts.course.acts import Act, ActKind
 from analysis.alerts.model import Resolution
-from analysis.words.notices import money
+from analysis.words.notices import fail, money, number
 
 NEVER = "The alerts never ran"
 NEVER_TOLD = (
@@ -17,7 +17,7 @@ NEVER_COMMANDS = ("validate", "alerts run")
 DOWN = "Monitoring is down"
 NOTHING = {
     "open": "Nothing loses money beyond doubt.",
-    "watch": "Nothing is watched: no loss is too small or too new for an alert.",
+    "watch": "Nothing is watched: no loss is too small or too new to be told.",
     "silenced": "Nothing is silenced.",
     "resolved": "Nothing was resolved in the last weeks.",
 }
@@ -28,14 +28,17 @@ BUDGET_MISSING = (
 PAGES_OFF = (
     "Pages are off: the most that is told is a ticket. `truelift alerts replay` shows how many would have been false."
 )
+NOBODY_TOLD = (
+    "Nobody is told of an incident: there is no notify.yml. Until it names who is, this page is where it stands."
+)
 WHY_NOT = "Why nobody was alerted"
 WHY_NOT_TOLD = "Choose a place to see what was read there last, and what stands between it and an alert."
-NOTHING_READ = "No cell was evaluated yet."
+NOTHING_READ = "No place was read yet."
 TOLD = "It is told."
 OPEN_INBOX = "Open the alerts inbox"
 ONE_ONLY = "Only this incident is shown."
 EVERY = "Show all incidents"
-MAY_BE_NONE = "it may be none"
+MAY_BE_NONE, NOTHING_NOW, NOTHING_SUMMED = "it may be none", "nothing now", "nothing yet"
 NOT_CONFIRMED = "not confirmed yet"
 THIS_INCIDENT = "Link to this incident"
 TAKES_EFFECT = "The page shows it already; what is told follows it from the next run on."
@@ -148,24 +151,17 @@ def did(act: Act) -> str:
 
 def cells(count: int) -> str:
     """What opens the table of an incident's cells."""
-    return "The cell in it" if count == 1 else f"The {count} cells in it"
+    return f"What was read there, in {words.whole(count)} line{'' if count == 1 else 's'}"
 
 
 def evidence(value: float, needed: float, waits_for: str) -> str:
     """`31 of 20 needed`; what it waits for."""
-    return f"waits for {waits_for}" if waits_for else f"{short(value)} of {short(needed)} needed"
+    return f"waits for {waits_for}" if waits_for else f"{number(value)} of {number(needed)} needed"
 
 
-def not_believed(checks: Sequence[str]) -> str:
+def not_believed(checks: Sequence[str], names: Mapping[str, str]) -> str:
     """Why nothing is shown of a cell."""
-    return f"Held: {words.listed(checks)} fails there, so its numbers are not believed. The data alert is raised."
-
-
-def short(value: float) -> str:
-    """Two significant digits; nothing beyond a million is told apart."""
-    if value > 1e6:
-        return "over a million"
-    return f"{float(f'{value:.2g}'):,.10g}"
+    return f"Held: {fail(checks, names)} there, so its numbers are not believed. The data alert is raised."
 
 
 def readout_of(key: str) -> str:

@@ -15,7 +15,7 @@ from typing import TypeAlias, get_args
 from analysis.alerts.course.acts import Act, Matcher
 from analysis.alerts.course.cases import case_for, resolved, viewed
 from analysis.alerts.course.grouping import group_key
-from analysis.alerts.course.inhibition import checks, inhibited, named, with_broken_splits
+from analysis.alerts.course.inhibition import inhibited, named, with_broken_splits
 from analysis.alerts.course.standing import Case, Closed, Family, Reset, Standing, Track, from_json, gravest, to_json
 from analysis.alerts.course.telling import told
 from analysis.alerts.course.tracks import follow
@@ -201,10 +201,9 @@ def _inhibit(desk: _Desk) -> None:
         if one.state == "resolved":
             continue
         blind = [track.blind_since for track in tracks[key]]
-        inside = sorted({desk.cases[part].incident.module for part, whole in by.items() if whole == key})
+        inside = sorted({desk.cases[part].incident.module for part, whole in by.items() if whole == key} - {one.module})
         hints = say.hints(
             window=one.window,
-            checks=checks(one),
             blind_since=min(filter(None, blind), default=None) if blind and all(blind) else None,
             takes_in=inside,
         )

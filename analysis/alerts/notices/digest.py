@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
+from analysis.alerts.course.acts import Act
 from analysis.alerts.course.grouping import total
 from analysis.alerts.course.standing import Closed, Standing
 from analysis.alerts.model import Cell, Evaluation, Incident, Resolution
+from analysis.alerts.notices.listing import TABS, ordered, tabs
 from analysis.words import digest as say
 from analysis.words import notices
+from analysis.words.alerts import state
 
 ENOUGH = 10  # resolved with a code, before a rule is judged
 HALF = 0.5
 SMALL = 5  # cells with a small loss that are named
-
-STANDS = ("open", "acked", "resolving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +82,42 @@ def digest(
     currency: str,
     digits: int,
     names: Mapping[str, str],
+    amiss: str = "",
 ) -> str:
-    """The week [since, until) as text. `evaluations` are the newest of every unit of work."""
+    """The week [since, until) as text. `evaluations` are the newest of every unit of work.
+
+    `amiss` says that nobody looks, and goes before everything else.
+    """
     money = Money(currency, digits, names)
-    loud = [one for one in standing.incidents if one.state in STANDS and one.severity not in ("watch", "digest")]
-    silenced = [one for one in loud if one.silenced_until is not None]
-    opened = [one for one in loud if one.silenced_until is None]
+    where = tabs(standing.incidents)
+    stands = {name: [one for one in ordered(standing.incidents) if where[one.incident_id] == name] for name in TABS}
+    quiet, opened = stands["silenced"], stands["open"]
+    watched = [one for one in stands["watch"] if one.state != "pending"]
     over = sorted(
-        (one for one in standing.incidents if one.state == "resolved" and since <= one.changed_at < until),
+        (one for one in stands["resolved"] if since <= one.changed_at < until),
         key=lambda one: (one.changed_at, one.incident_id),
     )
-    watched = [one for one in standing.incidents if one.state in STANDS and one.severity in ("watch", "digest")]
     rules = precision(standing.closed)
-    lines = [say.title(since, until), ""]
-    lines += _section(say.opened(len(opened), *_sum(opened), currency, digits), (_open(one, money) for one in opened))
+    lines = [*([amiss, ""] if amiss else []), say.title(since, until), notices.AMOUNTS, ""]
+    lines += _section(_opened(opened, money), (_open(one, money) for one in opened))
     lines += _section(say.over(len(over)), (_over(one, money) for one in over))
-    lines += _section(say.silenced(len(silenced)), _silenced(silenced, standing, money))
+    lines += _section(say.silenced(len(quiet)), _silenced(quiet, standing, money))
     lines += _section(say.RULES if rules else say.NO_RULES, map(_rule, rules))
     demoted = [one for one in rules if one.demoted]
     lines += _section(
         say.PROPOSALS if demoted else say.NO_PROPOSALS, (say.demote(one.rule, one.version) for one in demoted)
     )
     lines += _section(say.watched(len(watched)), (_open(one, money) for one in watched))
-    lines += _small(evaluations, [*loud, *watched], money)
+    lines += _small(evaluations, [*opened, *quiet, *watched], money)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def silenced(act: Act, names: Mapping[str, str]) -> str:
+    """What a silence is about, for a reader."""
+    matcher = act.matcher
+    if matcher is None:
+        return act.incident_id
+    return notices.silenced(Cell(matcher.module, matcher.category), matcher.metric, matcher.at_most, names)
 
 
 # --- the parts ---------------------------------------------------------------------------------------------------
@@ -114,9 +127,14 @@ def _section(heading: str, lines: Iterable[str]) -> list[str]:
     return [heading, *(f"- {line}" for line in lines), ""]
 
 
-def _sum(incidents: Sequence[Incident]) -> tuple[int, int]:
+def _opened(incidents: Sequence[Incident], money: Money) -> str:
+    """How many somebody should look at, and what they lose together; what is held or told elsewhere is not in it."""
     expected, at_least = total(incidents)
-    return round(expected), round(at_least)
+    held, elsewhere = (sum(state(one) == name for one in incidents) for name in ("held", "inhibited"))
+    return say.opened(
+        len(incidents) - held - elsewhere, round(expected), round(at_least),
+        ((held, "held"), (elsewhere, "told elsewhere")), money.currency, money.digits,
+    )  # fmt: skip
 
 
 def _title(one: Incident, money: Money) -> str:
@@ -124,7 +142,9 @@ def _title(one: Incident, money: Money) -> str:
 
 
 def _lost(one: Incident, money: Money) -> str:
-    return notices.money(round(one.lost_so_far), money.currency, money.digits)
+    """Empty of what is not believed."""
+    believed = one.family == "money" and not one.held
+    return notices.lost(one.lost_so_far, money.currency, money.digits) if believed else ""
 
 
 def _open(one: Incident, money: Money) -> str:
@@ -146,15 +166,15 @@ def _over(one: Incident, money: Money) -> str:
 def _silenced(incidents: Sequence[Incident], standing: Standing, money: Money) -> Iterator[str]:
     """Each silenced incident with what it lost, then the silences that silence nothing now."""
     for one in incidents:
-        if one.silenced_until is not None:
+        if one.silenced_until is None:  # part of one that is
+            yield _open(one, money)
+        else:
             yield say.silenced_line(_title(one, money), one.silenced_by, one.silenced_until, _lost(one, money))
     ids = {one.incident_id for one in incidents}
     for act in standing.silences:
         if act.expires_at is None or act.incident_id in ids:
             continue
-        matched = None if act.matcher is None else Cell(act.matcher.module, act.matcher.category)
-        about = act.incident_id if matched is None else notices.place(matched, money.names)
-        yield say.silence(about, act.author, act.reason, act.expires_at)
+        yield say.silence(silenced(act, money.names), act.author, act.reason, act.expires_at)
 
 
 def _rule(one: Precision) -> str:

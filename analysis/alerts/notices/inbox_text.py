@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from analysis import words
-from analysis.alerts.course.acts import Act, ActKind, Matcher
+from analysis.alerts.course.acts import Act, ActKind
 from analysis.alerts.course.grouping import total
 from analysis.alerts.course.standing import Closed, Standing
 from analysis.alerts.job.report import CODES
 from analysis.alerts.model import Evaluation, Incident
-from analysis.alerts.notices.digest import precision
+from analysis.alerts.notices.digest import precision, silenced
+from analysis.alerts.notices.listing import ordered
 from analysis.words import alerts as told
 from analysis.words import digest as weekly
 from analysis.words import notices
@@ -37,20 +38,18 @@ class Print:
 
 
 def listed(standing: Standing, printed: Print, *, every: bool) -> list[str]:
-    """A line for each incident; what is over only if `every`."""
-    shown = [each for each in standing.incidents if every or each.state != "resolved"]
+    """A line for each incident, what somebody should look at first; what is over only if `every`."""
+    shown = [each for each in ordered(standing.incidents) if every or each.state != "resolved"]
     if not shown:
         return [NOTHING]
     expected, at_least = total(standing.incidents)
     sum_ = notices.loss(round(expected), round(at_least), printed.currency, printed.digits)
     head = [f"Losing {sum_} together."] if round(expected) > 0 else []
-    return [*head, *(_line(each, printed) for each in shown)]
+    return [*head, *(_line(each, printed) for each in shown), notices.AMOUNTS]
 
 
-def heartbeat(run: AlertRun | None) -> str:
-    """When somebody looked last, and how that ended."""
-    if run is None:
-        return "No run yet: `truelift alerts run`, or a scheduler's `truelift tick`."
+def heartbeat(run: AlertRun) -> str:
+    """How the last run ended."""
     if run.finished_at is None or run.code is None:
         return f"The last run began {_moment(run.started_at)} and has not ended."
     return f"The last run ended {_moment(run.finished_at)}: {CODES.get(run.code, f'exit code {run.code}')}."
@@ -61,7 +60,7 @@ def shown(incident: Incident, printed: Print, sent: Sequence[AlertNotice], done:
     said = told.sentence(incident, currency=printed.currency, digits=printed.digits, names=printed.names)
     lines = [_title(incident, printed), _standing(incident), "", said]
     lines += [f"- {hint}" for hint in incident.hints]
-    lines += ["", "Cells, most money first", *(_cell(each, printed) for each in incident.members)]
+    lines += ["", "What was read, most money first", *(_cell(each, printed) for each in incident.members)]
     if sent:
         lines += ["", "Told", *map(_sent, sent)]
     if done:
@@ -96,7 +95,7 @@ def _kind(incident: Incident) -> str:
 
 
 def _standing(incident: Incident) -> str:
-    opened = "" if incident.opened_at is None else f", open since {_moment(incident.opened_at)}"
+    opened = "" if incident.opened_at is None else f", since {_moment(incident.opened_at)}"
     acked = f", acknowledged by {incident.acked_by}" if incident.acked_by else ""
     return f"{_kind(incident)}{opened}{acked}"
 
@@ -104,8 +103,10 @@ def _standing(incident: Incident) -> str:
 def _cell(found: Evaluation, printed: Print) -> str:
     place, cost = told.place(found.unit.cell, printed.names), found.now
     line = f"  {place}: {notices.METRICS[found.unit.metric]}"
-    if cost is not None:
-        line += f", {notices.loss(round(cost.expected), round(cost.at_least), printed.currency, printed.digits)}"
+    if found.held_by:
+        line += f", not believed: {notices.fail(found.held_by, printed.names)} there"
+    elif cost is not None:
+        line += f", losing {notices.loss(round(cost.expected), round(cost.at_least), printed.currency, printed.digits)}"
     return f"{line}. {found.why_not}" if found.why_not else line
 
 
@@ -116,20 +117,11 @@ def _sent(notice: AlertNotice) -> str:
 
 
 def _did(act: Act) -> str:
-    about = act.incident_id or _about(act.matcher)
+    about = act.incident_id or silenced(act, {})
     line = f"{DID[act.kind]} by {act.author}: {about}"
     line += f" until {_moment(act.expires_at)}" if act.expires_at is not None else ""
     line += f" as {notices.RESOLUTIONS[act.code]}" if act.code is not None else ""
     return f"{line} ({act.reason})"
-
-
-def _about(matcher: Matcher | None) -> str:
-    if matcher is None:
-        return ""
-    parts = [matcher.module, matcher.category, *([notices.METRICS[matcher.metric]] if matcher.metric else [])]
-    named = " ".join(part for part in parts if part) or "everything"
-    highest = notices.SEVERITIES[matcher.at_most].lower()
-    return named if matcher.at_most == "page_fast" else f"{named} up to {highest}"
 
 
 def _moment(when: datetime) -> str:

@@ -173,14 +173,14 @@ def text(payload: Mapping[str, Any]) -> str:
     document = Alert.model_validate_json(json.dumps({"text": "", **payload}))
     incident, money = document.incident, document.money
     lines = [document.title, "", _standing(document)]
-    if incident.family == "money" and incident.state != "resolved":
-        lines.append(f"Lost so far: about {say.money(money.lost_so_far_minor, money.currency, money.digits)}.")
+    believed = incident.family == "money" and not incident.held
+    if believed and incident.state != "resolved":
+        lines += filter(None, [say.lost(money.lost_so_far_minor, money.currency, money.digits)])
+    lines += [say.AMOUNTS] if believed else []
     if incident.resolution is not None:
-        lines.append(f"Found to be {say.RESOLUTIONS[incident.resolution]}.")
+        lines.append(say.found(incident.resolution))
     if incident.inhibited_by:
-        lines.append(f"Part of: {incident.inhibited_by}.")
-    if incident.window != "none":
-        lines.append(f"Since the change: {incident.window}.")
+        lines.append(f"{words.sentence_case(say.elsewhere(incident.inhibited_by))}.")
     for cell in document.cells[:MOST]:
         lines += ["", *_cell_lines(cell, money)]
     lines += ["", say.more_cells(len(document.cells) - MOST)] if len(document.cells) > MOST else []
@@ -197,7 +197,7 @@ def _standing(document: Alert) -> str:
     told = f"{say.EVENTS.get(document.notice.event, words.sentence_case(document.notice.event))}"
     told += f" ({say.SEVERITIES[incident.severity].lower()})"
     if incident.opened_at is not None:
-        told += f", open since {say.moment(incident.opened_at)}"
+        told += f", {'it began' if incident.state == 'resolved' else 'open since'} {say.moment(incident.opened_at)}"
     if incident.held:
         told += ", held because a signal check fails"
     return f"{told}."
@@ -205,10 +205,10 @@ def _standing(document: Alert) -> str:
 
 def _cell_lines(cell: ACell, money: TheMoney) -> Iterator[str]:
     who, cost = cell.comparison, cell.money
-    yield f"{cell.cell.name}: {say.against(who.kind, who.key, who.watched, who.against)}"
+    yield f"{cell.cell.name}: {words.inside(say.against(who.kind, who.key, who.watched, who.against))}"
     shown = cell.windows.long or max(cell.effect, key=lambda name: cell.effect[name].hours, default="")
     effect = cell.effect.get(shown)
-    if effect is not None and effect.relative is not None:
+    if effect is not None:
         yield f"  {say.change(effect.metric, effect.relative, effect.se, shown)}"
     if cell.health.no_data:
         yield f"  {say.NO_DATA}"
@@ -216,5 +216,8 @@ def _cell_lines(cell: ACell, money: TheMoney) -> Iterator[str]:
         told = say.loss(cost.expected_minor_a_day, cost.at_least_minor_a_day or 0, money.currency, money.digits)
         stake = say.money(cost.stake_minor_a_day, money.currency, money.digits)
         yield f"  {words.sentence_case(told)}, of {stake} a day that flows through here"
+    if who.kind == "experiment" and cost.if_shipped_minor_a_day is not None:
+        everywhere = say.shipped(cost.if_shipped_minor_a_day, who.watched, money.currency, money.digits)
+        yield from (f"  {line}" for line in [everywhere] if line)
     if cell.health.held_by:
         yield f"  {say.failing([check.name for check in cell.health.held_by])}"

@@ -1,30 +1,25 @@
 """The alerts inbox: whether anybody looks, the incidents by tab, and why a cell is not among them. Pure."""
 
-import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Literal, get_args
 from urllib.parse import urlencode
 
 from analysis import words
 from analysis.alerts.course.acts import Act, ActKind
 from analysis.alerts.course.grouping import total
 from analysis.alerts.course.standing import Standing
-from analysis.alerts.job.report import BUSY, CONFIGURATION, ERROR, NOT_READY
 from analysis.alerts.model import METRICS, Cell, Evaluation, Incident, Severity
+from analysis.alerts.notices.listing import Tab, ordered, tabs
 from analysis.alerts.notices.payload import WINDOWS
 from analysis.alerts.weighing.severity import RULES
 from analysis.words import alerts as told
 from analysis.words import inbox as say
 from analysis.words import notices
 
-Tab = Literal["open", "watch", "silenced", "resolved"]
-TABS: tuple[Tab, ...] = get_args(Tab)
-BLIND = (ERROR, CONFIGURATION, NOT_READY, BUSY)  # a run that ended thus looked at nothing
-LATE = 2  # periods without a look, and monitoring is down
 GLYPHS: Mapping[Severity, str] = {"page_fast": "▼", "page": "▼", "ticket": "■", "watch": "○", "digest": "~"}
 CHIPS: Mapping[Severity, str] = {"page_fast": "stop", "page": "stop", "ticket": "hold", "watch": "", "digest": ""}
+LOOK = ("open", "acked", "resolving")  # told by itself
 HOLDOUT = "holdout."  # of a holdout's readout
 
 
@@ -36,14 +31,6 @@ class Print:
     digits: int
     names: Mapping[str, str]
     pages: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """Whether anybody looks: `told` when, or what is wrong."""
-
-    state: Literal["never", "down", "alive"]
-    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,74 +65,32 @@ class Inbox:
         return tuple(row for row in self.rows if row.tab == tab)
 
 
-def beat(
-    looked: datetime | None, newest_error: str | None, *, read: datetime | None, minutes: int, now: datetime
-) -> Beat:
-    """`looked`: when the last run that looked ended; `newest_error`: of the newest run, None without any run."""
-    if looked is None and newest_error is None:
-        return Beat("never", say.NEVER_TOLD)
-    if looked is None:
-        return Beat("down", say.never_ended(newest_error or ""))
-    if now - looked > LATE * timedelta(minutes=minutes):
-        return Beat("down", say.down(looked, now, minutes, newest_error or ""))
-    return Beat("alive", say.looked(looked, now, read))
-
-
-def error_of(body: str) -> str:
-    """What a run that looked at nothing said in its line; empty where it said nothing."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
-    return str(said.get("error", "")) if isinstance(said, dict) else ""
-
-
-def tab(incident: Incident) -> Tab:
-    """Where it is listed; what is not confirmed yet is watched."""
-    match told.state(incident):
-        case "resolved":
-            return "resolved"
-        case "silenced":
-            return "silenced"
-        case "watch" | "pending":
-            return "watch"
-        case _:
-            return "open"
-
-
 def counted(incidents: Sequence[Incident], money: Print) -> str | None:
     """`1 incident (€48k/day)`: those that somebody should look at, money counted once; None where there is none."""
-    shown = [one for one in incidents if tab(one) == "open" and not one.inhibited_by and not one.held]
+    shown = [one for one in incidents if told.state(one) in LOOK]
     return say.incidents(len(shown), round(total(shown)[0]), money.currency, money.digits) if shown else None
 
 
 def inbox(standing: Standing, acts: Sequence[Act], money: Print) -> Inbox:
     """Every incident that is kept, with what people did about it."""
-    incidents = standing.incidents
-    listed = {name: [one for one in incidents if tab(one) == name] for name in TABS}
-    held = sum(one.held for one in listed["open"])
-    elsewhere = sum(bool(one.inhibited_by) and not one.held for one in listed["open"])
+    incidents, where = ordered(standing.incidents), tabs(standing.incidents)
+    states = Counter(told.state(one) for one in incidents)
     others = (
-        (held, "held"), (elsewhere, "told elsewhere"), (len(listed["silenced"]), "silenced"),
-        (len(listed["watch"]), "watched"),
+        (states["held"], "held"), (states["inhibited"], "told elsewhere"), (states["silenced"], "silenced"),
+        (states["watch"] + states["pending"], "watched"),
     )  # fmt: skip
     first = counted(incidents, money) or say.incidents(0, 0, money.currency, money.digits)
-    ordered = sorted((one for one in incidents if one.state != "resolved"), key=_most_money)
-    ordered += sorted(listed["resolved"], key=lambda one: (one.changed_at, one.incident_id), reverse=True)
     by_hand = {act.incident_id for act in standing.silences if act.incident_id}
-    return Inbox(say.headline(first, others), tuple(_row(one, acts, by_hand, money) for one in ordered))
+    rows = (_row(one, where[one.incident_id], acts, by_hand, money) for one in incidents)
+    return Inbox(say.headline(first, others), tuple(rows))
 
 
-def _most_money(one: Incident) -> tuple[bool, float, str]:
-    return bool(one.inhibited_by), -one.expected, one.incident_id
-
-
-def _row(one: Incident, acts: Sequence[Act], by_hand: Collection[str], money: Print) -> Row:
+def _row(one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str], money: Print) -> Row:
     state = told.state(one)
-    spoken = replace(one, lost_so_far=0.0, members=() if one.held else one.members)  # what stands in the figures
+    spoken = replace(one, lost_so_far=0.0)  # it stands in the figures
     return Row(
         incident_id=one.incident_id,
-        tab=tab(one),
+        tab=tab,
         chip="no_material_effect" if one.state == "resolved" else CHIPS[one.severity],
         glyph="●" if one.state == "resolved" else GLYPHS[one.severity],
         severity=notices.SEVERITIES[one.severity],
@@ -162,17 +107,24 @@ def _row(one: Incident, acts: Sequence[Act], by_hand: Collection[str], money: Pr
 
 
 def _figures(one: Incident, money: Print) -> tuple[tuple[str, str], ...]:
-    def printed(minor: float) -> str:
-        return notices.money(round(minor), money.currency, money.digits)
-
-    lost = ("Lost so far", f"about {printed(one.lost_so_far)}")
     since = ("Since", say.NOT_CONFIRMED if one.opened_at is None else say.when(one.opened_at))
     if one.state == "resolved":
-        return (("Resolved", say.when(one.changed_at)), since, ("Lost", lost[1]))
+        lost = (("Lost", _about(one.lost_so_far, money, say.NOTHING_SUMMED)),) if one.family == "money" else ()
+        return (("Over since", say.when(one.changed_at)), ("Began", since[1]), *lost)
     if one.family != "money" or one.held:
         return (since,)
-    least = printed(one.at_least) if round(one.at_least) > 0 else say.MAY_BE_NONE
-    return (("Expected loss a day", printed(one.expected)), ("At least", least), lost, since)
+    least = notices.money(round(one.at_least), money.currency, money.digits)
+    return (
+        ("Expected loss a day", _about(one.expected, money)),
+        ("At least", least if round(one.at_least) > 0 else say.MAY_BE_NONE),
+        ("Lost so far", _about(one.lost_so_far, money, say.NOTHING_SUMMED)),
+        since,
+    )
+
+
+def _about(minor: float, money: Print, none: str = say.NOTHING_NOW) -> str:
+    amount = notices.money(round(minor), money.currency, money.digits)
+    return f"about {amount}" if round(minor) > 0 else none
 
 
 def _cell(found: Evaluation, money: Print) -> tuple[str, ...]:
@@ -183,18 +135,14 @@ def _cell(found: Evaluation, money: Print) -> tuple[str, ...]:
     where = notices.place(unit.cell, money.names)
     compared = notices.against(who.kind, who.key, who.watched, who.against)
     if found.held_by:  # blocked means absent
-        return (where, say.not_believed(_checks(found, money)), "–", "–", compared)
+        return (where, say.not_believed(found.held_by, money.names), "–", "–", compared)
     return (
         where,
         notices.NO_DATA if effect is None else notices.change(unit.metric, effect.relative, effect.se, name),
-        "–" if cost is None else notices.money(round(cost.expected), money.currency, money.digits),
+        "–" if cost is None else _about(cost.expected, money),
         say.evidence(evidence.value, evidence.needed, evidence.waits_for),
         compared,
     )
-
-
-def _checks(found: Evaluation, money: Print) -> list[str]:
-    return [money.names.get(check, check) for check in found.held_by]
 
 
 def _links(one: Incident) -> tuple[tuple[str, str], ...]:
@@ -251,7 +199,7 @@ def why_not(
         track = standing.tracks.get(f"money:{one.unit.fingerprint}")
         case = None if track is None else standing.cases.get(track.incident_id)
         if one.held_by:
-            reason = say.not_believed(_checks(one, money))
+            reason = say.not_believed(one.held_by, money.names)
         else:
             reason = told.why_not(
                 one, None if case is None else case.incident, currency=money.currency, digits=money.digits,

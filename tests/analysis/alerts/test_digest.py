@@ -71,20 +71,21 @@ def test_the_whole_text() -> None:
     assert said(*full()) == (
         """\
 Alerts from 7 December 2026 to 15 December 2026
+“About” is what to expect, “at least” is 95% sure; amounts are margin (what is kept of sales), not revenue.
 
 Open: 1 incident, together losing about €48k a day (at least €17k)
 - Page: Homepage is losing about €48k a day (at least €17k), since 14 December 2026, 01:00 UTC. Lost so far: about €12k.
 
-Over this week: 2 incidents
+Ended this week: 2 incidents
 - Product page: over, after a loss of about €12k. It was a data issue.
 - Cart: over, after a loss of about €12k. What was it? `truelift alerts resolve dddddddddddddddd` says so.
 
 Silenced: 1 incident
 - Email is losing about €2,000 a day; silenced by ann until 16 December 2026, 06:00 UTC. Lost so far: about €4,000.
-- Cart: nothing to silence now; by bob until 15 December 2026, 06:00 UTC (stock count).
+- Cart: nothing to silence now; silenced by bob until 15 December 2026, 06:00 UTC (stock count).
 
 How often each rule was right
-- Launch regression, version 1: 4 of 12 real (33.3%); 5 data issue, 3 without a cause
+- Launch regression, version 1: 4 of 12 real (33%); 5 data issues, 3 without a cause
 
 Proposals
 - Launch regression, version 1, was right less than half the time: let it wake nobody.
@@ -92,7 +93,7 @@ Proposals
 Watch list: 1 incident
 - Watch: Cart is losing about €210 a day, since 14 December 2026, 01:00 UTC. Lost so far: about €600.
 
-Too little to say more: 8 cells
+Too little to say more: 8 places
 - C8 on product page: about €8.00 a day. Noise 8.
 - C7 on product page: about €7.00 a day. Noise 7.
 - C6 on product page: about €6.00 a day. Noise 6.
@@ -107,10 +108,11 @@ def test_an_empty_week_says_so() -> None:
     assert said(Standing()) == (
         """\
 Alerts from 7 December 2026 to 15 December 2026
+“About” is what to expect, “at least” is 95% sure; amounts are margin (what is kept of sales), not revenue.
 
 Open: no incident
 
-Over this week: no incident
+Ended this week: no incident
 
 Silenced: no incident
 
@@ -120,7 +122,7 @@ Proposals: none
 
 Watch list: nothing
 
-Too little to say more: no cell
+Too little to say more: nothing
 """
     )
 
@@ -136,22 +138,24 @@ def test_it_is_the_same_whatever_order_things_come_in(seed: int) -> None:
 
 def test_what_was_over_before_the_week_is_not_told() -> None:
     old = replace(incident("c" * 16, state="resolved"), changed_at=WEEK - timedelta(seconds=1))
-    assert "Over this week: no incident" in said(standing(old))
-    assert "Over this week: 1 incident" in said(standing(replace(old, changed_at=WEEK)))
+    assert "Ended this week: no incident" in said(standing(old))
+    assert "Ended this week: 1 incident" in said(standing(replace(old, changed_at=WEEK)))
 
 
 def test_what_is_held_or_inhibited_is_shown_and_not_summed() -> None:
     held = incident("a" * 16, held=True)
     part = incident("b" * 16, module="pdp", inhibited_by="not the recommender")
     told = said(standing(held, part))
-    assert "Open: 2 incidents\n" in told
-    assert "Held, because a signal check fails." in told
-    assert "Part of not the recommender." in told
+    assert "Open: no incident; 1 held; 1 told elsewhere\n" in told
+    assert (
+        "Homepage: a loss that is not believed while a signal check fails, since 14 December 2026, 01:00 UTC. Held,"
+    ) in told  # and no amount
+    assert "The whole site is below what the seasons lead to expect, so it is not the recommender." in told
 
 
 def test_a_cell_of_an_incident_is_not_told_twice() -> None:
     small = evaluation(Cell("homepage", "decor"), severity="digest", expected=10_00.0)
-    assert "no cell" in said(standing(incident()), (small,))
+    assert "Too little to say more: nothing" in said(standing(incident()), (small,))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(CODES)), max_size=40))

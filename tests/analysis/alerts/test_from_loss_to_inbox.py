@@ -100,8 +100,8 @@ def test_it_is_told_once_by_every_channel_seen_acknowledged_and_over(
             stored.standing(store), stored.newest_evaluations(store), since=START, until=START + timedelta(days=7),
             currency="EUR", digits=2, names={},
         )  # fmt: skip
-        assert "Over this week: 1 incident" in week
+        assert "Ended this week: 1 incident" in week
         assert (
             f"Homepage: over, after a loss of about €{48_000 * 29 / 24 / 1000:.0f}k" in week
         )  # from its first to its last hour
-        assert "Loss, version 1: nobody has said yet what 1 of them was" in week
+        assert "Loss, version 1: nobody has said yet what 1 incident was" in week

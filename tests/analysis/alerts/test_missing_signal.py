@@ -112,4 +112,4 @@ def test_a_failing_check_holds_the_money_alert_and_raises_the_data_alert(home: P
     assert "Missing add-to-cart" in first["text"]
     [site] = [one for one in found if one.unit == Unit("loss", 1, measured.SITE, Cell(), "add_to_cart", one.unit.at)]
     assert (site.severity, site.by_money) == ("digest", "ticket")
-    assert "is held: Missing add-to-cart fails there" in site.why_not
+    assert "is held: missing add-to-cart fails there" in site.why_not

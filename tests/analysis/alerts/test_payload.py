@@ -82,12 +82,13 @@ def test_the_text_says_what_a_reader_needs() -> None:
     for part in (
         "New (page), open since 14 December 2026, 01:00 UTC.",
         "Lost so far: about €12k.",
-        "Since the change: launch home_als_v2 2026-12-01.",
-        "Decor on homepage: Everybody, against holdout global_h2",
-        "  Orders were 2.10% lower over 6 hours, give or take 0.80%",
+        "“About” is what to expect, “at least” is 95% sure; amounts are margin (what is kept of sales), not revenue.",
+        "Decor on homepage: everybody against holdout global_h2",
+        "  Orders were 2.1% lower over 6 hours, give or take 1.6%",
         "  About €34k a day (at least €17k), of €2.5M a day that flows through here",
         "Rugs & mats on homepage: als_v2 against control in experiment home_als_v2",
-        "  Orders were 2.10% lower over 3 days, give or take 0.30%",
+        "  Orders were 2.10% lower over 3 days, give or take 0.59%",
+        "  Now only the sessions in als_v2 lose; shipped to everybody it would lose about €14k a day.",
         "Hint: Deployed 3 hours before: home_als_v2",
         "3 runs were missed before this one.",
         "Inbox: https://shop.example/alerts?incident=5d1f00aa12345678",
@@ -112,7 +113,7 @@ def test_only_the_first_five_cells_are_told_and_the_others_counted() -> None:
     assert len(document["cells"]) == 12
     assert "C4 on homepage" in document["text"]
     assert "C5 on homepage" not in document["text"]
-    assert "And 7 more cells with less at stake." in document["text"]
+    assert "And 7 more places with less at stake." in document["text"]
 
 
 def test_windows_are_those_of_the_severity() -> None:

@@ -197,7 +197,7 @@ def test_the_program_itself_ends_with_the_code(shop: Shop) -> None:
 
 
 def test_people_see_acknowledge_silence_and_resolve(command: Commands, shop: Shop) -> None:
-    assert asked(command, shop, "list").out.startswith("Nothing is open.\nThe last run ended")
+    assert "\nNothing is open.\nThe last run ended" in asked(command, shop, "list").out
     asked(command, shop, "run", at=UNTIL)
     listed = asked(command, shop, "list").out
     with Store.open(shop.store_url) as store:
@@ -237,10 +237,38 @@ def test_people_see_acknowledge_silence_and_resolve(command: Commands, shop: Sho
         assert said in shown
     assert asked(command, shop, "resolve", key, "--as", "nothing", "--reason", "x").code == 2
     assert asked(command, shop, "resolve", key, "--as", "real_regression", "--reason", "fixed").code == 0
-    assert asked(command, shop, "list").out.startswith("Nothing is open.")
+    assert asked(command, shop, "list").out.startswith("Nothing is open.\n")
     assert key in asked(command, shop, "list", "--all").out
     assert "1 of 1 real" in asked(command, shop, "precision").out
     assert "Ended this week: 1 incident" in asked(command, shop, "digest").out
+
+
+def test_that_nobody_looks_is_said_before_everything_else(command: Commands, shop: Shop, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    down = "Monitoring is down. The last run that looked ended on 1 October 2026, 00:00 UTC, "
+    for asked_for in ("list", "digest"):
+        lines = asked(command, shop, asked_for).out.splitlines()
+        assert lines[0].startswith(down)
+        assert lines[1] == ""
+    never = create(tmp_path / "never")
+    assert asked(command, never, "list").out.startswith("The alerts never ran. Nobody watches what is lost.")
+    assert asked(command, never, "digest").out.startswith("The alerts never ran.")
+    with Store.open(shop.store_url) as store:
+        store.alerts.end(store.alerts.begin(now, now), finished_at=now, code=99, body="{}")
+    assert asked(command, shop, "list").out.startswith("Nothing is open.")
+    assert asked(command, shop, "digest").out.startswith("Alerts from ")
+
+
+def test_a_digest_of_a_week_whose_end_nobody_kept_is_refused(command: Commands, shop: Shop) -> None:
+    assert asked(command, shop, "run", at=UNTIL).code == 0
+    earlier = asked(command, shop, "digest", "--until", f"{UNTIL - STEP:%Y-%m-%dT%H:%M}")
+    assert (earlier.code, earlier.out) == (2, "")
+    assert f"lies before {UNTIL:%Y-%m-%dT%H:%M}, up to which the alerts have read" in earlier.err
+    later = asked(command, shop, "digest", "--until", f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}")
+    assert (later.code, "lies in the future; leave it out for now" in later.err) == (2, True)
+    assert "--until soon: not a time" in asked(command, shop, "digest", "--until", "soon").err
+    told = asked(command, shop, "digest", "--until", f"{UNTIL:%Y-%m-%dT%H:%M}").out
+    assert "Open: 1 incident, together losing" in told
 
 
 @pytest.mark.parametrize(

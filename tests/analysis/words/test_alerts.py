@@ -1,5 +1,6 @@
 """What is said about an incident, and why nobody was told: every reason, with the worked example's own words."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,11 +63,11 @@ def test_the_worked_example_a() -> None:
 
 def test_too_little_money_although_it_is_real() -> None:
     assert why(found(-0.05, 0.005)) == (
-        "Rugs on PDP looks 5% down, and costs about €41 a day, 0.016 of what may be lost a day; "
-        "it takes 0.1 to be watched."
+        "Rugs on PDP looks 5% down, and costs about €41 a day, 1.6% of what may be lost a day; "
+        "it takes 10% to be watched."
     )
     watched = found(-0.08, 0.02, severity="watch", by_money="watch", sessions=20_000)
-    assert why(watched).endswith("of what may be lost a day; it takes 1 to make a ticket.")
+    assert why(watched).endswith("of what may be lost a day; it takes 100% to make a ticket.")
 
 
 def test_a_loss_that_does_not_go_on() -> None:
@@ -142,6 +143,16 @@ def test_who_was_told_needs_no_reason() -> None:
     assert why(one) == LOOKS + "one evaluation is not enough: it waits for a second in a row that agrees."
 
 
+def test_what_cannot_be_compared_is_not_no_loss() -> None:
+    unclear = replace(found(-0.05, 0.01), effects={"7d": Effect("order", 168, math.nan, math.nan)})
+    assert why(unclear) == ("Rugs on PDP: orders cannot be compared over 7 days, which is not the same as no loss.")
+
+
+@pytest.mark.parametrize(("sessions", "told"), [(0.3, "less than one session"), (1, "1 session"), (2, "2 sessions")])
+def test_few_sessions_are_counted_as_they_are(sessions: float, told: str) -> None:
+    assert f"but with {told} a day one week" in why(found(-0.05, 0.9, sessions=sessions))
+
+
 def test_no_data_is_not_no_loss() -> None:
     nothing = replace(page(), now=None, effects={}, no_data=True)
     assert why(nothing) == "Homepage has no data in the window, which is not the same as no loss."
@@ -149,7 +160,7 @@ def test_no_data_is_not_no_loss() -> None:
 
 def test_what_is_not_down() -> None:
     up = found(0.02, 0.012, cell=Cell())
-    assert why(up) == "The whole site does not look down: orders were 2.0% higher over 7 days, give or take 1.2%."
+    assert why(up) == "The whole site does not look down: orders were 2.0% higher over 7 days, give or take 2.4%."
 
 
 # --- the sentence under the title -----------------------------------------------------------------------------------
@@ -166,6 +177,8 @@ def test_what_is_not_down() -> None:
         ({"state": "resolved"}, "Homepage: over, after a loss of about €12k"),
         ({"state": "resolving", "expected": -3.0}, "Homepage is losing nothing now"),
         ({"family": "data"}, "Homepage: signals fail, so its money alerts are held"),
+        ({"family": "data", "state": "resolved"}, "Homepage: over, signal checks failed there"),
+        ({"state": "resolved", "lost_so_far": 0.2}, "Homepage: over"),
     ],
 )
 def test_the_title(given: dict[str, object], title: str) -> None:
@@ -175,8 +188,8 @@ def test_the_title(given: dict[str, object], title: str) -> None:
 def test_what_it_was_read_from() -> None:
     one = incident(page(severity="page"), found(-0.03, 0.02, cell=Cell("homepage", "rugs")))
     assert sentence(one) == (
-        "Homepage and 1 more cell: orders were 2.0% lower over 6 hours, give or take 1.3%, everybody, against holdout "
-        "home_holdout. Lost so far: about €12k."
+        "Homepage and 1 more place: orders were 2.0% lower over 6 hours, give or take 2.6% (everybody against holdout "
+        "home_holdout). Lost so far: about €12k."
     )
 
 
@@ -184,9 +197,10 @@ def test_what_an_experiment_would_cost_everywhere() -> None:
     one = page(severity="page", comparison=ALS)
     assert one.now is not None
     assert one.if_shipped == one.now.expected * 2
-    assert "als against control in experiment home_als. Shipped to everybody it would lose about €" in sentence(
-        incident(one)
-    )
+    assert (
+        "(als against control in experiment home_als). Now only the sessions in als lose; "
+        "shipped to everybody it would lose about €56k a day."
+    ) in sentence(incident(one))
 
 
 def test_failing_signals() -> None:
@@ -194,7 +208,11 @@ def test_failing_signals() -> None:
     data = incident(held, family="data", severity="ticket", expected=0.0, lost_so_far=0.0)
     assert sentence(data) == "Missing add-to-cart failed on homepage. No loss there is believed until it passes."
     assert sentence(incident(held, held=True)) == (
-        "Held: a signal check fails there, so the data alert is raised instead."  # and no number
+        "Held: missing add-to-cart fails there, so its numbers are not believed; the data alert is raised instead."
+    )
+    both = replace(held, held_by=("SH-02", "SH-13"))
+    assert sentence(incident(both, family="data", lost_so_far=0.0)) == (
+        "Missing add-to-cart and SH-13 failed on homepage. No loss there is believed until they pass."
     )
 
 
@@ -207,6 +225,7 @@ def test_what_mutes_it_and_how_it_ended() -> None:
     assert sentence(incident(one, state="resolved", resolution="expected_change")).endswith(
         "It was an expected change."
     )
+    assert sentence(incident(one, state="resolved", resolution="no_cause_found")).endswith("No cause was found.")
     assert sentence(incident(one, state="resolved")).endswith("Nobody has said yet what it was.")
 
 
@@ -224,14 +243,11 @@ def test_states(given: dict[str, object], name: str) -> None:
 
 
 def test_hints() -> None:
-    assert say.hints(window="none", checks=(), blind_since=None, takes_in=()) == ()
-    assert say.hints(
-        window="launch als_v2 2026-12-01", checks=["SH-02", "SH-13"], blind_since=AT, takes_in=["homepage", "pdp"]
-    ) == (
-        "The last change there: launch als_v2 2026-12-01.",
-        "Failing there: SH-02 and SH-13.",
+    assert say.hints(window="none", blind_since=None, takes_in=()) == ()
+    assert say.hints(window="launch als_v2 2026-12-01", blind_since=AT, takes_in=["homepage", "pdp"]) == (
+        "The last change there: als_v2, launched 1 December 2026.",
         "No data since 1 December 2026, 12:00 UTC: whether it goes on is not known.",
-        "It takes in what fires on Homepage and Product page.",
+        "What is lost on homepage and product page is part of it.",
     )
 
 

@@ -1,5 +1,6 @@
 """Titles, places, amounts and changes as notices print them; ages and headlines as the inbox does."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
@@ -23,6 +24,9 @@ NAMES = {"pdp": "Product page", "rugs": "Rugs & mats"}
         (Cell("homepage"), "Homepage"),
         (Cell("pdp", "rugs"), "Rugs & mats on product page"),
         (Cell("pdp", "", "mobile"), "Product page, mobile"),
+        (Cell("homepage", "(none)"), "Homepage without a category"),
+        (Cell("homepage", "(none)", "(none)"), "Homepage without a category, unknown device"),
+        (Cell("(none)", "decor"), "Decor on a module without a name"),
         (Cell("cart", "outdoor_living", "tablet"), "Outdoor living on cart, tablet"),
     ],
 )
@@ -35,9 +39,10 @@ def test_a_place_is_named_as_a_reader_knows_it(cell: Cell, told: str) -> None:
     [
         (4_812_300, 1_720_000, "about €48k a day (at least €17k)"),
         (42_00, 0, "about €42 a day"),
-        (252_000_00, 251_000_00, "about €252,000 a day (at least €251,000)"),
-        (-3_000_00, 0, "about −€3,000 a day"),
-        (365_00, 365_00, "at least €365 a day"),
+        (252_000_00, 251_000_00, "at least €250k a day"),
+        (48_123_00, 40_00, "about €48k a day (at least €40)"),
+        (-3_000_00, 0, "nothing now"),
+        (195_875, 195_875, "at least €2,000 a day"),
     ],
 )
 def test_a_loss_is_printed_with_what_is_sure_of_it(expected: int, at_least: int, told: str) -> None:
@@ -61,13 +66,19 @@ def _number(text: str) -> float:
 @pytest.mark.parametrize(
     ("metric", "relative", "se", "told"),
     [
-        ("order", -0.0213, 0.0083, "Orders were 2.13% lower over 6 hours, give or take 0.83%"),
-        ("revenue", -0.02, 0.012, "Revenue was 2.0% lower over 6 hours, give or take 1.2%"),
-        ("click", 0.031, 0.011, "Clicks were 3.1% higher over 6 hours, give or take 1.1%"),
-        ("add_to_cart", -0.4, None, "Add-to-carts were 40% lower over 6 hours"),
+        ("order", -0.0213, 0.0083, "Orders were 2.1% lower over 6 hours, give or take 1.6%"),
+        ("revenue", -0.02, 0.012, "Revenue was 2.0% lower over 6 hours, give or take 2.4%"),
+        ("click", 0.031, 0.011, "Clicks were 3.1% higher over 6 hours, give or take 2.2%"),
+        ("add_to_cart", -0.4, None, "Add-to-carts were 40% lower over 6 hours; how far that may be off is not known"),
+        ("order", -0.0002, 0.6, "Orders were about as before over 6 hours, give or take 120%"),
+        ("order", -0.016268, 0.0083, "Orders were 1.6% lower over 6 hours, give or take 1.6%"),
+        ("order", math.nan, 0.1, "Orders cannot be compared over 6 hours"),
+        ("order", -0.05, 0.0, "Orders were 5.0% lower over 6 hours"),
     ],
 )
-def test_a_change_is_a_size_with_its_error(metric: Metric, relative: float, se: float | None, told: str) -> None:
+def test_a_change_is_a_size_with_what_it_can_be_off_at_95_percent(
+    metric: Metric, relative: float, se: float | None, told: str
+) -> None:
     assert notices.change(metric, relative, se, "6h") == told
 
 

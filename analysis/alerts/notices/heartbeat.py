@@ -1,0 +1,68 @@
+"""Whether anybody looks: when the last run looked, or that monitoring is down and why. ALERTS 6."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from analysis.alerts.job.report import BUSY, CONFIGURATION, ERROR, NOT_READY
+from analysis.words import inbox as say
+from experiments.store import Store
+
+BLIND = (ERROR, CONFIGURATION, NOT_READY, BUSY)  # a run that ended thus looked at nothing
+LATE = 2  # periods without a look, and monitoring is down
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Whether anybody looks: `told` when, or what is wrong."""
+
+    state: Literal["never", "down", "alive"]
+    told: str
+
+    @property
+    def line(self) -> str:
+        """For a terminal: what is wrong by its name; empty while somebody looks."""
+        names = {"never": say.NEVER, "down": say.DOWN, "alive": ""}
+        return f"{names[self.state]}. {self.told}" if names[self.state] else ""
+
+
+def heartbeat(store: Store, *, minutes: int, now: datetime) -> Beat:
+    """Of a shop whose alerts should run every so many minutes."""
+    looked, newest, kept = store.alerts.last_ended(but=BLIND), store.alerts.runs(1), store.alerts.standing()
+    return beat(
+        None if looked is None else looked.finished_at,
+        _error(newest[0].code, newest[0].body) if newest else None,
+        read=None if kept is None else kept.at,
+        minutes=minutes,
+        now=now,
+    )
+
+
+def beat(
+    looked: datetime | None, newest_error: str | None, *, read: datetime | None, minutes: int, now: datetime
+) -> Beat:
+    """`looked`: when the last run that looked ended; `newest_error`: of the newest run, None without any run."""
+    if looked is None and newest_error is None:
+        return Beat("never", say.NEVER_TOLD)
+    if looked is None:
+        return Beat("down", say.never_ended(newest_error or ""))
+    if now - looked > LATE * timedelta(minutes=minutes):
+        return Beat("down", say.down(looked, now, minutes, newest_error or ""))
+    return Beat("alive", say.looked(looked, now, read))
+
+
+def error_of(body: str) -> str:
+    """What a run that looked at nothing said in its line; empty where it said nothing."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    return str(said.get("error", "")) if isinstance(said, dict) else ""
+
+
+def _error(code: int | None, body: str) -> str:
+    """What went wrong in a run; empty where nothing did."""
+    if code is None or code not in BLIND:
+        return ""
+    return error_of(body) or f"exit code {code}"
