@@ -15,7 +15,7 @@ from analysis import due, pipeline, words
 from analysis.locking import alone
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from analysis.warehouse.terms import ShopTerms, refuse_others
 from experiments import lifecycle
 from experiments.errors import BusyError, StoreError, TrueliftError

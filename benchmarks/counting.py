@@ -29,7 +29,7 @@ import pyarrow as pa
 from analysis.warehouse.base import CountRequest, DataCut
 from analysis.warehouse.connection import prepare
 from analysis.warehouse.duckdb import DuckDBWarehouse
-from analysis.warehouse.enrich import link_returns
+from analysis.warehouse.loading.enrich import link_returns
 from experiments.catalogue import shipped_metrics
 from experiments.spec import Slice
 

@@ -21,8 +21,8 @@ import duckdb
 
 from analysis.warehouse.audit import audit_exposures
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import ShopTerms
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.load import ShopTerms
+from analysis.warehouse.loading.spool import load_spool
 from assignment.event_log import Spool, encoded
 from assignment.hashing import bucket
 

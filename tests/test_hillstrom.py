@@ -12,7 +12,7 @@ from analysis.inference.moments import CellKey, Moments
 from analysis.inference.result import Contrast
 from analysis.readout import Comparison, Readout
 from analysis.warehouse.base import Counts
-from analysis.warehouse.load import LoadReport
+from analysis.warehouse.loading.load import LoadReport
 from experiments.shop import create
 from experiments.spec import Metric
 from experiments.store import Store

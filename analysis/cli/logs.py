@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from analysis.cli.context import Home, Wait
-from analysis.warehouse import sources
 from analysis.warehouse.connection import kept_terms, open_connection
-from analysis.warehouse.load import LoadReport, RejectedRow, ShopTerms, check_file, load_file
-from analysis.warehouse.mapping import read_mapping
-from analysis.warehouse.spool import SpoolReport, load_spool
+from analysis.warehouse.loading import sources
+from analysis.warehouse.loading.load import LoadReport, RejectedRow, ShopTerms, check_file, load_file
+from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.spool import SpoolReport, load_spool
 from analysis.warehouse.terms import refuse_others
 from experiments.contracts import CONTRACTS
 from experiments.errors import UsageError, WarehouseBusyError, nearest

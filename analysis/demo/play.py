@@ -23,9 +23,9 @@ from analysis.pipeline import Published, refresh
 from analysis.readout import Readout
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import LoadReport, ShopTerms, load_file
-from analysis.warehouse.mapping import read_mapping
-from analysis.warehouse.spool import SpoolReport, load_spool
+from analysis.warehouse.loading.load import LoadReport, ShopTerms, load_file
+from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.spool import SpoolReport, load_spool
 from experiments.errors import UsageError
 from experiments.shop import SETTINGS_FILE, Shop, create, open_shop
 from experiments.simulator.faults import planted

@@ -7,9 +7,9 @@ import re
 from datetime import date, datetime
 from pathlib import PurePosixPath
 
-from analysis.warehouse import facts_sql
 from analysis.warehouse.base import CountRequest
-from analysis.warehouse.parameters import Parameter, request_parameters, wanted
+from analysis.warehouse.counting import facts_sql
+from analysis.warehouse.counting.parameters import Parameter, request_parameters, wanted
 from analysis.words import trust as say
 
 NAME = "this_check"

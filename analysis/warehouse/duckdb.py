@@ -11,17 +11,17 @@ from typing import Any
 import duckdb
 
 from analysis.inference.moments import ArmMoments, CellKey, Moments, Pair, pair
-from analysis.warehouse import facts_sql
 from analysis.warehouse.audit import audit_exposures
 from analysis.warehouse.base import Asked, CellValue, CheckRows, CountRequest, Counts, Parameter
 from analysis.warehouse.connection import first_line, kept_terms, open_connection
-from analysis.warehouse.counting import RANGE_UNITS, Counter, Recount
+from analysis.warehouse.counting import facts_sql
+from analysis.warehouse.counting.counting import RANGE_UNITS, Counter, Recount
+from analysis.warehouse.counting.layout import all_pairs
+from analysis.warehouse.counting.moment_table import Groups, Reading, Vector
+from analysis.warehouse.counting.parameters import request_parameters, wanted
+from analysis.warehouse.counting.slices import FIRST, Values, merged_cells
+from analysis.warehouse.counting.state import State
 from analysis.warehouse.holdout_audit import audit_held_out
-from analysis.warehouse.layout import all_pairs
-from analysis.warehouse.moment_table import Groups, Reading, Vector
-from analysis.warehouse.parameters import request_parameters, wanted
-from analysis.warehouse.slices import FIRST, Values, merged_cells
-from analysis.warehouse.state import State
 from analysis.warehouse.terms import ShopTerms
 from experiments.errors import WarehouseError, nearest
 

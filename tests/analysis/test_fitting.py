@@ -13,7 +13,7 @@ from analysis.cli import fit as command
 from analysis.cli.serve_worker import application
 from analysis.fitting import fit_shop, wanted
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from analysis.warehouse.training import training_data
 from assignment.bundle import compile_bundle
 from assignment.service.auth import digest_of

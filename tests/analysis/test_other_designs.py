@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection as Connection
 from analysis import pipeline
 from analysis.warehouse.audit import audit_exposures
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle
 from assignment.event_log import Spool

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from analysis.warehouse.terms import ShopTerms
 from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from analysis.warehouse.enrich import link_returns
+from analysis.warehouse.loading.enrich import link_returns
 from tests.helpers.recount import Log, Row, Value
 
 START = datetime(2026, 3, 20)

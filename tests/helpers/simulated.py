@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from analysis.pipeline import refresh
 from analysis.readout import Readout
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import ShopTerms, load_file
+from analysis.warehouse.loading.load import ShopTerms, load_file
 from assignment.hashing import bucket
 from experiments import lifecycle
 from experiments.shop import Shop, create, open_shop

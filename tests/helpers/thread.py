@@ -13,8 +13,8 @@ from analysis.readout import Readout
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.base import Counts
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import LoadReport, ShopTerms, load_file
-from analysis.warehouse.mapping import read_mapping
+from analysis.warehouse.loading.load import LoadReport, ShopTerms, load_file
+from analysis.warehouse.loading.mapping import read_mapping
 from experiments import lifecycle
 from experiments.shop import Shop
 from experiments.store import Store

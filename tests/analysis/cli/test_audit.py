@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from analysis.cli import audit
 from analysis.pipeline import refresh
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import ShopTerms
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.load import ShopTerms
+from analysis.warehouse.loading.spool import load_spool
 from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle
 from assignment.event_log import Spool

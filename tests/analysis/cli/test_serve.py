@@ -19,8 +19,8 @@ import pytest
 
 from analysis.cli.serve_worker import application
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import ShopTerms
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.load import ShopTerms
+from analysis.warehouse.loading.spool import load_spool
 from assignment.event_log import Spool
 from assignment.service.auth import digest_of
 from experiments import lifecycle

@@ -9,8 +9,8 @@ import pytest
 
 from analysis import cli
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.load import load_file
-from analysis.warehouse.mapping import read_mapping
+from analysis.warehouse.loading.load import load_file
+from analysis.warehouse.loading.mapping import read_mapping
 from tests.helpers.loads import EUROS, NOW
 
 PLAN = """\

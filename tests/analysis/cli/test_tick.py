@@ -21,7 +21,7 @@ from analysis.alerts.model import Cell
 from analysis.cli import tick as word
 from analysis.tick import Run, Stage, Work, gravest, run
 from analysis.warehouse.connection import open_connection
-from analysis.warehouse.load import load_file
+from analysis.warehouse.loading.load import load_file
 from analysis.warehouse.terms import ShopTerms
 from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.warehouse.audit import CLASSES, AuditReport, audit_exposures
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle
 from assignment.event_log import Spool

@@ -5,7 +5,7 @@ import pytest
 
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.base import Warehouse
-from analysis.warehouse.facts_sql import SQL_FOLDER
+from analysis.warehouse.counting.facts_sql import SQL_FOLDER
 from experiments.errors import WarehouseBusyError, WarehouseError
 from experiments.spec import Slice
 from tests.helpers.requests import count_request, shipped

@@ -10,7 +10,7 @@ from analysis.warehouse.audit import AuditReport
 from analysis.warehouse.base import Asked
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.holdout_audit import audit_held_out
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from assignment.allocation import evaluate
 from assignment.bundle import compile_bundle
 from assignment.event_log import Spool

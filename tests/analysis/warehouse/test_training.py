@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from analysis.warehouse.training import training_data
 from assignment.event_log import encoded
 from assignment.segments import READY

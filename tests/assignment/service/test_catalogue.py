@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.spool import load_spool
+from analysis.warehouse.loading.spool import load_spool
 from assignment.event_log import MemorySpool, Spool
 from assignment.service.catalogue import merged
 from assignment.service.live import LiveCatalogue, MemoryItems
