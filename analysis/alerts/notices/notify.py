@@ -7,9 +7,9 @@
     truelift:
       file: alerts.jsonl
 
-A url is a channel when it carries the tag that money.yml names as notify_tag; nothing is ever sent without a tag. The
+A url is a channel when it carries the tag that money.yml names as notify_tag; no url is ever sent to without a tag. The
 one tag that no other channel has is its name. apprise itself passes over `truelift`, which may say `stdout: true`,
-`file: PATH` and `alertmanager: URL`.
+`file: PATH` and `alertmanager: URL`: these need no tag, and with one of them the tag may wait for its urls.
 """
 
 import json
@@ -62,7 +62,7 @@ class Notify(Value):
 def channels(shop: Shop) -> tuple[Channel, ...]:
     """The shop's channels, in the file's order, ours last; none without the file.
 
-    DefinitionError with every problem of the file, and when notify_tag fits no url.
+    DefinitionError with every problem of the file, when notify_tag fits no url, and when it would tell nobody.
     """
     path, tag = shop.home / FILE, load_money(shop).notify_tag
     if not path.exists():
@@ -81,8 +81,9 @@ def read(document: Document | None, problems: Sequence[Problem], tag: str | None
     found = [*problems, *wrong]
     made: list[Channel] = []
     if given is not None and document is not None:
-        services = list(_services(given, document, found))
-        made = [*_chosen(services, tag, document, found), *_own(given.truelift, path.parent)]
+        services, own = list(_services(given, document, found)), list(_own(given.truelift, path.parent))
+        asked = bool(given.urls) or not own  # apprise is, or nobody would be told
+        made = [*(_chosen(services, tag, document, found) if asked else ()), *own]
     if found:
         raise DefinitionError(str(path), found)
     return tuple(made)

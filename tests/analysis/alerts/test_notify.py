@@ -287,6 +287,25 @@ def test_a_tag_that_no_url_has_is_an_error() -> None:
     assert "tags here: reports" in said
 
 
+@pytest.mark.parametrize("urls", ["", "urls: []\n"])
+def test_what_needs_no_service_needs_no_tag_and_no_url(urls: str) -> None:
+    own = "truelift: {stdout: true, file: told.jsonl, alertmanager: 'http://localhost:9093'}\n"
+    for tag in ("alerts", None):
+        assert [each.name for each in made(urls + own, tag)] == ["stdout", "file", "alertmanager"]
+
+
+@pytest.mark.parametrize("text", ["version: 1\n", "urls: []\n", "urls: []\ntruelift: {stdout: false}\n"])
+def test_a_tag_that_tells_nobody_is_an_error(text: str) -> None:
+    [(code, said)] = refused(text)
+    assert (code, "no url has the tag alerts" in said) == ("no_match", True)
+    assert made(text, None) == ()
+
+
+def test_once_there_are_urls_one_has_the_tag_whatever_else_is_told() -> None:
+    [(code, _)] = refused("urls:\n  - json://127.0.0.1/:\n      tag: [reports]\ntruelift: {stdout: true}\n")
+    assert code == "no_match"
+
+
 def test_urls_without_a_tag_in_money_yml_are_an_error() -> None:
     [(code, said)] = refused("urls:\n  - json://127.0.0.1/:\n      tag: [reports]\n", None)
     assert code == "no_tag"
