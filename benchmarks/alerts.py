@@ -77,7 +77,7 @@ class Played:
 
 @dataclass
 class Watched:
-    """One cell while it is watched, with all its buckets of six hours and the last few of a quarter of an hour."""
+    """One cell while it is watched: all its buckets of six hours, of a quarter of an hour those of the last twelve."""
 
     place: Place
     bars: watch.Bars
@@ -109,7 +109,7 @@ class Watched:
         inputs = Inputs(
             unit=self.unit(at),
             long=[one for one in self.long[-WEEK - 1 :] if at - timedelta(days=7) < one.end <= at],
-            short=[one for one in self.short if at - timedelta(hours=1) < one.end <= at],
+            short=[one for one in self.short if at - STEP < one.end <= at],
             traffic=Traffic(  # a forecast that is right
                 place.cell, at, place.sessions, 0.0, {}, {}, usual, None, ((LAUNCH, self.served),)
             ),
@@ -174,7 +174,7 @@ def play(
             highest = max(watch.mean(cell.before), watch.mean(cell.after))
             if highest * REACH >= cell.bars.ticket or cell.place.cell in _followed(standing):
                 drawn = quarters_of_an_hour(cell.place, index, counts, rng, loss=loss)
-                cell.short = (*cell.short[-4:], *drawn)
+                cell.short = (*cell.short[-24:], *drawn)
                 near.append(cell)
         for end in range(way.minutes, LONG + 1, way.minutes):
             at = START + index * STEP + timedelta(minutes=end)
@@ -324,6 +324,7 @@ def main() -> None:
         ("read at the ends of six hours only", Way(between=False), Nature()),
         ("as it is, read every 15 minutes", Way(minutes=15), Nature()),
         ("as it is, four detectors a cell", Way(raised=4.0), Nature()),
+        ("as it is, 30 % held out", Way(), Nature(served=0.7)),
         ("as it is, 10 % held out", Way(), Nature(served=0.9)),
         ("as it is, effect that wanders by 0.3 s", Way(), Nature(wander=0.3, wander_kept=0.5)),
     ):

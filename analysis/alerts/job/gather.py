@@ -275,7 +275,7 @@ class Gathered:
             Inputs(
                 unit=place.unit,
                 long=long,
-                short=self._shelf.hour(comparison, cell, at),
+                short=self._shelf.quarters(comparison, cell, at),
                 traffic=self._shelf.traffic(at).get(cell),
                 evidence=self._evidence(place, look, detector, raised.get(cell)),
                 digits=self._shop.settings.digits,

@@ -18,7 +18,7 @@ from analysis.alerts.model import LONG, METRICS, SHORT, Bucket, Cell, Comparison
 from analysis.alerts.weighing.windows import together
 from experiments.store import Store
 
-WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
+WEEK, SIX = timedelta(days=7), timedelta(minutes=LONG)
 KNOWN = RECENT * SLOT  # how long a cell without rows is expected to have some
 _ZERO: Mapping[Metric, int] = dict.fromkeys(METRICS, 0)
 NOTHING = Sums(0, 0, 0, _ZERO, _ZERO, _ZERO)
@@ -49,9 +49,9 @@ class Shelf:
         found = {cell: _within(buckets, at - WEEK, at) for cell, buckets in kept.items()}
         return {cell: buckets for cell, buckets in found.items() if buckets}
 
-    def hour(self, comparison: Comparison, cell: Cell, at: datetime) -> Sequence[Bucket]:
-        """The buckets of a quarter of an hour of the last hour."""
-        return _within(self._buckets(comparison, SHORT, at - HOUR).get(cell, ()), at - HOUR, at)
+    def quarters(self, comparison: Comparison, cell: Cell, at: datetime) -> Sequence[Bucket]:
+        """The buckets of a quarter of an hour of the last six hours."""
+        return _within(self._buckets(comparison, SHORT, at - SIX).get(cell, ()), at - SIX, at)
 
     def part(self, comparison: Comparison, cell: Cell, at: datetime) -> Bucket | None:
         """What was counted since the last bucket of six hours ended; None at its end, and where nothing was."""
@@ -99,7 +99,7 @@ class Shelf:
         return any(
             _within(buckets, at - timedelta(minutes=SHORT), at)
             for comparison in self.comparisons(at)
-            for buckets in self._buckets(comparison, SHORT, at - HOUR).values()
+            for buckets in self._buckets(comparison, SHORT, at - SIX).values()
         )
 
     def _buckets(self, comparison: Comparison, minutes: int, since: datetime | None) -> ByCell:

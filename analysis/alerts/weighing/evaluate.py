@@ -37,7 +37,7 @@ class Inputs:
 
     unit: Unit
     long: Sequence[Bucket]  # of six hours: the last seven days up to `unit.at`, newest revisions
-    short: Sequence[Bucket]  # of a quarter of an hour: the last hour
+    short: Sequence[Bucket]  # of a quarter of an hour: the last six hours
     traffic: Traffic | None  # None: no forecast yet
     evidence: Evidence
     digits: int  # of an amount in the shop's currency
@@ -123,8 +123,7 @@ def _effects(given: Inputs) -> Mapping[float, Effect]:
         if unit.comparison.kind == "forecast":
             found = against_expected(long, given.expected, unit.metric, hours=hours, at=unit.at, factor=factor)
         else:
-            buckets = long if hours * 60 >= LONG else short
-            found = effect(buckets, unit.metric, hours=hours, at=unit.at, factor=factor)
+            found = effect([*long, *short], unit.metric, hours=hours, at=unit.at, factor=factor)
         if found is not None:
             effects[hours] = found if baseline is None else since(found, baseline)
     return effects

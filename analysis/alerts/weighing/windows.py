@@ -1,7 +1,8 @@
 """From buckets to the relative change in a window, with its standard error. ALERTS 1–3.
 
-Windows of six hours and more are made of the buckets of six hours, shorter ones of those of a quarter of an hour. Sums
-of buckets are whole numbers; what is made of them is what the detector makes of one bucket.
+Windows of six hours and more are made of the buckets of six hours, shorter ones of those of a quarter of an hour, and
+so are the last six hours between two ends of the former. Sums of buckets are whole numbers; what is made of them is
+what the detector makes of one bucket.
 """
 
 import math
@@ -94,10 +95,17 @@ def returning(look: Look, buckets: Sequence[Bucket], metric: Metric) -> float:
 
 
 def within(buckets: Sequence[Bucket], *, hours: float, at: datetime) -> list[Bucket]:
-    """The buckets of the window's own length that end in (at − hours, at]."""
-    minutes = LONG if hours * 60 % LONG == 0 else SHORT
-    start = at - timedelta(hours=hours)
-    return [bucket for bucket in buckets if bucket.minutes == minutes and start < bucket.end <= at]
+    """The buckets of the window's own length that end in (at − hours, at].
+
+    Of the last six hours the 24 quarters of an hour, where all are there and no six hours end at `at`: else a loss
+    would have its price only when a bucket of its own is over, up to twelve hours after it began.
+    """
+    inside = [bucket for bucket in buckets if at - timedelta(hours=hours) < bucket.end <= at]
+    long, short = ([bucket for bucket in inside if bucket.minutes == minutes] for minutes in (LONG, SHORT))
+    if hours * 60 % LONG != 0:
+        return short
+    between = hours * 60 == LONG and len(short) == LONG // SHORT and all(bucket.end != at for bucket in long)
+    return short if between else long
 
 
 def together(buckets: Sequence[Bucket], metrics: Sequence[Metric] = METRICS) -> Bucket:

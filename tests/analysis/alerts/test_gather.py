@@ -147,6 +147,8 @@ def test_between_two_buckets_of_six_hours_the_quarters_are_read_and_not_kept(sho
     assert now.detectors[unit.fingerprint] == before.detectors[unit.fingerprint]
     assert of(now, HOME).evidence.value > 10 * of(before, HOME).evidence.value
     assert set(of(now, HOME).effects) == {"15m", "1h", "6h", "1d", "3d", "7d"}
+    assert of(now, HOME).effects["6h"].relative == pytest.approx(-0.05, abs=0.03)  # half of the last six hours
+    assert of(before, HOME).effects["6h"].relative == pytest.approx(0.0, abs=0.03)
     assert of(now, HOME).effects["1h"].relative == pytest.approx(-0.10, abs=0.10)
 
 

@@ -92,6 +92,29 @@ class TestAWindow:
         every = [_bucket({}, end=AT - timedelta(hours=6 * k)) for k in range(40)]
         assert len(within(every, hours=72, at=AT + timedelta(hours=5, minutes=45))) == 12
 
+    @pytest.mark.parametrize(
+        ("past", "missing", "minutes", "first"),
+        [(2.0, (), SHORT, -3.75), (0.0, (), LONG, 0.0), (2.0, (-1.0,), LONG, 0.0), (5.75, (), SHORT, 0.0)],
+    )
+    def test_of_six_hours_between_two_ends_is_of_their_quarters_where_all_are_there(
+        self, past: float, missing: tuple[float, ...], minutes: int, first: float
+    ) -> None:
+        """So that a loss of two hours is in its price, and not only from the next end on."""
+        now, arms = AT + timedelta(hours=past), {"als": _row(100, 10), "control": _row(100, 10)}
+        quarters = [AT + timedelta(hours=k / 4) for k in range(-48, 24)]
+        every = [
+            *(_bucket(arms, end=AT - timedelta(hours=6 * k)) for k in range(8)),
+            *(
+                _bucket(arms, end=end, minutes=SHORT)
+                for end in quarters
+                if end <= now and end not in [AT + timedelta(hours=k) for k in missing]
+            ),
+        ]
+        inside = within(every, hours=6, at=now)
+        assert {bucket.minutes for bucket in inside} == {minutes}
+        assert sum(bucket.minutes for bucket in inside) == LONG
+        assert min(bucket.end for bucket in inside) == AT + timedelta(hours=first)
+
     def test_sums_its_buckets(self) -> None:
         rng = np.random.default_rng(1)
         ends = [AT - timedelta(hours=6 * k) for k in range(12)]
