@@ -191,7 +191,8 @@ class _Run:
             )  # fmt: skip
             units += len(seen.evaluations)
             for each in notices:
-                self.say(f"{at:%Y-%m-%d %H:%M} UTC: incident {each.incident.incident_id}: {each.transition}")
+                one = each.incident  # by what name it is told, its delivery says
+                self.say(f"{at:%Y-%m-%d %H:%M} UTC: incident {one.incident_id}: {one.severity}, {one.state}")
         return units
 
     def _reset(

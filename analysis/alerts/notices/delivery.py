@@ -86,29 +86,37 @@ def deliver(store: Store, channels: Sequence[Channel], *, clock: Callable[[], da
         channel = known.get(each.channel)
         if channel is None:
             said = f"no channel {each.channel} any more"
-            say(f"incident {each.incident}, {each.transition}: {said}; it is not told there")
+            say(f"incident {each.incident}, {_named(each, _payload(each))}: {said}; it is not told there")
             store.alerts.drop(each.key, said, now=clock())
             continue
         if failed_in_a_row[each.channel] >= TRIES or (each.incident, each.channel) in blocked:
             continue
+        payload = _payload(each)
+        name = f"incident {each.incident}, {_named(each, payload)}"
         try:
-            channel.deliver(_payload(each))
+            channel.deliver(payload)
         except Exception as error:  # whatever a service does, the others are told
             is_ours = isinstance(error, DeliveryError)
             said = str(error) if is_ours else f"channel {each.channel}: {type(error).__name__}: {error}"
-            say(f"incident {each.incident}, {each.transition}: {said}")
+            say(f"{name}: {said}")
             store.alerts.untold(each.key, said)
             failed_in_a_row[each.channel] += 1
             blocked.add((each.incident, each.channel))
             continue
         failed_in_a_row[each.channel] = 0
         store.alerts.told(each.key, now=clock())
+        say(f"{name}: told on {each.channel}")
         delivered += 1
     return Delivered(delivered, len(store.alerts.outbox("due")))
 
 
 def _payload(given: AlertNotice) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], json.loads(given.payload or "{}"))
+
+
+def _named(given: AlertNotice, payload: Mapping[str, Any]) -> str:
+    """What the notice is called where it is read: whoever hears of an incident first hears of it as open."""
+    return str(payload.get("notice", {}).get("transition", given.transition))
 
 
 def _first(notice: Notice) -> Notice:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,8 +84,10 @@ def test_evaluated_and_delivered_is_0_and_then_nothing_is_due_99(command: Comman
     assert (done.code, done.line["outcome"]) == (0, "evaluated and delivered")
     assert (done.line["evaluated"], done.line["delivered"], done.line["open"]) == (6, 1, {"page": 1})
     assert done.line["missed_runs"] == 5
-    assert "worse:page:2" in done.err  # the log is on stderr
     [notice] = told(shop)
+    name = f"incident {notice['incident']['incident_id']}, {notice['notice']['transition']}"
+    assert f"{name}: told on file\n" in done.err  # the log is on stderr
+    assert set(re.findall(r"[a-z_]+:[a-z_]+:\d", done.err)) == {notice["notice"]["transition"]} == {"open:page:2"}
     assert notice["links"]["inbox"] == f"https://shop.example.org/alerts?incident={notice['incident']['incident_id']}"
     again = asked(command, shop, "run", at=UNTIL + timedelta(hours=3))
     assert (again.code, again.line["evaluated"], again.err) == (99, 0, "")

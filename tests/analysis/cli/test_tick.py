@@ -264,7 +264,7 @@ def test_an_open_alert_is_said_and_no_failure(losing: Shop) -> None:
     words: list[str] = []
     given = at(losing, UNTIL, words.append)
     assert tick.alerts(given) == Stage(f"56 bucket ends evaluated, 1 open, 1 delivered; {SALE}")
-    assert any(re.search("incident .*: open:(ticket|page):1", each) for each in words)
+    assert any(re.search("incident .*, open:(ticket|page):1: told on file", each) for each in words)
     assert tick.alerts(given) == Stage(f"0 bucket ends evaluated, 1 open; {SALE}")
     (told,) = (losing.home / "told.jsonl").read_text("utf-8").splitlines()
     assert json.loads(told)["incident"]["severity"] in ("ticket", "page")
