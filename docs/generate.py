@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.cli import WORDS
-from analysis.warehouse.loading.mapping import READY_FOLDER, ready_mappings
+from analysis.warehouse.loading.reading import READY_FOLDER, ready_mappings
 from experiments.catalogue import shipped_metrics
 from experiments.contracts import CONTRACTS, Closed, Column, Flag, Kind, Listed, Moment, Number, Text, Whole, columns
 from experiments.spec import SOURCES

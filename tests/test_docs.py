@@ -33,7 +33,7 @@ from analysis.alerts.notices.notify import channels
 from analysis.demo.play import play
 from analysis.demo.serving import Configuration, serve
 from analysis.readout import VerdictCode
-from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.reading import read_mapping
 from assignment.event_log import Spool
 from assignment.hashing import bucket
 from experiments.bundle import bundle_document

@@ -16,7 +16,7 @@ from analysis.cli.context import Home, Wait
 from analysis.warehouse.connection import kept_terms, open_connection
 from analysis.warehouse.loading import sources
 from analysis.warehouse.loading.load import LoadReport, RejectedRow, ShopTerms, check_file, load_file
-from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.reading import read_mapping
 from analysis.warehouse.loading.spool import SpoolReport, load_spool
 from analysis.warehouse.terms import refuse_others
 from experiments.contracts import CONTRACTS

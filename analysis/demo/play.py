@@ -24,7 +24,7 @@ from analysis.readout import Readout
 from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.loading.load import LoadReport, ShopTerms, load_file
-from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.reading import read_mapping
 from analysis.warehouse.loading.spool import SpoolReport, load_spool
 from experiments.errors import UsageError
 from experiments.shop import SETTINGS_FILE, Shop, create, open_shop

@@ -10,8 +10,9 @@ import duckdb
 
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.loading.load import LoadReport, ShopTerms, load_file, prepare_tables, quiet
-from analysis.warehouse.loading.mapping import LogMapping, parse_mapping
+from analysis.warehouse.loading.mapping import LogMapping
 from analysis.warehouse.loading.mapping_sql import emission_statements, root_columns
+from analysis.warehouse.loading.reading import parse_mapping
 from analysis.warehouse.loading.sources import open_source, stage
 
 NOW = datetime(2026, 11, 20, 12)

@@ -14,7 +14,7 @@ from analysis.warehouse import DEFAULT, WAREHOUSES
 from analysis.warehouse.base import Counts
 from analysis.warehouse.connection import open_connection
 from analysis.warehouse.loading.load import LoadReport, ShopTerms, load_file
-from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.reading import read_mapping
 from experiments import lifecycle
 from experiments.shop import Shop
 from experiments.store import Store

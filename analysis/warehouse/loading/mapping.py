@@ -1,26 +1,21 @@
 """The mapping file: how a shop's own log rows become contract rows. Closed verbs, no code, no SQL.
 
-`read_mapping` takes a path or the name of a ready mapping (analysis/warehouse/mappings/) and returns a frozen
-`LogMapping`, or raises MappingError with every problem at once. docs/bring-your-logs.md is the language's
-guide; mapping_checks.py holds what is checked across keys, mapping_sql.py turns the verbs into SQL.
+`LogMapping` is what a file says, frozen. docs/bring-your-logs.md is the language's guide; reading.py reads one,
+mapping_checks.py holds what is checked across keys, mapping_sql.py turns the verbs into SQL.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from experiments import loading
 from experiments.contracts import CURRENCY_PATTERN
-from experiments.errors import MappingError, NotFoundError, Problem, nearest, said_once
 from experiments.spec import Exact, Value
 
-READY_FOLDER = Path(__file__).parents[1] / "mappings"
 ID_PARTS = ("file_digest", "line", "emit_index", "row_kind")
 SAME_NAMES = "same_names"
 SHOP_CURRENCY = "shop"
@@ -213,60 +208,13 @@ class LogMapping(Value):
         """The file's name, for messages; no part of the digest."""
         return self._name
 
+    def called(self, name: str) -> Self:
+        """The same, by the name of its file."""
+        self._name = name
+        return self
+
     @property
     def own_event_ids(self) -> bool:
         """Whether the source names its events, so that a row is known again in another file."""
         given = any("columns.event_id" in one.takes() or isinstance(one.columns, str) for one in self.emit)
         return given or not set(self.event_id.from_) <= set(ID_PARTS)
-
-
-# --- reading -----------------------------------------------------------------------------------------------------
-
-
-def ready_mappings() -> tuple[str, ...]:
-    """The names of the mappings that come with truelift."""
-    return tuple(sorted(path.stem for path in READY_FOLDER.glob("*.yml")))
-
-
-def read_mapping(given: str | Path, file: Path | None = None) -> LogMapping:
-    """The mapping of that path or ready name. MappingError with all problems, NotFoundError naming the nearest.
-
-    With problems, those of the log `file` it is for (columns that are not there) are among them.
-    """
-    path = Path(given)
-    ready = ready_mappings()
-    if str(given) in ready and not path.is_file():
-        path = READY_FOLDER / f"{given}.yml"
-    if path.is_dir():
-        inside = ", ".join(sorted(each.name for each in path.glob("*.y*ml"))) or "none"
-        raise NotFoundError(f"{given}: is a folder, not a mapping file; name a file in it (YAML files there: {inside})")
-    if not path.is_file():
-        near = nearest(given, ready)
-        hint = f"nearest: {', '.join(near)}" if near else f"ready: {', '.join(ready)}"
-        raise NotFoundError(
-            f"{given}: neither a mapping file nor a ready mapping ({hint}); give a path or one of these"
-        )
-    document, problems = loading.read_yaml(path)
-    return _parsed(document, problems, path.name, file)
-
-
-def parse_mapping(text: str, name: str) -> LogMapping:
-    """The mapping a YAML text says. MappingError with all problems."""
-    return _parsed(*loading.parse_yaml(text), name)
-
-
-def _parsed(
-    document: loading.Document | None, problems: list[Problem], name: str, file: Path | None = None
-) -> LogMapping:
-    from analysis.warehouse.loading.mapping_checks import cross_checks
-    from analysis.warehouse.loading.mapping_parts import other_problems
-
-    mapping = None
-    if document is not None:
-        mapping, found = loading.parse(LogMapping, document)
-        problems = [*problems, *found, *(cross_checks(mapping, document) if mapping is not None else [])]
-        problems += other_problems(mapping, document, file) if problems else []
-    if mapping is None or problems:
-        raise MappingError(name, said_once(loading.in_order(problems)))
-    mapping._name = name
-    return mapping

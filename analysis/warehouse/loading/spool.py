@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from analysis.warehouse.loading.load import Intake, LoadReport, RejectedRow, ShopTerms, load_source, quiet
 from analysis.warehouse.loading.loader_counts import write_counts
-from analysis.warehouse.loading.mapping import parse_mapping
+from analysis.warehouse.loading.reading import parse_mapping
 from analysis.warehouse.loading.sources import Progress, SourceFile
 from analysis.warehouse.sql_files import SQL_FOLDER, first_row, run_file
 from assignment.event_log import VERSIONS

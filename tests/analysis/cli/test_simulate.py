@@ -10,7 +10,7 @@ import pytest
 from analysis import cli
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.loading.load import load_file
-from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.reading import read_mapping
 from tests.helpers.loads import EUROS, NOW
 
 PLAN = """\

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from analysis.cli import logs
 from analysis.warehouse.connection import open_connection, open_memory
 from analysis.warehouse.loading.load import check_file, load_file
-from analysis.warehouse.loading.mapping import parse_mapping
+from analysis.warehouse.loading.reading import parse_mapping
 from experiments.errors import MappingError, SourceError, TrueliftError, WarehouseBusyError, WarehouseError
 from experiments.reasons import explained
 from experiments.shop import create

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.loading.mapping import parse_mapping, path_steps, read_mapping
+from analysis.warehouse.loading.mapping import path_steps
+from analysis.warehouse.loading.reading import parse_mapping, read_mapping
 from experiments.errors import MappingError, NotFoundError, SourceError
 from tests.helpers.loads import load, outcome, taken, why, write_lines, write_rows
 

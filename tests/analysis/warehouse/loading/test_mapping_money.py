@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.loading.load import ShopTerms
-from analysis.warehouse.loading.mapping import parse_mapping
+from analysis.warehouse.loading.reading import parse_mapping
 from experiments.errors import MappingError
 from tests.helpers.effort import scaled
 from tests.helpers.loads import load, outcome, taken, why, write_lines

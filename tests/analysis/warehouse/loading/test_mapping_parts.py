@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.warehouse.loading.mapping import parse_mapping, read_mapping
+from analysis.warehouse.loading.reading import parse_mapping, read_mapping
 from experiments.errors import MappingError
 from tests.helpers.loads import write_lines
 

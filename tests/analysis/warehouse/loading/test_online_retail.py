@@ -9,7 +9,7 @@ import pytest
 
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.loading.load import LoadReport, ShopTerms
-from analysis.warehouse.loading.mapping import read_mapping
+from analysis.warehouse.loading.reading import read_mapping
 from tests.helpers.loads import load
 
 FILE = Path(__file__).parents[5] / "shared" / "data" / "online_retail" / "online_retail.parquet"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.warehouse.connection import open_memory
-from analysis.warehouse.loading.mapping import read_mapping, ready_mappings
+from analysis.warehouse.loading.reading import read_mapping, ready_mappings
 from tests.helpers.loads import load, write_lines, write_rows
 
 Connection = duckdb.DuckDBPyConnection
