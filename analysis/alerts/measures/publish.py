@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from analysis.alerts.measures import measured
 from analysis.alerts.measures.measured import BUCKET, LOOK, SITE, counted, place_of
+from analysis.alerts.measures.quiet import seen_through
 from analysis.alerts.measures.spans import spans
 from analysis.alerts.measures.traffic import READ_BACK, expected, past
 from analysis.alerts.model import LONG, SHORT, Cell, Comparison
@@ -81,7 +82,8 @@ def publish(shop: Shop, store: Store, warehouse: Warehouse, *, now: datetime) ->
     if loaded.complete_until is None:
         return PublishReport(None)
     seasons = load_money(shop).seasons
-    until = {minutes: buckets.whole_until(loaded.complete_until, minutes) for minutes in (LONG, SHORT)}
+    seen = seen_through(store, loaded.complete_until, now=now)
+    until = {minutes: buckets.whole_until(seen, minutes) for minutes in (LONG, SHORT)}
     followed = _followed(store, loaded, until[LONG])
     rows = [
         *_bucket_rows(store, warehouse, followed, LONG, until[LONG], late),
