@@ -4,6 +4,8 @@
 -- that a bucket hangs on no row after its end. It counts in the bucket in which it begins, what is done in that of its own
 -- time. An order is counted once, at the first of its lines on a business day. The whole site has module and category '',
 -- a whole module category ''. Arms are told by the number that who asks gave them; everybody together is number 0.
+-- Who is held out is told by his hash, as in held_out_exposures.sql: the log does not say by which of two holdouts. What
+-- another holdout keeps from what is served is in no arm.
 with
     experiment_arms as (
         select
@@ -20,8 +22,15 @@ with
             unnest(cast($holdout_numbers as integer[])) as number,  -- of who is held out; the next is who is served
             unnest(cast($holdout_unit_types as varchar[])) as unit_type,
             unnest(cast($holdout_modules as varchar[])) as module,
+            unnest(cast($holdout_salts as varchar[])) as salt,
             unnest(cast($holdout_starts as timestamp[])) as starts_at,
             unnest(cast($holdout_ends as timestamp[])) as ends_at,
+    ),
+    holdout_ranges as (
+        select
+            unnest(cast($range_numbers as integer[])) as number,
+            unnest(cast($range_starts as integer[])) as first_bucket,
+            unnest(cast($range_ends as integer[])) as end_bucket,
     ),
     begun as (
         select
@@ -54,6 +63,7 @@ with
             coalesce(nullif(e.module, ''), '(none)') as module,
             coalesce(nullif(e.page_category, ''), '(none)') as category,
             e.unit_type,
+            e.unit_id,
             e.experiment_key,
             e.phase,
             e.variant,
@@ -80,12 +90,48 @@ with
             module,
             category,
             unit_type,
+            unit_id,
             experiment_key,
             phase,
             variant,
             assignment_reason,
         from first_slates
         where place = 1 and not is_nobody
+    ),
+    digests as (
+        select distinct
+            h.number,
+            v.unit,
+            md5(h.salt || '-' || v.unit_id) as digest,
+        from visits as v
+        inner join holdout_modules as h on h.module = v.module and h.unit_type = v.unit_type
+    ),
+    -- the first four bytes of the digest, big-endian, modulo 10,000
+    hashed as (
+        select
+            number,
+            unit,
+            (
+                (strpos('0123456789abcdef', substr(digest, 1, 1)) - 1) * 268435456
+                + (strpos('0123456789abcdef', substr(digest, 2, 1)) - 1) * 16777216
+                + (strpos('0123456789abcdef', substr(digest, 3, 1)) - 1) * 1048576
+                + (strpos('0123456789abcdef', substr(digest, 4, 1)) - 1) * 65536
+                + (strpos('0123456789abcdef', substr(digest, 5, 1)) - 1) * 4096
+                + (strpos('0123456789abcdef', substr(digest, 6, 1)) - 1) * 256
+                + (strpos('0123456789abcdef', substr(digest, 7, 1)) - 1) * 16
+                + (strpos('0123456789abcdef', substr(digest, 8, 1)) - 1)
+            ) % 10000 as bucket,
+        from digests
+    ),
+    held as (
+        select
+            u.number,
+            u.unit,
+        from hashed as u
+        inner join holdout_ranges as r
+            on r.number = u.number
+            and u.bucket >= r.first_bucket
+            and u.bucket < r.end_bucket
     ),
     members as (
         select
@@ -114,7 +160,7 @@ with
         where v.assignment_reason = 'split'
         union all
         select
-            case when v.assignment_reason = 'holdout' then h.number else h.number + 1 end as number,
+            case when u.unit is not null then h.number else h.number + 1 end as number,
             v.unit,
             v.session_ts,
             v.module,
@@ -125,7 +171,10 @@ with
             and h.unit_type = v.unit_type
             and v.begins_at >= h.starts_at
             and v.begins_at < h.ends_at
-        where v.assignment_reason <> 'override'
+        left join held as u on u.number = h.number and u.unit = v.unit
+        where
+            v.assignment_reason <> 'override'
+            and (u.unit is not null or v.assignment_reason <> 'holdout')
     ),
     -- the first line of an order on a business day stands for it
     acts as (

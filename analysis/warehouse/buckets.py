@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
-from analysis.warehouse.base import CellValue, Parameter, Warehouse
+from analysis.warehouse.base import CellValue, HeldOut, Parameter, Warehouse
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAYS_AT_ONCE = 56  # counted in one statement, which bounds its memory
@@ -76,11 +76,12 @@ class WatchedPhase:
 
 @dataclass(frozen=True, slots=True)
 class WatchedHoldout:
-    """A holdout: what its modules serve, held_out against served."""
+    """A holdout: what its modules serve, held_out against served; who is held out by salt and buckets of 10,000."""
 
     key: str
     unit_type: str
     modules: tuple[str, ...]
+    held_out: HeldOut
     starts_at: datetime
     ends_at: datetime | None
 
@@ -199,6 +200,7 @@ def _parameters(watched: Watched, minutes: int, since: datetime, until: datetime
     arms = [(phase, arm) for phase in watched.phases for arm in phase.arms]
     first = 1 + len(arms)
     modules = [(held, module, first + 2 * i) for i, held in enumerate(watched.holdouts) for module in held.modules]
+    ranges = [(first + 2 * i, *each) for i, held in enumerate(watched.holdouts) for each in held.held_out.buckets]
     end = naive(until)
     return {
         "minutes": minutes,
@@ -216,8 +218,12 @@ def _parameters(watched: Watched, minutes: int, since: datetime, until: datetime
         "holdout_numbers": [number for *_, number in modules],
         "holdout_unit_types": [held.unit_type for held, *_ in modules],
         "holdout_modules": [module for _, module, _ in modules],
+        "holdout_salts": [held.held_out.salt for held, *_ in modules],
         "holdout_starts": _instants((held.starts_at for held, *_ in modules), end),
         "holdout_ends": _instants((held.ends_at for held, *_ in modules), end),
+        "range_numbers": [number for number, *_ in ranges],
+        "range_starts": [start for _, start, _ in ranges],
+        "range_ends": [end_bucket for *_, end_bucket in ranges],
     }
 
 

@@ -1,5 +1,6 @@
 """Buckets and looks again, from raw rows, in plain Python: no SQL, no shared code, nothing clever. Slow on purpose."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ from tests.helpers.recount import Log, Row
 Numbers = tuple[int, ...]
 Found = dict[tuple[object, ...], Numbers]  # (kind, key, phase, end, module, category, arm) → as `Counted`
 Looks = dict[tuple[object, ...], Numbers]  # (end, module, category, arm) → as `Looked`
+HoldoutRow = tuple[str, str, Sequence[str], datetime, datetime, str, Sequence[tuple[int, int]]]
 ACTS = ("click", "add_to_cart", "order", "revenue")
 
 
@@ -24,9 +26,10 @@ def recount_buckets(
     since: datetime,
     until: datetime,
     phases: Sequence[tuple[str, int, str, Sequence[str], datetime, datetime]] = (),
-    holdouts: Sequence[tuple[str, str, Sequence[str], datetime, datetime]] = (),
+    holdouts: Sequence[HoldoutRow] = (),
 ) -> Found:
-    """What sql/buckets.sql counts: phases are (key, phase, unit type, arms, start, end), holdouts have modules."""
+    """What sql/buckets.sql counts: phases are (key, phase, unit type, arms, start, end), holdouts have modules, and at
+    the end their salt with its stage and their buckets."""
     found: dict[tuple[object, ...], dict[object, dict[str, int]]] = {}
     for visit in log.sessions:
         rows = [row for row in log.exposures if row["unit"] == visit["unit"] and _in(visit, row)]
@@ -116,17 +119,26 @@ def _look_order(row: Row, modules: Sequence[str], arms: Sequence[str]) -> tuple[
 def _subjects(
     first: Row,
     phases: Sequence[tuple[str, int, str, Sequence[str], datetime, datetime]],
-    holdouts: Sequence[tuple[str, str, Sequence[str], datetime, datetime]],
+    holdouts: Sequence[HoldoutRow],
 ) -> Iterable[tuple[str, str, int, str]]:
     yield "forecast", "site", 1, "all"
     for key, phase, unit_type, arms, start, end in phases:
         own = (first["experiment_key"], first["phase"], first["unit_type"]) == (key, phase, unit_type)
         if own and first["variant"] in arms and first["assignment_reason"] == "split" and start <= _ts(first) < end:
             yield "experiment", key, phase, str(first["variant"])
-    for key, unit_type, modules, start, end in holdouts:
+    for key, unit_type, modules, start, end, salt, ranges in holdouts:
         asked = first["unit_type"] == unit_type and first["module"] in modules and start <= _ts(first) < end
         if asked and first["assignment_reason"] != "override":
-            yield "launch", key, 1, "held_out" if first["assignment_reason"] == "holdout" else "served"
+            if is_held(str(first["unit_id"]), salt, ranges):
+                yield "launch", key, 1, "held_out"
+            elif first["assignment_reason"] != "holdout":  # else another one holds him
+                yield "launch", key, 1, "served"
+
+
+def is_held(unit_id: str, salt: str, ranges: Sequence[tuple[int, int]]) -> bool:
+    """By the first four bytes of the digest, of 10,000."""
+    bucket = int(hashlib.md5(f"{salt}-{unit_id}".encode()).hexdigest()[:8], 16) % 10_000
+    return any(first <= bucket < end for first, end in ranges)
 
 
 def _did(row: Row, mine: Sequence[Row]) -> Iterable[tuple[str, int]]:

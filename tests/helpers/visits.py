@@ -20,11 +20,12 @@ from experiments.store import Store
 from tests.helpers.definitions import GOOD
 from tests.helpers.random_log import in_sessions
 from tests.helpers.recount import Log, Row, Value
+from tests.helpers.recount_buckets import is_held
 
 START = datetime(2026, 3, 2)  # a Monday, naive UTC
 KEY, ARMS = "home_als_v2", ("control", "als_v2")
 PHASE_START, PHASE_END = datetime(2026, 3, 20, 9, tzinfo=UTC), datetime(2026, 4, 3, 15, 20, tzinfo=UTC)
-HOLDOUT = Holdout(key="h2", salt="holdout.h2", buckets=((0, 500),), modules=("homepage", "pdp"), start_at=PHASE_START)
+HOLDOUT = Holdout(key="h2", salt="holdout.h2", buckets=((0, 1500),), modules=("homepage", "pdp"), start_at=PHASE_START)
 _COUNTS = (
     "rows_read", "rows_malformed", "rows_not_emitted", "rows_repeated", "rows_repeated_kept", "emitted", "accepted",
     "duplicates", "copies", "said_before", "rejected",
@@ -99,7 +100,7 @@ def time_of(row: Row) -> datetime:
 def _visit(dice: random.Random, exposures: list[Row], outcomes: list[Row], unit: int, at: datetime) -> None:
     module = dice.choice(("homepage", "homepage", "pdp"))
     mine = module == "homepage" and PHASE_START.replace(tzinfo=None) <= at < PHASE_END.replace(tzinfo=None)
-    held = unit % 7 == 0
+    held = is_held(f"u{unit}", "holdout.h2:holdout", HOLDOUT.buckets)
     arm = ARMS[unit % 2]
     base: dict[str, Value] = {"unit_type": "user", "unit_id": f"u{unit}", "unit": unit, "line": 1}
     for n in range(dice.choice((1, 1, 2))):

@@ -18,8 +18,9 @@ from analysis.alerts.measures.spans import spans
 from analysis.alerts.measures.traffic import READ_BACK, expected, past
 from analysis.alerts.model import LONG, SHORT, Cell, Comparison
 from analysis.warehouse import buckets
-from analysis.warehouse.base import Warehouse
+from analysis.warehouse.base import HeldOut, Warehouse
 from analysis.warehouse.buckets import Cells, Counted, Loaded, Subject, Watched, WatchedHoldout, WatchedPhase
+from assignment.hashing import stage_salt
 from experiments.base import canonical
 from experiments.holdouts import holdouts
 from experiments.money import Season, load_money
@@ -119,7 +120,8 @@ def _followed(store: Store, loaded: Loaded, until: datetime) -> list[_Followed]:
     found = [each for phases in spans(store) for each in _of_phase(*phases)]
     for held in holdouts(store):
         key, (start, end) = held.key.removeprefix(HOLDOUT_PREFIX), (held.schedule.start_at, held.schedule.end_at)
-        watched = WatchedHoldout(key, held.unit_type, held.modules, start, end)
+        by_hash = HeldOut(stage_salt(held.salt, "holdout"), held.buckets)
+        watched = WatchedHoldout(key, held.unit_type, held.modules, by_hash, start, end)
         found.append(_Followed(Comparison("launch", key, 1, "served", "held_out"), start, end, holdout=watched))
     if loaded.first_slate is not None:
         found.append(_Followed(SITE, max(loaded.first_slate, until - HISTORY), None))

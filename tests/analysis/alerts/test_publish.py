@@ -124,7 +124,17 @@ def test_what_is_read_back_is_the_recount(tmp_path: Path, log: Log) -> None:
         assert published(shop, store, connection, END).until == until
         spans = {
             "phases": [(KEY, 1, "user", ARMS, PHASE_START.replace(tzinfo=None), PHASE_END.replace(tzinfo=None))],
-            "holdouts": [("h2", "user", HOLDOUT.modules, PHASE_START.replace(tzinfo=None), END)],
+            "holdouts": [
+                (
+                    "h2",
+                    "user",
+                    HOLDOUT.modules,
+                    PHASE_START.replace(tzinfo=None),
+                    END,
+                    "holdout.h2:holdout",
+                    HOLDOUT.buckets,
+                ),
+            ],
         }
         brute = recount_buckets(log, minutes=LONG, since=START, until=until.replace(tzinfo=None), **spans)  # type: ignore[arg-type]
         for comparison in (SITE, EXPERIMENT, LAUNCH):

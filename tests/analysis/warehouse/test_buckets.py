@@ -9,13 +9,14 @@ from itertools import pairwise
 import pytest
 
 from analysis.warehouse import buckets
+from analysis.warehouse.base import HeldOut
 from analysis.warehouse.buckets import Cells, LookCells, Subject, Watched, WatchedHoldout, WatchedPhase
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.duckdb import DuckDBWarehouse
 from tests.helpers.effort import scaled
 from tests.helpers.random_log import ARMS, EXPERIMENT, MODULES, START, event_day, in_sessions, load, random_log
 from tests.helpers.recount import Log, Row, Value
-from tests.helpers.recount_buckets import Found, Looks, bucket_end, recount_buckets, recount_looks
+from tests.helpers.recount_buckets import Found, Looks, bucket_end, is_held, recount_buckets, recount_looks
 
 SINCE, UNTIL = datetime(2026, 3, 14), datetime(2026, 3, 31)
 PHASE_START, PHASE_END = datetime(2026, 3, 15, 7, 30), datetime(2026, 3, 29, 13, 10)
@@ -26,18 +27,23 @@ def aware(naive: datetime) -> datetime:
 
 
 PHASE = WatchedPhase(EXPERIMENT, 2, "user", MODULES, ARMS, aware(PHASE_START), aware(PHASE_END))
-HOLDOUT = WatchedHoldout("h2", "user", ("homepage", "pdp"), aware(PHASE_START), None)
-WATCHED = Watched((PHASE,), (HOLDOUT,), forecast=True)
+HOLDOUTS = (
+    WatchedHoldout("h2", "user", ("homepage", "pdp"), HeldOut("h2:holdout", ((0, 2500),)), aware(PHASE_START), None),
+    WatchedHoldout(
+        "pdp_only", "user", ("pdp",), HeldOut("other:holdout", ((0, 500), (6000, 8000))), aware(PHASE_START), None
+    ),
+)
+WATCHED = Watched((PHASE,), HOLDOUTS, forecast=True)
 
 
 def held(log: Log) -> Log:
-    """The log with some units held out, and some with a bot's first slate."""
-    rows: list[Row] = [
-        {**row, "assignment_reason": "holdout"}
-        if int(str(row["unit"])) % 4 == 0 and row["assignment_reason"] == "none"
-        else row
-        for row in log.exposures
-    ]
+    """The log as two holdouts leave it, one of them of one module: the reason does not say which of them it was."""
+    rows: list[Row] = []
+    for row in log.exposures:
+        covered = (each.held_out for each in HOLDOUTS if row["module"] in each.modules)
+        is_in_one = any(is_held(str(row["unit_id"]), each.salt, each.buckets) for each in covered)
+        takes = is_in_one and row["assignment_reason"] == "none"
+        rows.append({**row, "assignment_reason": "holdout"} if takes else row)
     return replace(log, exposures=rows)
 
 
@@ -59,11 +65,13 @@ def visited(seed: int, *, units: int = 40) -> Log:
     return Log(log.exposures, outcomes, in_sessions(log.exposures, outcomes))
 
 
-def counted(log: Log, minutes: int, since: datetime = SINCE, until: datetime = UNTIL) -> Found:
+def counted(
+    log: Log, minutes: int, since: datetime = SINCE, until: datetime = UNTIL, watched: Watched = WATCHED
+) -> Found:
     with open_memory() as connection:
         load(connection, log)
         found = buckets.buckets(
-            DuckDBWarehouse(connection), WATCHED, minutes=minutes, since=aware(since), until=aware(until)
+            DuckDBWarehouse(connection), watched, minutes=minutes, since=aware(since), until=aware(until)
         )
     return flat(found)
 
@@ -82,7 +90,10 @@ def brute(log: Log, minutes: int, since: datetime = SINCE, until: datetime = UNT
     return recount_buckets(
         log, minutes=minutes, since=since, until=until,
         phases=[(EXPERIMENT, 2, "user", ARMS, PHASE_START, PHASE_END)],
-        holdouts=[("h2", "user", HOLDOUT.modules, PHASE_START, UNTIL)],
+        holdouts=[
+            (each.key, "user", each.modules, PHASE_START, UNTIL, each.held_out.salt, each.held_out.buckets)
+            for each in HOLDOUTS
+        ],
     )  # fmt: skip
 
 
@@ -100,6 +111,29 @@ def test_the_logs_hold_all_that_is_counted() -> None:
     for kind in ("forecast", "experiment", "launch"):
         largest = [max(column) for column in zip(*(numbers for key, numbers in found if key[0] == kind), strict=True)]
         assert min(largest) > 0, (kind, largest)
+
+
+def test_two_holdouts_of_one_module_are_told_apart() -> None:
+    """Whoever only the other one holds out is in no arm of this one: he is not served."""
+    arms: dict[str, dict[str, int]] = {}
+    left_out = 0
+    for seed in range(6):
+        log = visited(seed)
+        for (kind, key, *_, module, category, arm), numbers in counted(log, 360).items():
+            if kind == "launch" and (module, category) == ("pdp", ""):
+                of = arms.setdefault(str(key), {})
+                of[str(arm)] = of.get(str(arm), 0) + numbers[1]
+        alone = counted(log, 360, watched=Watched((), HOLDOUTS[:1]))
+        both = {key: numbers for key, numbers in counted(log, 360).items() if key[1] == "h2"}
+        assert alone == both
+        left_out += sum(
+            row["module"] == "pdp" and row["assignment_reason"] == "holdout"
+            and not is_held(str(row["unit_id"]), "h2:holdout", ((0, 2500),)) for row in log.exposures
+        )  # fmt: skip
+    assert set(arms) == {"h2", "pdp_only"}
+    assert all(set(each) == {"held_out", "served"} for each in arms.values())
+    assert arms["h2"] != arms["pdp_only"]
+    assert left_out > 0
 
 
 @pytest.mark.parametrize("minutes", [360, 15])
