@@ -198,8 +198,9 @@ def _read_from(incident: Incident, currency: str, digits: int, names: Mapping[st
     if incident.family == "data":
         failing = checks(incident)
         told = words.sentence_case(words.listed([names.get(check, check) for check in failing] or ["a signal check"]))
+        told = f"{told} failed on {words.inside(where)}."
         until = "they pass" if len(failing) > 1 else "it passes"
-        return f"{told} failed on {words.inside(where)}. No loss there is believed until {until}."
+        return told if incident.state == "resolved" else f"{told} No loss there is believed until {until}."
     unit, (name, effect) = first.unit, _effect(first)
     who = unit.comparison
     compared = words.inside(against(who.kind, who.key, who.watched, who.against))

@@ -33,13 +33,12 @@ def opened(
 
 
 def open_line(
-    title: str, severity: Severity, since: datetime | None, lost: str, *, held: bool, inhibited_by: str, acked: bool
+    title: str, severity: Severity, since: datetime | None, lost: str, *, inhibited_by: str, acked: bool
 ) -> str:
     """One incident that stands."""
     told = f"{SEVERITIES[severity]}: {title}{'' if since is None else f', since {_when(since)}'}."
     also = [
         lost,
-        "Held, because a signal check fails." if held else "",
         f"{words.sentence_case(elsewhere(inhibited_by))}." if inhibited_by else "",
         "Acknowledged." if acked else "",
     ]

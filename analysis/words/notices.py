@@ -52,15 +52,16 @@ def place(cell: Cell, names: Mapping[str, str]) -> str:
 
 
 def silenced(cell: Cell, metric: Metric | None, at_most: Severity, names: Mapping[str, str]) -> str:
-    """What a silence is about: `Homepage`, `Everything in decor, clicks only`, `Everything, up to a ticket`."""
+    """What a silence is about: `Homepage`, `Everything in decor (clicks only, up to a ticket)`."""
     if cell.module:
         about = place(cell, names)
     elif cell.category:
         about = f"Everything in {words.inside(names.get(cell.category) or words.pretty(cell.category))}"
     else:
         about = "Everything"
-    about += f", {METRICS[metric]} only" if metric is not None else ""
-    return about if at_most == "page_fast" else f"{about}, up to {UP_TO[at_most]}"
+    only = [] if metric is None else [f"{METRICS[metric]} only"]
+    only += [] if at_most == "page_fast" else [f"up to {UP_TO[at_most]}"]
+    return f"{about} ({', '.join(only)})" if only else about
 
 
 def money(minor: int, currency: str, digits: int) -> str:
@@ -111,7 +112,7 @@ def change(metric: Metric, relative: float | None, se: float | None, window: str
     off = None if se is None or not math.isfinite(se) else SURE * se
     size = words.figures(abs(relative), None if not off else abs(relative) + off, None, unit="lift", signs="minus").est
     is_nothing = not any(digit in size for digit in "123456789")
-    way = "about as before" if is_nothing else f"{size} {'lower' if relative < 0 else 'higher'}"
+    way = "about the same" if is_nothing else f"{size} {'lower' if relative < 0 else 'higher'}"
     told = f"{who} {'was' if metric == 'revenue' else 'were'} {way} {over}"
     if off is None:
         return f"{told}; how far that may be off is not known"

@@ -153,7 +153,6 @@ def _open(one: Incident, money: Money) -> str:
         one.severity,
         one.opened_at,
         _lost(one, money),
-        held=one.held,
         inhibited_by=one.inhibited_by,
         acked=bool(one.acked_by),
     )

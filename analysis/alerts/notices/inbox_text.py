@@ -91,13 +91,14 @@ def _title(incident: Incident, printed: Print) -> str:
 
 
 def _kind(incident: Incident) -> str:
-    return f"{notices.SEVERITIES[incident.severity]}, {told.STATES[told.state(incident)].lower()}"
+    severity, state = notices.SEVERITIES[incident.severity], told.STATES[told.state(incident)]
+    return severity if severity == state else f"{severity}, {state.lower()}"
 
 
 def _standing(incident: Incident) -> str:
     opened = "" if incident.opened_at is None else f", since {_moment(incident.opened_at)}"
-    acked = f", acknowledged by {incident.acked_by}" if incident.acked_by else ""
-    return f"{_kind(incident)}{opened}{acked}"
+    by = f" by {incident.acked_by}" if told.state(incident) == "acked" else ""
+    return f"{_kind(incident)}{by}{opened}"
 
 
 def _cell(found: Evaluation, printed: Print) -> str:

@@ -109,7 +109,7 @@ def _row(one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str],
 def _figures(one: Incident, money: Print) -> tuple[tuple[str, str], ...]:
     since = ("Since", say.NOT_CONFIRMED if one.opened_at is None else say.when(one.opened_at))
     if one.state == "resolved":
-        lost = (("Lost", _about(one.lost_so_far, money, say.NOTHING_SUMMED)),) if one.family == "money" else ()
+        lost = (("Lost", _about(one.lost_so_far, money, say.NOTHING_AT_ALL)),) if one.family == "money" else ()
         return (("Over since", say.when(one.changed_at)), ("Began", since[1]), *lost)
     if one.family != "money" or one.held:
         return (since,)
@@ -117,7 +117,7 @@ def _figures(one: Incident, money: Print) -> tuple[tuple[str, str], ...]:
     return (
         ("Expected loss a day", _about(one.expected, money)),
         ("At least", least if round(one.at_least) > 0 else say.MAY_BE_NONE),
-        ("Lost so far", _about(one.lost_so_far, money, say.NOTHING_SUMMED)),
+        ("Lost so far", _about(one.lost_so_far, money, say.NOTHING_YET)),
         since,
     )
 

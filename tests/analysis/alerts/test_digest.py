@@ -148,7 +148,7 @@ def test_what_is_held_or_inhibited_is_shown_and_not_summed() -> None:
     told = said(standing(held, part))
     assert "Open: no incident; 1 held; 1 told elsewhere\n" in told
     assert (
-        "Homepage: a loss that is not believed while a signal check fails, since 14 December 2026, 01:00 UTC. Held,"
+        "Homepage: a loss that is not believed while a signal check fails, since 14 December 2026, 01:00 UTC.\n"
     ) in told  # and no amount
     assert "The whole site is below what the seasons lead to expect, so it is not the recommender." in told
 

@@ -70,7 +70,7 @@ def _number(text: str) -> float:
         ("revenue", -0.02, 0.012, "Revenue was 2.0% lower over 6 hours, give or take 2.4%"),
         ("click", 0.031, 0.011, "Clicks were 3.1% higher over 6 hours, give or take 2.2%"),
         ("add_to_cart", -0.4, None, "Add-to-carts were 40% lower over 6 hours; how far that may be off is not known"),
-        ("order", -0.0002, 0.6, "Orders were about as before over 6 hours, give or take 120%"),
+        ("order", -0.0002, 0.6, "Orders were about the same over 6 hours, give or take 120%"),
         ("order", -0.016268, 0.0083, "Orders were 1.6% lower over 6 hours, give or take 1.6%"),
         ("order", math.nan, 0.1, "Orders cannot be compared over 6 hours"),
         ("order", -0.05, 0.0, "Orders were 5.0% lower over 6 hours"),
