@@ -1,7 +1,8 @@
 -- one row per arm, cell of the first exposure and bucket of time: what the bucket adds to the sums over units since the start
 --
 -- The units and cells are those of first_exposures.sql, but a unit leaves when it is known why it is not analysed: at its
--- first exposure in another arm, or in an earlier phase. What a bucket adds, summed up to an instant, is what was known then.
+-- first exposure in another arm, or in an earlier phase, and as in linked_units.sql when it is known that its person met
+-- two arms under several ids. What a bucket adds, summed up to an instant, is what was known then.
 with
     arms as (
         select
@@ -40,6 +41,7 @@ with
             u.two_arms,
             a.arm,
             a.variant,
+            e.unit_id,
             e.module,
             coalesce(e.page_category, '(none)') as page_category,
             coalesce(e.is_bot, false) or coalesce(e.is_internal, false) as is_nobody,
@@ -66,25 +68,107 @@ with
             and e.unit_type = $unit_type
             and e.assignment_reason in ('split', 'arm_disabled')
     ),
-    firsts as (
+    first_rows as (
         select
             unit,
+            unit_id,
             first_ts,
             two_arms,
             arm,
             variant,
             coalesce(nullif(module, ''), '(none)') as module,
             coalesce(nullif(page_category, ''), '(none)') as category,
+            is_nobody,
         from ranked_rows
-        where place = 1 and not is_nobody
+        where place = 1
+    ),
+    firsts as (
+        select
+            unit,
+            first_ts,
+            variant,
+            module,
+            category,
+        from first_rows
+        where not is_nobody
+    ),
+    switches as (
+        select
+            o.unit,
+            min(o.event_ts) as event_ts,
+        from own_exposures as o
+        inner join first_rows as f on f.unit = o.unit
+        where f.two_arms and o.arm <> f.arm
+        group by o.unit
+    ),
+    -- of several links of one id the first seen counts
+    links as (
+        select
+            anonymous_id,
+            user_id,
+            first_seen,
+            row_number() over (partition by anonymous_id order by first_seen, user_id) as place,
+        from identity
+        where first_seen < $until
+    ),
+    -- since when a unit is known to be whose
+    people as (
+        select
+            f.unit,
+            f.arm,
+            l.user_id as person,
+            greatest(f.first_ts, l.first_seen) as since,
+        from first_rows as f
+        inner join links as l on l.anonymous_id = f.unit_id
+        where l.place = 1
+        union all
+        select
+            unit,
+            arm,
+            unit_id as person,
+            first_ts as since,
+        from first_rows
+        where $unit_type = 'user' and unit_id in (select user_id from links where place = 1)
+    ),
+    arms_met as (
+        select
+            person,
+            min(since) as since,
+            row_number() over (partition by person order by min(since), arm) as place,
+        from people
+        group by person, arm
+    ),
+    two_arms_met as (
+        select
+            person,
+            since,
+        from arms_met
+        where place = 2
+        union all
+        select
+            p.person,
+            greatest(p.since, s.event_ts) as since,
+        from people as p
+        inner join switches as s on s.unit = p.unit
+    ),
+    crossed as (
+        select
+            person,
+            min(since) as since,
+        from two_arms_met
+        group by person
     ),
     reasons_to_leave as (
         select
-            o.unit,
-            o.event_ts,
-        from own_exposures as o
-        inner join firsts as f on f.unit = o.unit
-        where f.two_arms and o.arm <> f.arm
+            unit,
+            event_ts,
+        from switches
+        union all
+        select
+            p.unit,
+            greatest(p.since, c.since) as event_ts,
+        from people as p
+        inner join crossed as c on c.person = p.person
         union all
         select
             unit,

@@ -66,10 +66,15 @@ def recount_looks(
     modules: Sequence[str],
     arms: Sequence[str],
     start: datetime,
+    links: Sequence[tuple[str, str, datetime]] = (),
 ) -> Looks:
-    """What is known of each unit's first exposure and of what it did since, at each end by itself."""
+    """What is known of each unit's first exposure and of what it did since, at each end by itself.
+
+    `links` are (id, whose it is, first seen). Units of a person who is known to have met two arms are none.
+    """
     found: dict[tuple[object, ...], list[dict[str, int]]] = {}
     for end in ends:
+        crossed = _crossed(log, end, key, phase, arms, start, links)
         for unit in sorted({int(str(row["unit"])) for row in log.exposures}):
             mine = [
                 row for row in log.exposures
@@ -79,6 +84,7 @@ def recount_looks(
             own = [row for row in mine if row["phase"] == phase and row["variant"] in arms and _ts(row) >= start]
             if (
                 not own
+                or unit in crossed
                 or len({row["variant"] for row in own}) > 1
                 or any(int(str(row["phase"])) < phase for row in mine)
             ):
@@ -103,6 +109,31 @@ def recount_looks(
         )
         for where, units in found.items()
     }
+
+
+def _crossed(
+    log: Log,
+    end: datetime,
+    key: str,
+    phase: int,
+    arms: Sequence[str],
+    start: datetime,
+    links: Sequence[tuple[str, str, datetime]],
+) -> set[int]:
+    """Units of whoever is known at that end to have met two arms."""
+    whose: dict[str, str] = {}
+    for each, person, seen in sorted(links, key=lambda link: (link[2], link[1])):
+        if seen < end:
+            whose.setdefault(each, person)
+    met: dict[str, dict[int, set[object]]] = {}
+    for row in log.exposures:
+        own = (row["experiment_key"], row["phase"], row["unit_type"]) == (key, phase, "user")
+        split = row["assignment_reason"] in ("split", "arm_disabled") and row["variant"] in arms
+        if own and split and start <= _ts(row) < end:
+            person = whose.get(str(row["unit_id"]), str(row["unit_id"]))
+            met.setdefault(person, {}).setdefault(int(str(row["unit"])), set()).add(row["variant"])
+    of_two = [units for units in met.values() if len(set().union(*units.values())) > 1]
+    return {unit for units in of_two for unit in units}
 
 
 def _look_order(row: Row, modules: Sequence[str], arms: Sequence[str]) -> tuple[object, ...]:

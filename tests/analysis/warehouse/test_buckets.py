@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import duckdb
 import pytest
 
 from analysis.warehouse import buckets
@@ -13,6 +14,7 @@ from analysis.warehouse.base import HeldOut
 from analysis.warehouse.buckets import Cells, LookCells, Subject, Watched, WatchedHoldout, WatchedPhase
 from analysis.warehouse.connection import open_memory
 from analysis.warehouse.duckdb import DuckDBWarehouse
+from tests.analysis.warehouse.counting.test_counting import a_request
 from tests.helpers.effort import scaled
 from tests.helpers.random_log import ARMS, EXPERIMENT, MODULES, START, event_day, in_sessions, load, random_log
 from tests.helpers.recount import Log, Row, Value
@@ -187,6 +189,64 @@ def test_looks_equal_a_recount_at_each_end_by_itself(seed: int) -> None:
     assert look_cells(found) == expected
     assert ends == [min(ends) + i * timedelta(hours=6) for i in range(len(ends))]
     assert ends[-1] == UNTIL
+
+
+Links = list[tuple[str, str, datetime]]
+
+
+def links_of(seed: int) -> Links:
+    """Half of the units belong to one of few persons, one of which is a unit itself; some to a second one later."""
+    dice = random.Random(seed)
+    found: Links = []
+    for unit in range(21, 41):
+        for _ in range(dice.choice((0, 1, 1, 2))):
+            seen = START + timedelta(hours=dice.randrange(-240, 240))
+            found.append((f"u{unit}", dice.choice(("p1", "p2", "p3", "p4", "p5", "u1", "u2")), seen))
+    return found
+
+
+def know(connection: duckdb.DuckDBPyConnection, links: Links) -> None:
+    connection.execute("insert into units by name select distinct unit, unit_type, unit_id from exposures")
+    for anonymous_id, user_id, seen in links:
+        connection.execute(
+            "insert into identity by name select ? as anonymous_id, ? as user_id, ? as first_seen, "
+            "'l1' as load_id, 1 as line", [anonymous_id, user_id, seen],
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(scaled(4, 40)))
+def test_whose_units_met_two_arms_leave_the_looks_when_it_is_known(seed: int) -> None:
+    """Against a recount at each end by itself; without the links there are more."""
+    log, links, phase = visited(seed), links_of(seed), replace(PHASE, ends_at=None)
+    with open_memory() as connection:
+        load(connection, log)
+        without = buckets.looks(DuckDBWarehouse(connection), phase, minutes=360, until=aware(UNTIL))
+        know(connection, links)
+        found = buckets.looks(DuckDBWarehouse(connection), phase, minutes=360, until=aware(UNTIL))
+    ends = [end.replace(tzinfo=None) for end in found]
+    assert look_cells(found) == recount_looks(
+        log, ends, key=EXPERIMENT, phase=phase.phase, modules=MODULES, arms=ARMS, start=PHASE_START, links=links
+    )
+    last = max(found)
+    assert sum(each.units for each in found[last][("", "")].values()) < sum(
+        each.units for each in without[last][("", "")].values()
+    )
+
+
+@pytest.mark.parametrize("seed", range(scaled(6, 60)))
+def test_a_look_has_as_many_units_as_the_readout_of_the_same_moment(seed: int) -> None:
+    request = a_request(seed, keys=("revenue_per_unit",), slices=())
+    request = replace(request, phase=2, cut=replace(request.cut, outcome_end=request.cut.as_of))
+    phase = replace(PHASE, starts_at=aware(request.started_at), ends_at=None)
+    with open_memory() as connection:
+        load(connection, visited(seed))
+        know(connection, links_of(seed))
+        warehouse = DuckDBWarehouse(connection)
+        readout = warehouse.count(request)
+        end = aware(request.cut.outcome_end)
+        look = buckets.looks(warehouse, phase, minutes=60, until=end)[end][("", "")]
+    assert {arm: look[arm].units for arm in ARMS if arm in look} == {a: n for a, n in readout.units.items() if n}
+    assert sum(each.get("two_arms", 0) for each in readout.excluded.values()) > 0
 
 
 def test_units_that_turn_out_to_be_in_two_arms_leave_the_looks() -> None:
