@@ -38,7 +38,8 @@ HOME, CART = Cell("homepage"), Cell("cart")
 class Scripted:
     """Measures of some hours: of each cell, what it loses from when (hours since `START`) until when.
 
-    The detector's state hangs on every hour before it, so that an hour left out or done twice shows in its bits.
+    The detector's state hangs on every hour before it, so that an hour left out or done twice shows in its bits. Each
+    hour brings more evidence of a loss, so that two of them agree.
     """
 
     hours: int = 72
@@ -94,7 +95,7 @@ class Scripted:
             now=Cost(lost, lost / 3, lost, burn),
             if_shipped=lost,
             effects={"6h": Effect("revenue", 6.0, -lost / 84_000_000, 0.005)},
-            evidence=Evidence("detector", 500.0 if lost else 1.0, 100.0, "page_fast"),
+            evidence=Evidence("detector", 500.0 + (at - START) / HOUR if lost else 1.0, 100.0, "page_fast"),
             held_by=("SH-02",) if is_held else (),
         )
 

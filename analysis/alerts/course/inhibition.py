@@ -79,10 +79,10 @@ def _holds(whole: Incident, part: Incident) -> bool:
 
 
 def _is_deeper(part: Incident, whole: Incident) -> bool:
-    """Whether it lies surely further below a forecast than twice what the site does, in one of their windows."""
+    """Whether it lies surely further below a forecast than twice what the site does, in one window of both."""
     site = {one.unit.metric: one.effects for one in whole.members if one.unit.cell.is_site and _is_forecast(one)}
     return any(
-        found.relative + SURE * found.se < FURTHER * min(0.0, site[one.unit.metric][name].relative)
+        found.relative + SURE * found.se < FURTHER * site[one.unit.metric][name].relative < 0
         for one in part.members
         if one.unit.metric in site and not one.unit.cell.is_site
         for name, found in one.effects.items()

@@ -15,7 +15,11 @@ Family = Literal["money", "data"]
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One fingerprint that fires or did a moment ago. `recent`: its last three severities that count, newest last."""
+    """One fingerprint that fires or did a moment ago.
+
+    `recent` are its last two severities that count, each of other data than the one before, newest last; `ends` the
+    gravest that was read of each of its last three buckets of six hours, of the data's own track of each evaluation.
+    """
 
     family: Family
     evaluation: Evaluation  # money: the newest with data; data: the newest with a failing check
@@ -24,6 +28,8 @@ class Track:
     since: datetime  # first fired
     incident_id: str
     blind_since: datetime | None = None  # no data since then
+    ends: tuple[Severity, ...] = ()  # empty in a standing of before there were any: `recent` is they then
+    read_at: datetime | None = None  # when the newest of `recent` was first read
 
     @property
     def held(self) -> bool:

@@ -24,7 +24,7 @@ from tests.analysis.pages.conftest import said, visit
 from tests.helpers import receivers
 from tests.helpers.alert_runs import HOME, HOUR, START, Scripted
 
-LOSS = Scripted(hours=60, losses=((HOME, "page", 10.0, 40.0),))  # €48,000 a day
+LOSS = Scripted(hours=60, losses=((HOME, "page", 10.0, 28.0),))  # €48,000 a day
 MONEY = """
 schema_version: 1
 loss_budget: "75000"
@@ -102,6 +102,6 @@ def test_it_is_told_once_by_every_channel_seen_acknowledged_and_over(
         )  # fmt: skip
         assert "Ended this week: 1 incident" in week
         assert (
-            f"Homepage: over, after a loss of about €{48_000 * 29 / 24 / 1000:.0f}k" in week
+            f"Homepage: over, after a loss of about €{48_000 * 17 / 24 / 1000:.0f}k" in week
         )  # from its first to its last hour
         assert "Loss, version 1: nobody has said yet what 1 incident was" in week

@@ -22,7 +22,7 @@ from tests.helpers import postgres
 from tests.helpers.alert_runs import ALL, CART, HOME, HOUR, START, STATE, Listener, Scripted, dump, plan
 from tests.helpers.effort import scaled
 
-LOSS = Scripted(losses=[(HOME, "page", 20, 40), (CART, "ticket", 30, 60)])
+LOSS = Scripted(losses=[(HOME, "page", 20, 28), (CART, "ticket", 30, 60)])
 
 
 def at(hours: float) -> datetime:
