@@ -151,6 +151,11 @@ def failing(checks: Sequence[str]) -> str:
     return f"Signal checks that fail here: {words.listed(checks)}"
 
 
+def no_data(since: str) -> str:
+    """Of numbers that are not of now."""
+    return f"No data since {moment(since)}: that is how it stood then, and whether it goes on is not known."
+
+
 def more_cells(count: int) -> str:
     """What the text leaves out."""
     return f"And {words.whole(count)} more place{'' if count == 1 else 's'} with less at stake."

@@ -13,12 +13,13 @@ from analysis.alerts.job.gather import Gathered
 from analysis.alerts.job.report import RunReport
 from analysis.alerts.job.run import Clock, Plan, run
 from analysis.alerts.job.signals import check_names
-from analysis.alerts.model import Notice
+from analysis.alerts.model import Incident, Notice
 from analysis.alerts.notices.delivery import Render, Say
 from analysis.alerts.notices.notify import channels
 from analysis.alerts.notices.payload import alert_v1
 from experiments.errors import DefinitionError, Problem, TrueliftError, UsageError
 from experiments.money import Money, load_money
+from experiments.placement import HOLDOUT_PREFIX
 from experiments.shop import Shop
 from experiments.store import Store
 
@@ -69,17 +70,24 @@ def rendered(shop: Shop, store: Store, money: Money) -> Render:
     def render(notice: Notice) -> Mapping[str, Any]:
         if notice.incident.held or notice.incident.family == "data":
             names.update(names or check_names(store))
-        links = {} if money.app_url is None else {"inbox": inbox(money.app_url, notice.incident.incident_id)}
+        kept = store.alerts.standing()
         return alert_v1(
-            notice, names=names, currency=shop.settings.currency, digits=shop.settings.digits, links=links
+            notice, names=names, currency=shop.settings.currency, digits=shop.settings.digits,
+            links={} if money.app_url is None else links(money.app_url, notice.incident),
+            snapshot=None if kept is None else kept.seen,
         )  # fmt: skip
 
     return render
 
 
-def inbox(app_url: str, incident: str) -> str:
-    """Where an incident stands in the app."""
-    return f"{app_url.rstrip('/')}/alerts?incident={incident}"
+def links(app_url: str, incident: Incident) -> Mapping[str, str]:
+    """Where an incident stands in the app, and the readout of what its first cell compares."""
+    app, found = app_url.rstrip("/"), {"inbox": f"alerts?incident={incident.incident_id}"}
+    compared = incident.members[0].unit.comparison if incident.members else None
+    if compared is not None and compared.kind != "forecast":
+        prefix = HOLDOUT_PREFIX if compared.kind == "launch" else ""
+        found["readout"] = f"readout?experiment={prefix}{compared.key}"
+    return {name: f"{app}/{page}" for name, page in found.items()}
 
 
 def _ping(url: str | None, say: Say) -> None:

@@ -47,13 +47,15 @@ class TheIncident(_Part):
 
 
 class TheMoney(_Part):
-    """Of all cells together, each session once; null while a failing signal check holds it."""
+    """Of all cells together, each session once; null of a data alert, and while a failing signal check holds it."""
 
     currency: str
     digits: Annotated[int, Field(ge=0, le=4, description="a major unit is 10^digits minor ones")]
     expected_minor_a_day: Annotated[int | None, Field(description="shrunk; above 0 is a loss")]
     at_least_minor_a_day: int | None
-    lost_so_far_minor: Minor
+    lost_so_far_minor: Annotated[
+        int | None, Field(description="summed while there were data and nothing was held; null of a data alert")
+    ]
 
 
 class TheRule(_Part):
@@ -132,7 +134,7 @@ class TheHealth(_Part):
     """Signal checks that fail on the cell, and whether it has data at all."""
 
     held_by: tuple[TheCheck, ...]
-    no_data: bool
+    no_data: Annotated[bool, Field(description="none at the notice's time; numbers, if any, are those of `at`")]
 
 
 class ACell(_Part):
@@ -142,7 +144,7 @@ class ACell(_Part):
     cell: ThePlace
     comparison: TheComparison
     metric: Metric
-    at: Instant
+    at: Annotated[Instant, Field(description="the bucket end it was read at")]
     severity: Severity
     windows: TheWindows
     effect: Annotated[
@@ -162,7 +164,9 @@ class Alert(_Part):
     money: TheMoney
     cells: Annotated[tuple[ACell, ...], Field(description="most money first; none when it is over")]
     hints: tuple[str, ...]
-    snapshot: Annotated[str | None, Field(description="of the readout or the measures it was read from")]
+    snapshot: Annotated[
+        Instant | None, Field(description="all measures published up to then are in it, later revisions are not")
+    ]
     links: dict[str, str]
     title: str
     text: str

@@ -42,13 +42,16 @@ def alert_v1(
     currency: str,
     digits: int,
     links: Mapping[str, str],
-    snapshot: str | None = None,
+    snapshot: datetime | None = None,
 ) -> dict[str, Any]:
     """The document of one notice. `names` are a reader's, of modules, categories and checks; others are made from keys.
 
+    `snapshot` is when the newest of the measures was published that it was read from (aware).
+
     ValueError or OverflowError for an amount that is not finite: nobody is told a sum that is none.
     """
-    incident = notice.incident
+    incident, is_money = notice.incident, notice.incident.family == "money"
+    newest = max([notice.at, *(member.unit.at for member in incident.members)])
     document = Alert(
         schema_version="alert.v1",
         notice=TheNotice(
@@ -61,13 +64,13 @@ def alert_v1(
         money=TheMoney(
             currency=currency,
             digits=digits,
-            expected_minor_a_day=None if incident.held else round(incident.expected),
-            at_least_minor_a_day=None if incident.held else round(incident.at_least),
-            lost_so_far_minor=round(incident.lost_so_far),
+            expected_minor_a_day=round(incident.expected) if is_money and not incident.held else None,
+            at_least_minor_a_day=round(incident.at_least) if is_money and not incident.held else None,
+            lost_so_far_minor=round(incident.lost_so_far) if is_money else None,
         ),
-        cells=tuple(_cell(each, names) for each in incident.members),
+        cells=tuple(_cell(each, names, newest=newest) for each in incident.members),
         hints=incident.hints,
-        snapshot=snapshot,
+        snapshot=None if snapshot is None else _instant(snapshot),
         links=dict(sorted(links.items())),
         title=say.title(incident, currency=currency, digits=digits, names=names),
         text="",
@@ -95,7 +98,8 @@ def _incident(given: Incident) -> TheIncident:
     )
 
 
-def _cell(given: Evaluation, names: Mapping[str, str]) -> ACell:
+def _cell(given: Evaluation, names: Mapping[str, str], *, newest: datetime) -> ACell:
+    """`newest` is the end that everything was read at: what is older had no data there."""
     unit = given.unit
     windows = next((rule for rule in RULES if rule.severity == given.severity), None)
     return ACell(
@@ -125,7 +129,7 @@ def _cell(given: Evaluation, names: Mapping[str, str]) -> ACell:
         money=_cost(given),
         health=TheHealth(
             held_by=tuple(TheCheck(id=check, name=names.get(check, check)) for check in given.held_by),
-            no_data=given.no_data,
+            no_data=given.no_data or unit.at < newest,
         ),
     )
 
@@ -175,7 +179,7 @@ def text(payload: Mapping[str, Any]) -> str:
     lines = [document.title, "", _standing(document)]
     believed = incident.family == "money" and not incident.held
     if believed and incident.state != "resolved":
-        lines += filter(None, [say.lost(money.lost_so_far_minor, money.currency, money.digits)])
+        lines += filter(None, [say.lost(money.lost_so_far_minor or 0, money.currency, money.digits)])
     lines += [say.AMOUNTS] if believed else []
     if incident.resolution is not None:
         lines.append(say.found(incident.resolution))
@@ -187,7 +191,7 @@ def text(payload: Mapping[str, Any]) -> str:
     lines += ["", *(f"Hint: {hint}" for hint in document.hints)] if document.hints else []
     lines += ["", say.missed(document.notice.missed_runs)] if document.notice.missed_runs else []
     lines += ["", *(f"{words.sentence_case(name)}: {link}" for name, link in sorted(document.links.items()))]
-    read = f", snapshot {document.snapshot}" if document.snapshot else ""
+    read = f", measures of {document.snapshot}" if document.snapshot else ""
     lines += ["", f"Incident {incident.incident_id}, notice {document.notice.transition}{read}"]
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
@@ -211,7 +215,7 @@ def _cell_lines(cell: ACell, money: TheMoney) -> Iterator[str]:
     if effect is not None:
         yield f"  {say.change(effect.metric, effect.relative, effect.se, shown)}"
     if cell.health.no_data:
-        yield f"  {say.NO_DATA}"
+        yield f"  {say.no_data(cell.at) if cell.effect else say.NO_DATA}"
     if cost.expected_minor_a_day is not None:
         told = say.loss(cost.expected_minor_a_day, cost.at_least_minor_a_day or 0, money.currency, money.digits)
         stake = say.money(cost.stake_minor_a_day, money.currency, money.digits)

@@ -16,11 +16,11 @@ from analysis.alerts.weighing.severity import RULES
 from analysis.words import alerts as told
 from analysis.words import inbox as say
 from analysis.words import notices
+from experiments.placement import HOLDOUT_PREFIX
 
 GLYPHS: Mapping[Severity, str] = {"page_fast": "▼", "page": "▼", "ticket": "■", "watch": "○", "digest": "~"}
 CHIPS: Mapping[Severity, str] = {"page_fast": "stop", "page": "stop", "ticket": "hold", "watch": "", "digest": ""}
 LOOK = ("open", "acked", "resolving")  # told by itself
-HOLDOUT = "holdout."  # of a holdout's readout
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _links(one: Incident) -> tuple[tuple[str, str], ...]:
     keys = dict.fromkeys(
         member.unit.comparison.key
         if member.unit.comparison.kind == "experiment"
-        else HOLDOUT + member.unit.comparison.key
+        else HOLDOUT_PREFIX + member.unit.comparison.key
         for member in one.members
         if member.unit.comparison.kind != "forecast"
     )

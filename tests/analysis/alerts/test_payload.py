@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,12 +22,13 @@ from tests.helpers.incidents import AT, EVERYBODY, TRIAL, evaluation, incident, 
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 NAMES = {"homepage": "Homepage", "rugs": "Rugs & mats", "SH-02": "Missing add-to-cart"}
+PUBLISHED = AT + timedelta(minutes=3)
 LINKS = {"inbox": "https://shop.example/alerts?incident=5d1f00aa12345678"}
 
 
 def made(given: Notice | None = None, *, currency: str = "EUR", digits: int = 2) -> dict[str, Any]:
     told = notice() if given is None else given
-    return alert_v1(told, names=NAMES, currency=currency, digits=digits, links=LINKS, snapshot="ab12")
+    return alert_v1(told, names=NAMES, currency=currency, digits=digits, links=LINKS, snapshot=PUBLISHED)
 
 
 def examples() -> dict[str, Notice]:
@@ -43,6 +45,7 @@ def examples() -> dict[str, Notice]:
         "held": notice(incident(members=(held,), held=True), "held:3"),
         "data": notice(incident(members=(held,), family="data"), "data:5"),
         "blind": notice(incident(members=(blind,))),
+        "dark": notice(incident(members=(evaluation(Cell("homepage"), at=AT - timedelta(hours=12)),))),
         "unmeasured": notice(incident(members=(unmeasured,), window="none", hints=())),
         "certain": notice(incident(members=(certain,))),
         "site": notice(site),
@@ -92,7 +95,7 @@ def test_the_text_says_what_a_reader_needs() -> None:
         "Hint: Deployed 3 hours before: home_als_v2",
         "3 runs were missed before this one.",
         "Inbox: https://shop.example/alerts?incident=5d1f00aa12345678",
-        "Incident 5d1f00aa12345678, notice open:page:1, snapshot ab12",
+        "Incident 5d1f00aa12345678, notice open:page:1, measures of 2026-12-14T06:03:00Z",
     ):
         assert part in said, said
 
@@ -174,6 +177,24 @@ def test_what_a_failing_check_holds_is_absent_not_warned_of(name: str) -> None:
 def test_a_sum_that_is_none_is_refused(amount: float) -> None:
     with pytest.raises((ValueError, OverflowError)):
         made(notice(incident(expected=amount, members=())))
+
+
+def test_numbers_that_are_not_of_now_are_said_to_be_of_then() -> None:
+    document = made(examples()["dark"])
+    [cell] = document["cells"]
+    assert cell["health"] == {"held_by": [], "no_data": True}
+    assert (cell["at"], cell["money"]["expected_minor_a_day"]) == ("2026-12-13T18:00:00Z", 4_812_300)
+    since = "No data since 13 December 2026, 18:00 UTC: that is how it stood then, and whether it goes on is not known."
+    assert since in document["text"]
+    assert [each["health"]["no_data"] for each in made()["cells"]] == [False, False]
+
+
+def test_a_data_alert_says_nothing_of_money() -> None:
+    document = made(examples()["data"])
+    amounts = [value for key, value in document["money"].items() if key not in ("currency", "digits")]
+    assert amounts == [None] * 3
+    assert "€" not in document["text"]
+    assert made(examples()["held"])["money"]["lost_so_far_minor"] == 1_234_567  # before it was held
 
 
 def test_unknown_keys_and_persons_are_refused_by_the_schema() -> None:

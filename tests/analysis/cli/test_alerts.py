@@ -88,7 +88,14 @@ def test_evaluated_and_delivered_is_0_and_then_nothing_is_due_99(command: Comman
     name = f"incident {notice['incident']['incident_id']}, {notice['notice']['transition']}"
     assert f"{name}: told on file\n" in done.err  # the log is on stderr
     assert set(re.findall(r"[a-z_]+:[a-z_]+:\d", done.err)) == {notice["notice"]["transition"]} == {"open:page:2"}
-    assert notice["links"]["inbox"] == f"https://shop.example.org/alerts?incident={notice['incident']['incident_id']}"
+    assert notice["links"] == {
+        "inbox": f"https://shop.example.org/alerts?incident={notice['incident']['incident_id']}",
+        "readout": f"https://shop.example.org/readout?experiment=holdout.{HOLDOUT.key}",
+    }
+    with Store.open(shop.store_url) as store:
+        published_at = store.measures_published_at("bucket")
+    assert published_at is not None
+    assert datetime.fromisoformat(str(notice["snapshot"])) == published_at
     again = asked(command, shop, "run", at=UNTIL + timedelta(hours=3))
     assert (again.code, again.line["evaluated"], again.err) == (99, 0, "")
     assert asked(command, shop, "run", at=LOST).code == 99  # also when an earlier time is asked for
