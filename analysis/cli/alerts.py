@@ -13,7 +13,7 @@ import typer
 from analysis.alerts.course.acts import Act, Matcher
 from analysis.alerts.job import stored
 from analysis.alerts.job.doing import current, do, one
-from analysis.alerts.job.report import ERROR, RunReport
+from analysis.alerts.job.report import BUSY, ERROR, RunReport
 from analysis.alerts.model import Metric, Resolution, Severity
 from analysis.alerts.notices import inbox_text
 from analysis.alerts.notices.digest import digest as weekly
@@ -76,7 +76,7 @@ def list_(
     """Print the incidents, the gravest first, what they cost, and when somebody looked last."""
     shop, now = open_shop(home), _now()
     with Store.open(shop.store_url) as store:
-        standing, last = current(store, now), store.alerts.runs(1)
+        standing, last = current(store, now), store.alerts.runs(1, but=(BUSY,))
         waiting = len(store.alerts.outbox("due", "waiting"))
         beat = heartbeat(store, minutes=load_money(shop).every_minutes, now=now)
     if beat.line:

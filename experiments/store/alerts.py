@@ -264,10 +264,11 @@ class Alerts:
             row = connection.execute(query.order_by(_r.number.desc()).limit(1)).first()
             return None if row is None else AlertRun(**row._mapping)
 
-    def runs(self, limit: int | None = None) -> list[AlertRun]:
-        """The runs, newest first."""
+    def runs(self, limit: int | None = None, *, but: Collection[int] = ()) -> list[AlertRun]:
+        """The runs, newest first, without those that ended with one of these codes."""
+        query = select(tables.alert_runs).where(_r.code.is_(None) | _r.code.not_in(list(but)))
         with reading(self._engine) as connection:
-            rows = connection.execute(select(tables.alert_runs).order_by(_r.number.desc()).limit(limit))
+            rows = connection.execute(query.order_by(_r.number.desc()).limit(limit))
             return [AlertRun(**row._mapping) for row in rows]
 
 

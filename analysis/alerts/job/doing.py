@@ -29,7 +29,10 @@ def do(store: Store, act: Act, *, modules: Collection[str] = ()) -> Act:
 def current(store: Store, now: datetime) -> Standing:
     """Where everything stands now: with what people did since the last run, which the next one keeps."""
     kept = stored.standing(store)
-    return kept if kept.at is None else step(kept, max(now, kept.at), (), stored.acts(store), windows={})[0]
+    if kept.at is None:
+        return kept
+    at = max(now, kept.at)
+    return step(kept, at, (), [act for act in stored.acts(store) if act.at <= at], windows={})[0]
 
 
 def one(standing: Standing, incident: str) -> Incident:

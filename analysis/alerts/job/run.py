@@ -147,22 +147,23 @@ class _Run:
         units = self._onward(found, newest)
         now = self.store.alerts.standing()
         standing, missed = Standing() if now is None else from_json(now.body), self._missed()
-        release(self.store, standing, current(self.store, self.as_of), missed=missed, render=self.plan.render)
+        done = current(self.store, self.as_of)  # what people did since the newest end is kept with the next one
+        release(self.store, standing, done, missed=missed, render=self.plan.render)
         told = deliver(self.store, self.plan.channels, clock=self.clock, say=self.say)
         if now is not None:
             self.store.alerts.forget_units(
                 before=now.at - RECENT, keep=lambda end: is_long(end) and now.at - end < KEPT
             )  # fmt: skip
         return RunReport(
-            code=self._code(found, told, standing, revised),
+            code=self._code(found, told, done, revised),
             as_of=self.as_of,
             until=found.until,
             evaluated=len(found.ends),
             units=units,
             revised=revised,
             missed_runs=missed,
-            open=standing_open(standing),
-            held=len(standing_held(standing)),
+            open=standing_open(done),
+            held=len(standing_held(done)),
             delivered=told.delivered,
             undelivered=told.undelivered,
             error="" if found.ready else found.watermark_missed,

@@ -254,6 +254,36 @@ def test_what_people_do_is_taken_into_account_by_the_next_run(store: Store) -> N
     assert stored.acts(store) == (act,)
 
 
+@pytest.mark.parametrize("kind", ["resolve", "silence"])
+def test_a_run_with_nothing_to_evaluate_says_and_ends_with_what_people_did(store: Store, kind: str) -> None:
+    """Else a scheduler would go on waking people about what somebody has closed, until the next bucket is there."""
+    page = Scripted(losses=[(HOME, "page", 2, 70)])
+    assert ran(store, plan(page), 8, exit_on_alert=True).code == 20
+    [incident] = current(store, at(8)).incidents
+    act = Act("resolve", "ann", at(8.2), "rolled back", incident.incident_id, code="real_regression")
+    if kind == "silence":
+        act = Act("silence", "ann", at(8.2), "known", incident.incident_id, expires_at=at(8.6))
+    do(store, act)
+    kept = dump(store, *STATE)
+    before = ran(store, plan(page), 8.1, exit_on_alert=True)
+    assert (before.code, before.open) == (20, {"page": 1})  # it is done later
+    after = ran(store, plan(page), 8.3, exit_on_alert=True)
+    assert (after.code, after.open, after.evaluated) == (99, {}, 0)
+    ended = ran(store, plan(page), 8.7, exit_on_alert=True)
+    assert (ended.code, ended.open) == ((99, {}) if kind == "resolve" else (20, {"page": 1}))
+    assert dump(store, *STATE) == kept  # the next bucket's end keeps it
+    with Store.open("sqlite://") as other:
+        do_at_once(other, act)
+        ran(other, plan(page), 9)
+        ran(store, plan(page), 9)
+        assert dump(other, *STATE) == dump(store, *STATE)
+
+
+def do_at_once(store: Store, act: Act) -> None:
+    """As if it had been known before anything was evaluated."""
+    store.alerts.act(act.at, stored.act_json(act))
+
+
 def test_what_was_silenced_before_the_run_came_is_not_told_by_it(store: Store) -> None:
     pager = Listener()
     ran(store, plan(LOSS, pager), 20)
@@ -291,6 +321,9 @@ def test_another_run_holds_the_lock(tmp_path: Path) -> None:
         assert (report.code, report.evaluated) == (5, 0)
         assert other.alerts.standing() is None
         assert [each.code for each in other.alerts.runs()] == [5]
+        assert other.alerts.runs(but=(5,)) == []  # it gave up: nobody looked, and nothing went wrong
+        begun = other.alerts.begin(at(5), at(5))
+        assert [each.number for each in other.alerts.runs(1, but=(5,))] == [begun]  # it may have been killed
 
 
 def test_every_run_leaves_a_heartbeat_also_one_that_failed(store: Store) -> None:

@@ -310,6 +310,16 @@ def test_a_silence_of_nothing_or_for_ever_is_refused(
         assert store.alerts.acts() == []
 
 
+def test_a_run_that_gave_up_to_another_is_not_the_last_one(command: Commands, shop: Shop) -> None:
+    assert asked(command, shop, "run", at=UNTIL).code == 0
+    with Store.open(shop.store_url) as store, store.alerts.lock() as free:
+        assert free
+        assert asked(command, shop, "run", at=UNTIL + STEP).code == 5
+    listed = asked(command, shop, "list").out
+    assert ": evaluated and delivered." in listed
+    assert "another run holds the lock" not in listed
+
+
 def test_what_was_told_is_pinged_for_only_after_a_good_run(command: Commands, shop: Shop) -> None:
     with pings() as heard:
         shop.money_file.write_text(f"{MONEY}ping_url: {heard.url}\n", encoding="utf-8")
