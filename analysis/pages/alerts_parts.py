@@ -111,8 +111,8 @@ def link() -> None:
 
 def remarks(found: Sequence[str]) -> None:
     """What a reader should know about the alerts themselves."""
-    for each in found:
-        st.html(f'<p class="stale" role="status">{_coded(each)}</p>')
+    if found:
+        st.html(f'<p class="stale" role="status">{"<br>".join(map(_coded, found))}</p>')
 
 
 def _coded(text: str) -> str:

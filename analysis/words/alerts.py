@@ -83,9 +83,16 @@ def sentence(incident: Incident, *, currency: str, digits: int, names: Mapping[s
     return " ".join(filter(None, told))
 
 
-def hints(*, window: str, blind_since: datetime | None, takes_in: Sequence[str]) -> tuple[str, ...]:
-    """Where to look first: the last launch, no data, and the modules whose losses are in it."""
+def hints(
+    *, window: str, blind_since: datetime | None, takes_in: Sequence[str], experiments: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Where to look first: what ends it, the last launch, no data, and the modules whose losses are in it.
+
+    `experiments` are those whose arms all of it is lost in; none where anybody else loses too.
+    """
     told = []
+    if experiments:
+        told.append(f"It is lost in {words.listed(experiments)}: stopping {_it(experiments)} ends it.")
     if window and window != "none":
         changed = CHANGED.fullmatch(window)
         what = window if changed is None else f"{changed[1]}, launched {words.day(date.fromisoformat(changed[2]))}"
@@ -223,6 +230,10 @@ def _effect(found: Evaluation) -> tuple[str, Effect | None]:
     by_hours = sorted(found.effects, key=lambda name: found.effects[name].hours)
     name = next((name for name in by_hours if found.effects[name].hours >= long), by_hours[-1] if by_hours else "")
     return name, found.effects.get(name)
+
+
+def _it(experiments: Sequence[str]) -> str:
+    return "the experiment" if len(experiments) == 1 else "these experiments"
 
 
 def _short(share: float) -> str:

@@ -151,12 +151,16 @@ def did(act: Act) -> str:
 
 def cells(count: int) -> str:
     """What opens the table of an incident's cells."""
-    return f"What was read there, in {words.whole(count)} line{'' if count == 1 else 's'}"
+    return "What was read there" if count == 1 else f"What was read there, {words.whole(count)} times"
 
 
 def evidence(value: float, needed: float, waits_for: str) -> str:
-    """`31 of 20 needed`; what it waits for."""
-    return f"waits for {waits_for}" if waits_for else f"{number(value)} of {number(needed)} needed"
+    """`31, where 20 is enough`; `3.1 of the 20 it takes`; what it waits for."""
+    if waits_for:
+        return f"waits for {waits_for}"
+    if value < needed:
+        return f"{number(value)} of the {number(needed)} it takes"
+    return f"{number(value)}, where {number(needed)} is enough"
 
 
 def not_believed(checks: Sequence[str], names: Mapping[str, str]) -> str:

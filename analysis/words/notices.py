@@ -18,6 +18,10 @@ METRICS: Mapping[Metric, str] = {
 SEVERITIES: Mapping[Severity, str] = {
     "page_fast": "Page, at once", "page": "Page", "ticket": "Ticket", "watch": "Watch", "digest": "Digest",
 }  # fmt: skip
+FOR: Mapping[Severity, str] = {  # whoever reads it
+    "page_fast": "to look at now", "page": "to look at now", "ticket": "for the next working day",
+    "watch": "nobody is told", "digest": "nobody is told",
+}  # fmt: skip
 RESOLUTIONS: Mapping[Resolution, str] = {
     "real_regression": "a real regression", "data_issue": "a data issue", "expected_change": "an expected change",
     "no_cause_found": "no cause found",

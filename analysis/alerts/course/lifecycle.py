@@ -19,7 +19,7 @@ from analysis.alerts.course.inhibition import inhibited, named, with_broken_spli
 from analysis.alerts.course.standing import Case, Closed, Family, Reset, Standing, Track, from_json, gravest, to_json
 from analysis.alerts.course.telling import told
 from analysis.alerts.course.tracks import follow
-from analysis.alerts.model import Cell, Comparison, Evaluation, Notice, Resolution
+from analysis.alerts.model import Cell, Comparison, Evaluation, Incident, Notice, Resolution
 from analysis.words import alerts as say
 
 __all__ = ["Act", "Matcher", "Reset", "Standing", "from_json", "step", "to_json"]
@@ -206,9 +206,18 @@ def _inhibit(desk: _Desk) -> None:
             window=one.window,
             blind_since=min(filter(None, blind), default=None) if blind and all(blind) else None,
             takes_in=inside,
+            experiments=_lost_in(one),
         )
         over = named(desk.cases[by[key]].incident) if key in by else ""
         desk.cases[key] = replace(case, incident=replace(one, inhibited_by=over, hints=hints))
+
+
+def _lost_in(one: Incident) -> list[str]:
+    """The experiments that all of it is lost in; none where it is not, or only suspected."""
+    found = {member.unit.comparison for member in one.members}
+    if one.family != "money" or one.held or any(each.kind != "experiment" for each in found):
+        return []
+    return sorted({each.key for each in found})
 
 
 def _tell(desk: _Desk) -> tuple[Notice, ...]:

@@ -199,7 +199,8 @@ def text(payload: Mapping[str, Any]) -> str:
 def _standing(document: Alert) -> str:
     incident = document.incident
     told = f"{say.EVENTS.get(document.notice.event, words.sentence_case(document.notice.event))}"
-    told += f" ({say.SEVERITIES[incident.severity].lower()})"
+    severity = say.SEVERITIES[incident.severity].lower()
+    told += f" ({severity})" if incident.state == "resolved" else f" ({severity}: {say.FOR[incident.severity]})"
     if incident.opened_at is not None:
         told += f", {'it began' if incident.state == 'resolved' else 'open since'} {say.moment(incident.opened_at)}"
     if incident.held:

@@ -86,7 +86,6 @@ def inbox(standing: Standing, acts: Sequence[Act], money: Print) -> Inbox:
 
 
 def _row(one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str], money: Print) -> Row:
-    state = told.state(one)
     spoken = replace(one, lost_so_far=0.0)  # it stands in the figures
     return Row(
         incident_id=one.incident_id,
@@ -94,7 +93,7 @@ def _row(one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str],
         chip="no_material_effect" if one.state == "resolved" else CHIPS[one.severity],
         glyph="●" if one.state == "resolved" else GLYPHS[one.severity],
         severity=notices.SEVERITIES[one.severity],
-        state="" if told.STATES[state] == notices.SEVERITIES[one.severity] else told.STATES[state],
+        state=_state(one),
         title=told.title(one, currency=money.currency, digits=money.digits, names=money.names),
         sentence=told.sentence(spoken, currency=money.currency, digits=money.digits, names=money.names),
         figures=_figures(one, money),
@@ -104,6 +103,14 @@ def _row(one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str],
         links=_links(one),
         can=_can(one, by_hand),
     )
+
+
+def _state(one: Incident) -> str:
+    """Where it stands, and of what nobody looks at yet for when it is; empty where the severity says it."""
+    state, severity = told.STATES[told.state(one)], notices.SEVERITIES[one.severity]
+    if state == severity:
+        return ""
+    return f"{state}, {notices.FOR[one.severity]}" if told.state(one) == "open" else state
 
 
 def _figures(one: Incident, money: Print) -> tuple[tuple[str, str], ...]:

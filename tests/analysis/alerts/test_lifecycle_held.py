@@ -117,3 +117,17 @@ def test_a_loss_against_a_concurrent_arm_stands_beside_it() -> None:
     found = loss("ticket", cell=Cell(), comparison=FORECAST), loss("ticket", comparison=LAUNCH)
     play.step(*found)
     assert play.step(*found) == ("open:ticket:1", "open:ticket:1")
+
+
+def test_a_loss_in_an_experiments_arm_says_what_ends_it() -> None:
+    play = Play()
+    play.step(loss("page", comparison=EXPERIMENT))
+    play.step(loss("page", comparison=EXPERIMENT))
+    assert play.only.hints == ("It is lost in home_als: stopping the experiment ends it.",)
+    for _ in range(2):
+        play.step(loss("page", comparison=EXPERIMENT), loss("page", comparison=LAUNCH))
+    assert not play.of("homepage").hints  # everybody loses: no experiment ends that
+    held = Play()
+    for _ in range(2):
+        held.step(loss("page", comparison=EXPERIMENT, held_by=["SH-01"]))
+    assert not held.of("homepage").hints

@@ -58,7 +58,7 @@ def test_a_webhook_gets_title_and_text_once() -> None:
     [body] = server.bodies
     assert server.paths == ["/hook/SECRET"]
     assert body["title"] == "Homepage is losing about €48k a day (at least €17k)"
-    assert body["message"].startswith("New (page), open since 14 December 2026, 01:00 UTC.")
+    assert body["message"].startswith("New (page: to look at now), open since 14 December 2026, 01:00 UTC.")
     assert body["message"].endswith("Incident 5d1f00aa12345678, notice open:page:1")
     assert body["type"] == "failure"
 

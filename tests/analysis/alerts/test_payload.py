@@ -83,7 +83,7 @@ def test_the_text_says_what_a_reader_needs() -> None:
     said = made(notice(missed_runs=3))["text"]
     assert said.splitlines()[0] == "Homepage is losing about €48k a day (at least €17k)"
     for part in (
-        "New (page), open since 14 December 2026, 01:00 UTC.",
+        "New (page: to look at now), open since 14 December 2026, 01:00 UTC.",
         "Lost so far: about €12k.",
         "“About” is what to expect, “at least” is 95% sure; amounts are margin (what is kept of sales), not revenue.",
         "Decor on homepage: everybody against holdout global_h2",

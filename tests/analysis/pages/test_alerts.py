@@ -69,7 +69,7 @@ def test_the_headline_counts_incidents_with_their_money(home: Path) -> None:
 def test_an_open_incident_says_what_it_costs_since_when_and_where_to_look(home: Path) -> None:
     full(home)
     first, second = heads(visit("alerts"))
-    assert first.startswith("▼ Page Open Homepage is losing about €48k a day (at least €17k)")
+    assert first.startswith("▼ Page Open, to look at now Homepage is losing about €48k a day (at least €17k)")
     for part in (
         "Decor on homepage: add-to-carts were 2.1% lower over 6 hours, give or take 1.6% (everybody against holdout "
         "global_h2).",
@@ -78,7 +78,9 @@ def test_an_open_incident_says_what_it_costs_since_when_and_where_to_look(home: 
         "Readout of holdout.global_h2 · Link to this incident",
     ):
         assert part in first, first
-    assert second.startswith("■ Ticket Open Product page: signals fail, so its money alerts are held")
+    assert second.startswith(
+        "■ Ticket Open, for the next working day Product page: signals fail, so its money alerts are held"
+    )
     assert "€" not in second
     assert "%" not in second
 
@@ -120,7 +122,7 @@ def test_an_incident_that_another_one_tells_stands_last_and_is_not_summed(home: 
     client = visit("alerts")
     assert client.title[0].value == "1 incident (€48k/day) · 1 told elsewhere"
     first, last = heads(client)
-    assert first.startswith("■ Ticket Open The whole site is losing")
+    assert first.startswith("■ Ticket Open, for the next working day The whole site is losing")
     assert last.startswith("■ Ticket Told elsewhere Cart is losing")
 
 

@@ -249,6 +249,9 @@ def test_hints() -> None:
         "No data since 1 December 2026, 12:00 UTC: whether it goes on is not known.",
         "What is lost on homepage and product page is part of it.",
     )
+    assert say.hints(window="", blind_since=None, takes_in=(), experiments=["a", "b"]) == (
+        "It is lost in a and b: stopping these experiments ends it.",
+    )
 
 
 def test_no_word_that_readers_should_not_meet() -> None:
