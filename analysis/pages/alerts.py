@@ -16,7 +16,7 @@ if found.beat.state == "never":
 shown = view.inbox(found.standing, found.acts, found.money)
 st.title(components.literal(shown.headline), anchor=False)
 parts.beat(found.beat)
-parts.remarks(found.remarks)
+parts.remarks(found.wrong)
 parts.done()
 
 asked = st.query_params.get("incident")
@@ -34,6 +34,7 @@ if rows:
     st.caption(components.literal(notices.AMOUNTS))
 for row in rows:
     parts.incident(store, row)
+parts.remarks(found.remarks)
 
 st.subheader(say.WHY_NOT, anchor=False)
 places = view.places(found.evaluations, found.money.names)

@@ -39,17 +39,19 @@ class Read:
     acts: tuple[Act, ...]
     beat: Beat
     money: view.Print
-    remarks: tuple[str, ...]
+    wrong: tuple[str, ...]  # what keeps the alerts from their work
+    remarks: tuple[str, ...]  # what they do not do yet
 
 
 def read(store: Store, now: datetime) -> Read:
     """The alerts as they stand: acts that no run has taken into account yet are in it."""
     settings, wrong = _settings()
     waiting = len(store.alerts.outbox("due"))
-    remarks = [wrong] if wrong else []
-    remarks += [say.undelivered(waiting)] if waiting else []
+    amiss = [wrong] if wrong else []
+    amiss += [say.undelivered(waiting)] if waiting else []
+    remarks = []
     if not wrong and settings.loss_budget is None:
-        remarks.append(say.BUDGET_MISSING)
+        amiss.append(say.BUDGET_MISSING)
     elif not wrong:
         remarks += [] if settings.pages else [say.PAGES_OFF]
         remarks += [] if (open_shop(None).home / "notify.yml").exists() else [say.NOBODY_TOLD]
@@ -59,6 +61,7 @@ def read(store: Store, now: datetime) -> Read:
         stored.acts(store),
         heartbeat(store, minutes=settings.every_minutes, now=now),
         _print(settings, _check_names(store)),
+        tuple(amiss),
         tuple(remarks),
     )
 
