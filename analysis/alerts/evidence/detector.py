@@ -183,18 +183,21 @@ def mean(detector: Detector | None) -> float:
     return 0.0 if detector is None else math.fsum(detector.values) / len(detector.values)
 
 
-def bars(stakes: Mapping[Cell, float]) -> Mapping[Cell, Bars]:
+def bars(stakes: Mapping[Cell, float], *, paging: int = 0, watching: int = 0) -> Mapping[Cell, Bars]:
     """A = buckets a quarter · K/(F·w): much money a low bar, little a high one, F false alarms over all K cells.
 
     `stakes` are money a day, of every cell that is watched; w = K·S/ΣS, at least 0.05. A stake below 0 counts as 0.
+    `watching` detectors on these cells, of which `paging` may page, share the false alarms: where that is more than one
+    a cell, bars are as many times as high.
     """
     positive = {cell: max(0.0, stake) for cell, stake in stakes.items()}
     total, cells = math.fsum(positive.values()), len(positive)
+    page_share, ticket_share = (max(1.0, detectors / max(1, cells)) for detectors in (paging, watching))
     found = {}
     for cell, stake in positive.items():
         weight = max(LEAST_WEIGHT, cells * stake / total if total > 0 else 0.0)
         page = BUCKETS_A_QUARTER * cells / (FALSE_PAGES * weight)
-        found[cell] = Bars(page, page * FALSE_PAGES / FALSE_TICKETS)
+        found[cell] = Bars(page * page_share, page * FALSE_PAGES / FALSE_TICKETS * ticket_share)
     return found
 
 

@@ -9,14 +9,16 @@ A/A from published sums: a shopper cannot be moved to the other arm any more, bu
   period's mean. It shows what the shop's own noise does (tails, hour of the week, neighbours alike, cells that move
   together), many times over; it shows nothing that lasts longer than a week, and no day that the history has not.
 
-Both count a page where the evidence and the money of six hours agree. The hour's check and the second evaluation are
-left out, so the real monitor pages rather less.
+Both count a page where the evidence and the money of six hours agree, by any of the metrics that are watched. The
+hour's check, the second evaluation and the grouping of cells into incidents are left out, so the real monitor pages
+rather less.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import gammaincinv
@@ -34,6 +36,7 @@ from analysis.alerts.evidence.detector import (
     stood,
 )
 from analysis.alerts.model import LONG, Baseline, Bucket, Cell, Detector, Effect, Metric, Stake
+from analysis.alerts.weighing.conversion import Conversion, in_money
 from analysis.alerts.weighing.money import cost
 from analysis.alerts.weighing.severity import RULES
 
@@ -42,13 +45,15 @@ WEEK = 28  # buckets
 DRAWN_WEEKS = (BASELINE_BUCKETS + BUCKETS_A_QUARTER) // WEEK
 SAME_INCIDENT = timedelta(hours=24)
 PAGE = next(rule for rule in RULES if rule.severity == "page")
+_Line: TypeAlias = tuple[Cell, Conversion]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the monitor pages by: stakes a day by cell (minor units), loss budget of 30 days, κ by cell.
 
-    Bars are by the stakes; a loss is priced with the part of them that flows through the watched arm.
+    Bars are by the stakes of all cells that are watched, also where nothing is played; a loss is priced with the part
+    of its cell's that flows through the watched arm.
     """
 
     stakes: Mapping[Cell, float]
@@ -56,8 +61,7 @@ class Terms:
     spread: float
     spreads: Mapping[Cell, float] = field(default_factory=dict)  # where they differ
     shares: Mapping[Cell, float] = field(default_factory=dict)  # of the stakes in the watched arm, where not all
-    elasticity: float = 1.0  # relative change of revenue for one of the metric
-    detectors: float = 1.0  # on a cell, which share its false alarms: bars are so many times as high
+    paging: int = 0  # detectors that may page on all these cells, which share the false alarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Replay:
 
 def replay(
     history: Sequence[Bucket],
-    metric: Metric,
+    conversions: Sequence[Conversion],
     terms: Terms,
     *,
     rng: np.random.Generator,
@@ -95,28 +99,36 @@ def replay(
 ) -> Replay:
     """Play the monitor over buckets of six hours of one launch's cells, under "nothing happened".
 
-    `history` in any order, newest revisions; `changes` are the launches and deploys in it. ValueError for another
-    comparison, other buckets, or a cell without a stake.
+    `history` in any order, newest revisions; `conversions` of the metrics that are watched; `changes` are the launches
+    and deploys in it. A cell's pages of several metrics within a day are one. ValueError for another comparison, other
+    buckets, or a cell without a stake.
     """
     cells = _by_cell(history, terms)
-    one = bars(terms.stakes)
-    high = {cell: Bars(bar.page * terms.detectors, bar.ticket * terms.detectors) for cell, bar in one.items()}
-    pages: dict[Cell, int] = {}
-    played, waiting = 0, []
+    high = bars(terms.stakes, paging=terms.paging)
+    played, pages, waiting = 0, {}, []
+    known: dict[_Line, list[list[Deviation]]] = {}
     for cell, buckets in cells.items():
-        both = [_periods(_deviations(each, metric), changes) for each in (buckets, _exchanged(buckets))]
-        runs = [period for periods in both for period in periods if len(period) > BASELINE_BUCKETS]
-        if not runs:
+        lines = {each: [_periods(_deviations(way, each.metric), changes) for way in (buckets, _exchanged(buckets))]
+                 for each in conversions}  # fmt: skip
+        lengths = [_played(both) for both in lines.values()]
+        if not any(lengths):
             waiting.append(cell)
             continue
+        played += max(lengths)
         pages[cell] = 0
-        for period in runs:
-            played += len(period) - BASELINE_BUCKETS
-            pages[cell] += _false_pages(period, high[cell], cell, terms)
+        for way in (0, 1):
+            rung = [
+                end
+                for each, both in lines.items()
+                for period in both[way]
+                for end in _false_pages(period, high[cell], cell, each, terms)
+            ]
+            pages[cell] += _apart(rung)
+        known |= {(cell, each): both[0] for each, both in lines.items() if _played(both)}
     quarters = played / (BUCKETS_A_QUARTER * len(pages)) if pages else 0.0
     total = sum(pages.values())
     low, top = poisson(total)
-    noise = _noise({cell: _periods(_deviations(cells[cell], metric), changes) for cell in pages})
+    noise = _noise(known)
     drawn_pages = [_drawn(noise, high, terms, rng) for _ in range(drawn)] if noise else []
     return Replay(
         quarters=quarters,
@@ -128,6 +140,20 @@ def replay(
         cells=pages,
         waiting=tuple(waiting),
     )
+
+
+def _played(both: Sequence[Sequence[Sequence[Deviation]]]) -> int:
+    """Buckets after the baselines of all periods, both ways round."""
+    return sum(max(0, len(period) - BASELINE_BUCKETS) for periods in both for period in periods)
+
+
+def _apart(rung: Sequence[datetime]) -> int:
+    """How many pages these are: one within a day of another is the same."""
+    pages, last = 0, None
+    for end in sorted(rung):
+        pages += last is None or end - last > SAME_INCIDENT
+        last = end
+    return pages
 
 
 def poisson(count: int, level: float = 0.05) -> tuple[float, float]:
@@ -172,33 +198,37 @@ def _periods(found: Sequence[Deviation], changes: Sequence[datetime]) -> list[li
     return periods
 
 
-def _false_pages(period: Sequence[Deviation], high: Bars, cell: Cell, terms: Terms) -> int:
-    """Pages after the first 112 buckets of a period. A page resets the detector; one within a day is the same."""
+def _false_pages(
+    period: Sequence[Deviation], high: Bars, cell: Cell, conversion: Conversion, terms: Terms
+) -> list[datetime]:
+    """When it would page after the first 112 buckets of a period. A page resets the detector."""
+    if len(period) <= BASELINE_BUCKETS:
+        return []
     baseline = stood(period[:BASELINE_BUCKETS], change_at=period[BASELINE_BUCKETS - 1].end, reason="replay")
     if baseline is None:
-        return 0
+        return []
     state: Detector | None = None
-    pages, last = 0, None
+    pages = []
     for found in period[BASELINE_BUCKETS:]:
         state = advance(state, baseline, found)
         evidence = by_detector(state, high, replayed=True)
-        if evidence.met and evidence.most != "ticket" and _costs(found, baseline, cell, terms):
-            pages += last is None or found.end - last > SAME_INCIDENT
-            last, state = found.end, reset(found.end)
+        if evidence.met and evidence.most != "ticket" and _costs(found, baseline, cell, conversion, terms):
+            pages.append(found.end)
+            state = reset(found.end)
     return pages
 
 
-def _costs(found: Deviation, baseline: Baseline, cell: Cell, terms: Terms) -> bool:
+def _costs(found: Deviation, baseline: Baseline, cell: Cell, conversion: Conversion, terms: Terms) -> bool:
     """Whether these six hours alone cost what a page asks for."""
     off, se = found.relative - baseline.mean, found.se * baseline.factor
-    change = Effect("revenue", PAGE.long, terms.elasticity * off, abs(terms.elasticity) * se)
+    change = in_money(Effect(conversion.metric, PAGE.long, off, se), conversion)
     stake = Stake(terms.shares.get(cell, 1.0), terms.stakes[cell], 1.0)
     spread = terms.spreads.get(cell, terms.spread)
     return cost(change, stake, spread=spread, budget=terms.budget, upper=None).burn >= PAGE.burn
 
 
-def _noise(periods: Mapping[Cell, Sequence[Sequence[Deviation]]]) -> list[dict[Cell, list[Deviation]]]:
-    """Whole weeks of what is left of the cells' deviations when each period's mean is taken away.
+def _noise(periods: Mapping[_Line, Sequence[Sequence[Deviation]]]) -> list[dict[_Line, list[Deviation]]]:
+    """Whole weeks of what is left of the lines' deviations when each period's mean is taken away.
 
     Weeks count from the first bucket of all; one that a change cuts is left out, and fewer than 8 are none.
     """
@@ -206,8 +236,8 @@ def _noise(periods: Mapping[Cell, Sequence[Sequence[Deviation]]]) -> list[dict[C
     if not starts:
         return []
     first = min(starts)
-    weeks: dict[int, dict[Cell, list[Deviation]]] = {}
-    for cell, each in periods.items():
+    weeks: dict[int, dict[_Line, list[Deviation]]] = {}
+    for line, each in periods.items():
         for period in each:
             own = stood(period, change_at=period[-1].end, reason="replay") if period else None
             if own is None:
@@ -215,25 +245,25 @@ def _noise(periods: Mapping[Cell, Sequence[Sequence[Deviation]]]) -> list[dict[C
             for one in period:
                 number = (one.end - first) // (WEEK * STEP)
                 left = replace(one, relative=one.relative - own.mean)
-                weeks.setdefault(number, {}).setdefault(cell, []).append(left)
-    whole = {cell: [number for number, held in weeks.items() if len(held.get(cell, ())) == WEEK] for cell in periods}
+                weeks.setdefault(number, {}).setdefault(line, []).append(left)
+    whole = {line: [number for number, held in weeks.items() if len(held.get(line, ())) == WEEK] for line in periods}
     common = sorted(set.intersection(*(set(numbers) for numbers in whole.values())) if whole else set())
     return [weeks[number] for number in common] if len(common) * WEEK > BASELINE_BUCKETS + WEEK * 3 else []
 
 
 def _drawn(
-    noise: Sequence[Mapping[Cell, list[Deviation]]], high: Mapping[Cell, Bars], terms: Terms, rng: np.random.Generator
+    noise: Sequence[Mapping[_Line, list[Deviation]]], high: Mapping[Cell, Bars], terms: Terms, rng: np.random.Generator
 ) -> int:
     """False pages of one quarter drawn from the weeks, with its own 28 days of baseline."""
     weeks = rng.integers(0, len(noise), DRAWN_WEEKS)
     turns = rng.choice((-1, 1), DRAWN_WEEKS)
     start = min(one.end for one in next(iter(noise[0].values())))
-    pages = 0
-    for cell in noise[0]:
+    rung: dict[Cell, list[datetime]] = {}
+    for cell, conversion in noise[0]:
         line = [
             Deviation(start + (place * WEEK + i) * STEP, int(turn) * one.relative, one.se)
             for place, (week, turn) in enumerate(zip(weeks, turns, strict=True))
-            for i, one in enumerate(noise[int(week)][cell])
+            for i, one in enumerate(noise[int(week)][cell, conversion])
         ]
-        pages += _false_pages(line, high[cell], cell, terms)
-    return pages
+        rung.setdefault(cell, []).extend(_false_pages(line, high[cell], cell, conversion, terms))
+    return sum(map(_apart, rung.values()))

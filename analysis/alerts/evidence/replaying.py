@@ -14,10 +14,12 @@ from analysis.alerts.evidence import changes
 from analysis.alerts.evidence.detector import BASELINE_BUCKETS
 from analysis.alerts.evidence.replay import Replay, Terms, replay
 from analysis.alerts.measures import measured
-from analysis.alerts.measures.shelf import Shelf
-from analysis.alerts.model import LONG, Cell, Comparison
+from analysis.alerts.measures.shelf import ByCell, Shelf, apart
+from analysis.alerts.model import LONG, Cell, Comparison, Metric
+from analysis.alerts.model import METRICS as EVERY
+from analysis.alerts.weighing.conversions import Conversions
 from analysis.alerts.weighing.stake import stake, unpriced, watched_share
-from analysis.words.notices import place
+from analysis.words.notices import METRICS, place
 from experiments.errors import UsageError
 from experiments.money import Money
 from experiments.shop import Shop
@@ -28,11 +30,12 @@ ALLOWED = 1.0  # false pages a quarter, over the whole shop
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the replay of one holdout came to; `unpriced` are its cells without a stake."""
+    """What the replay of one holdout came to; `unpriced` are its cells without a stake, `metrics` what it went by."""
 
     comparison: Comparison
     found: Replay
     unpriced: tuple[Cell, ...]
+    metrics: tuple[Metric, ...]
 
     @property
     def allows_pages(self) -> bool:
@@ -55,22 +58,35 @@ def replayed(
         )
     ships = [each.at for each in changes.launches(store)]
     end = max(places.values())
+    conversions = tuple(Conversions(store, shelf).at(end).values())
     traffic, day = shelf.traffic(end), end.astimezone(shop.settings.zone).date()
+    watched = {each: _cells(shelf, each, end) for each in (*launches, measured.SITE)}
+    priced = {
+        each: [cell for cell in cells if not unpriced(cell, each, traffic.get(cell), money)]
+        for each, cells in watched.items()
+    }
+    stakes = {cell: stake(traffic[cell], money, on=day).money for cells in priced.values() for cell in cells}
+    paging = len(conversions) * sum(len(priced[each]) for each in launches)
     done = []
     for comparison in launches:
-        cells = shelf.everything(comparison, end)
-        priced = [cell for cell in cells if not unpriced(cell, comparison, traffic.get(cell), money)]
-        if not priced or budget is None:
+        cells = watched[comparison]
+        if not priced[comparison] or budget is None:
             reasons = {str(each) for cell in cells for each in unpriced(cell, comparison, traffic.get(cell), money)}
             raise UsageError(f"holdout {comparison.key}: no cell has a price: {'; '.join(sorted(reasons))}")
-        stakes = {cell: stake(traffic[cell], money, on=day).money for cell in priced}
-        spreads = {cell: float(money.spread_of(cell.module)) for cell in priced}
-        shares = {cell: watched_share(comparison, traffic[cell]) or 0.0 for cell in priced}
-        terms = Terms(stakes, budget, float(money.spread), spreads, shares)
-        history = [bucket for cell in priced for bucket in cells[cell]]
-        found = replay(history, "revenue", terms, rng=rng, changes=ships, drawn=drawn)
-        done.append(Replayed(comparison, found, tuple(sorted(set(cells) - set(priced)))))
+        spreads = {cell: float(money.spread_of(cell.module)) for cell in priced[comparison]}
+        shares = {cell: watched_share(comparison, traffic[cell]) or 0.0 for cell in priced[comparison]}
+        terms = Terms(stakes, budget, float(money.spread), spreads, shares, paging)
+        history = [bucket for cell in priced[comparison] for bucket in cells[cell]]
+        found = replay(history, conversions, terms, rng=rng, changes=ships, drawn=drawn)
+        without = tuple(sorted(set(cells) - set(priced[comparison])))
+        done.append(Replayed(comparison, found, without, tuple(each.metric for each in conversions)))
     return tuple(done)
+
+
+def _cells(shelf: Shelf, comparison: Comparison, end: datetime) -> ByCell:
+    """The cells that the job reads, with all their buckets."""
+    cells = shelf.everything(comparison, end)
+    return {cell: cells[cell] for cell in sorted(apart(cells, comparison))}
 
 
 def told(given: Sequence[Replayed]) -> list[str]:
@@ -97,6 +113,10 @@ def _one(given: Replayed) -> list[str]:
         lines.append(
             f"  {found.drawn_pages} in {found.drawn} quarters drawn from its weeks: {found.drawn_rate:.2f} a quarter."
         )
+    lines.append(f"  Played by {words.listed([METRICS[metric] for metric in given.metrics])}.")
+    if others := [METRICS[metric] for metric in EVERY if metric not in given.metrics]:
+        worth = "what one percent of it is worth in revenue is not known for sure"
+        lines.append(f"  Not by {words.listed(others)}: {worth}, so it wakes nobody.")
     worst = sorted(((pages, cell) for cell, pages in found.cells.items() if pages), reverse=True)
     lines += [f"  {place(cell, {})}: {pages}" for pages, cell in worst]
     if found.waiting:

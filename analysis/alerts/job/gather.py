@@ -14,7 +14,7 @@ from analysis.alerts.evidence.detector import step as advanced
 from analysis.alerts.job.run import Memory, Seen
 from analysis.alerts.job.signals import Failure, Signals, held_by
 from analysis.alerts.measures import measured
-from analysis.alerts.measures.shelf import ByCell, Shelf
+from analysis.alerts.measures.shelf import Shelf, apart
 from analysis.alerts.measures.spans import spans
 from analysis.alerts.model import (
     LONG,
@@ -67,24 +67,6 @@ def _newest_phases(found: Iterable[Comparison]) -> tuple[Comparison, ...]:
     """One comparison of each arm: in the bucket in which a new phase begins there are two, and only one goes on."""
     newest = {(each.kind, each.key, each.watched): each for each in sorted(found, key=lambda each: each.phase)}
     return tuple(sorted(newest.values()))
-
-
-def _apart(cells: ByCell, comparison: Comparison) -> set[Cell]:
-    """Without cells that counted the same as another: a module's only category, the whole site of one module.
-
-    The whole site stays with a forecast, where it says that it is not the recommender.
-    """
-    found = set(cells)
-    for cell in cells:
-        whole = Cell() if not cell.category else Cell(cell.module)
-        if cell.is_site or whole not in cells or not _same(cells[cell], cells[whole]):
-            continue
-        found -= {cell} if cell.category else {whole} if comparison.kind != "forecast" else set()
-    return found
-
-
-def _same(one: Sequence[Bucket], other: Sequence[Bucket]) -> bool:
-    return [(each.end, each.arms) for each in one] == [(each.end, each.arms) for each in other]
 
 
 class Gathered:
@@ -155,7 +137,7 @@ class Gathered:
     ) -> Iterator[_Place]:
         for comparison in _newest_phases(self._shelf.comparisons(at)):
             known = {each.unit.cell for each in followed if each.unit.comparison == comparison}
-            for cell in known | _apart(self._shelf.week(comparison, at), comparison):
+            for cell in known | apart(self._shelf.week(comparison, at), comparison):
                 yield from (_Place(comparison, cell, metric, at) for metric in conversions)
 
     def _is_priced(self, place: _Place, all_: Sequence[_Place]) -> bool:
@@ -199,9 +181,8 @@ class Gathered:
         paging = [place for place in watched if place.comparison.kind == "launch"]
         traffic, day = self._shelf.traffic(at), at.astimezone(self._shop.settings.zone).date()
         cells = {place.cell for place in watched}
-        found = bars({cell: stake(traffic[cell], self._money, on=day).money for cell in cells})
-        page, ticket = (max(1.0, len(each) / max(1, len(cells))) for each in (paging, watched))
-        return {cell: Bars(bar.page * page, bar.ticket * ticket) for cell, bar in found.items()}
+        stakes = {cell: stake(traffic[cell], self._money, on=day).money for cell in cells}
+        return bars(stakes, paging=len(paging), watching=len(watched))
 
     def _baseline(self, place: _Place, memory: Memory) -> tuple[Baseline | None, Baseline | None]:
         """The baseline in force, and the one that is frozen now; a new one is in force from the next end on."""

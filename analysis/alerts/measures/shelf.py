@@ -140,3 +140,21 @@ def _within(buckets: Sequence[Bucket], after: datetime | None, until: datetime) 
 
 def _end(bucket: Bucket) -> datetime:
     return bucket.end
+
+
+def apart(cells: ByCell, comparison: Comparison) -> set[Cell]:
+    """Without cells that counted the same as another: a module's only category, the whole site of one module.
+
+    The whole site stays with a forecast, where it says that it is not the recommender.
+    """
+    found = set(cells)
+    for cell in cells:
+        whole = Cell() if not cell.category else Cell(cell.module)
+        if cell.is_site or whole not in cells or not _same(cells[cell], cells[whole]):
+            continue
+        found -= {cell} if cell.category else {whole} if comparison.kind != "forecast" else set()
+    return found
+
+
+def _same(one: Sequence[Bucket], other: Sequence[Bucket]) -> bool:
+    return [(each.end, each.arms) for each in one] == [(each.end, each.arms) for each in other]

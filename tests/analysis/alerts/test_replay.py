@@ -13,10 +13,12 @@ from scipy.stats import chi2
 from analysis.alerts.evidence.detector import deviation
 from analysis.alerts.evidence.replay import Replay, Terms, poisson, replay
 from analysis.alerts.model import SHORT, Bucket, Cell, Comparison
+from analysis.alerts.weighing.conversion import Conversion
 from benchmarks.alerts_shop import LAUNCH, START, STEP, Loss, Place, bucket, counted
 
 HOME = Place(Cell("homepage"), 300_000.0, 0.03, 8_000)
 PDP = Place(Cell("pdp"), 100_000.0, 0.02, 8_000)
+CARTS, ORDERS = Conversion("add_to_cart", 1.0, 0.0, 20), Conversion("order", 1.0, 0.0, 20)
 EAGER = Terms({HOME.cell: HOME.stake}, 1.0, 0.03)  # any loss is money enough
 HIGH = Terms({HOME.cell: HOME.stake, PDP.cell: 100 * HOME.stake}, 1.0, 0.03)  # little money, so a high bar
 CALM = Terms({HOME.cell: HOME.stake, PDP.cell: PDP.stake}, 1e15, 0.03)  # none is
@@ -32,9 +34,16 @@ def history(places: tuple[Place, ...], buckets: int, seed: int = 1, loss: Loss |
     )
 
 
-def played(buckets: Sequence[Bucket], terms: Terms = EAGER, *, drawn: int = 0, changes: Sequence[int] = ()) -> Replay:
+def played(
+    buckets: Sequence[Bucket],
+    terms: Terms = EAGER,
+    *,
+    drawn: int = 0,
+    changes: Sequence[int] = (),
+    by: Sequence[Conversion] = (CARTS,),
+) -> Replay:
     marks = [START + change * STEP for change in changes]
-    return replay(buckets, "add_to_cart", terms, rng=np.random.default_rng(5), drawn=drawn, changes=marks)
+    return replay(buckets, by, terms, rng=np.random.default_rng(5), drawn=drawn, changes=marks)
 
 
 def by_hand(buckets: Sequence[Bucket]) -> int:
@@ -110,10 +119,29 @@ def test_a_metric_that_is_worth_nothing_and_bars_that_many_detectors_share_page_
     buckets = history((HOME,), 700)
     pages = played(buckets).pages
     assert pages > 0
-    assert played(buckets, replace(EAGER, elasticity=0.0)).pages == 0
+    assert played(buckets, by=[replace(CARTS, elasticity=0.0)]).pages == 0
     assert played(buckets, replace(EAGER, shares={HOME.cell: 0.0})).pages == 0  # all of it is held out
-    assert played(buckets, replace(EAGER, detectors=1e9)).pages == 0
-    assert played(buckets, replace(EAGER, detectors=0.2)).pages > pages
+    assert played(buckets, replace(EAGER, paging=10**9)).pages == 0
+    assert 0 < played(buckets, replace(EAGER, paging=2)).pages < pages
+
+
+def test_a_cell_pages_by_any_metric_that_is_watched_and_once_a_day() -> None:
+    """Carts that are lost are orders lost: one fault, two detectors."""
+    buckets = history((HOME,), 400, 1, Loss(HOME.cell, 0.08, 200.0))
+    carts, orders, both = (played(buckets, by=each) for each in ([CARTS], [ORDERS], [CARTS, ORDERS]))
+    assert 0 < both.pages < carts.pages + orders.pages
+    assert both.quarters == carts.quarters
+    assert played(buckets, by=[ORDERS, CARTS]) == both
+    calm = history((HOME,), 700)
+    carts, orders, both = (played(calm, drawn=8, by=each) for each in ([CARTS], [ORDERS], [CARTS, ORDERS]))
+    assert 0 < max(carts.pages, orders.pages) <= both.pages <= carts.pages + orders.pages
+    assert 0 < max(carts.drawn_pages, orders.drawn_pages) <= both.drawn_pages
+
+
+def test_an_uncertain_worth_pages_less() -> None:
+    buckets = history((HOME,), 400, 1, Loss(HOME.cell, 0.08, 200.0))
+    dear = replace(EAGER, budget=HOME.stake / 20)
+    assert played(buckets, dear, by=[replace(CARTS, se=5.0)]).pages < played(buckets, dear).pages
 
 
 def test_what_is_too_short_waits_and_is_not_called_healthy() -> None:
