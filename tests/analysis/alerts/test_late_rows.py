@@ -1,7 +1,7 @@
 """Rows that come late, on measures as they are published: at whatever hour they do, nothing of them is lost."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.alerts.course.acts import Act
 from analysis.alerts.evidence.detector import reset
@@ -24,6 +26,7 @@ from experiments.store import Store
 from tests.helpers import alert_runs
 from tests.helpers.alert_measures import HOLDOUT, HOME, START, STEP, Made, publish
 from tests.helpers.alert_runs import Scripted, render
+from tests.helpers.effort import scaled
 
 MONEY = Money(loss_budget=Decimal(75_000), margin=Decimal("0.35"), pages=True)
 HOUR = timedelta(hours=1)
@@ -122,6 +125,48 @@ def test_a_detector_that_was_set_to_zero_stays_so_when_rows_before_it_come_late(
         look(replace(resolved, revised={at + 8 * HOUR: at + 20 * HOUR}, revision=0.5), 14.5)
         after = units(store)
         assert {end for end in before if after[end] != before[end]} == {at + 8 * HOUR, at + 9 * HOUR}
+
+
+class Timed(Scripted):
+    """What came late is there from then on only."""
+
+    now: datetime
+
+    def changed(self, since: datetime | None) -> tuple[Sequence[datetime], datetime | None]:
+        there = {end: when for end, when in self.revised.items() if when <= self.now}
+        changed = [end for end, when in there.items() if since is not None and when >= since]
+        return changed, max([alert_runs.START, *there.values()])
+
+    def _late(self, at: datetime) -> float:
+        return self.revision if at in self.revised and self.revised[at] <= self.now else 0.0
+
+
+@settings(max_examples=scaled(8, 150), deadline=None)
+@given(
+    late=st.dictionaries(st.integers(1, 24), st.integers(0, 12), max_size=4),
+    runs=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 12)), max_size=5),
+)
+def test_whenever_rows_come_and_runs_are_made_the_detectors_are_those_of_all_at_once(
+    late: dict[int, int], runs: list[tuple[int, int]]
+) -> None:
+    """`late`: the hour a bucket ends, and how long after it its rows came; `runs`: hours on, and hours looked back."""
+    start = alert_runs.START
+    loss = [(alert_runs.HOME, "page", 5, 12)]
+    came = {start + end * HOUR: start + (end + after) * HOUR for end, after in late.items()}
+    source = Timed(losses=loss, revised=came, revision=0.1)  # type: ignore[arg-type]
+    with Store.open("sqlite://") as store, Store.open("sqlite://") as once:
+        hour = 0
+        for on, back in [*runs, (0, 0)]:
+            hour = hour + on if (on, back) != (0, 0) else 37
+            source.now = start + hour * HOUR
+            for at in (source.now, source.now - back * HOUR):
+                run(store, lambda: alert_runs.plan(source), as_of=at, clock=lambda: source.now)
+        run(once, lambda: alert_runs.plan(source), as_of=source.now, clock=lambda: source.now)
+        found, wanted = (
+            {(each.at, each.fingerprint): each.detector for each in each_store.alerts.units()}
+            for each_store in (store, once)
+        )
+        assert found == wanted
 
 
 def units(store: Store) -> dict[datetime, Detector | None]:
