@@ -29,7 +29,6 @@ class Launch:
     modules: tuple[str, ...]
     at: datetime
     least: Mapping[Metric, float]  # the lower bound of what it promised, relative; of the metrics that were read
-    arm: str = ""  # the one that was shipped; empty where no readout says which
 
     @property
     def window(self) -> str:
@@ -42,8 +41,8 @@ def launches(store: Store) -> tuple[Launch, ...]:
     found = []
     for known in store.registered():
         if known.decision is not None and known.decision.decision == "ship":
-            arm, least = _promised(store, known.key, known.decision.at)
-            found.append(Launch(known.key, known.experiment.modules, known.decision.at, least, arm))
+            least = _least(store, known.key, known.decision.at)
+            found.append(Launch(known.key, known.experiment.modules, known.decision.at, least))
     return tuple(sorted(found, key=lambda launch: (launch.at, launch.key)))
 
 
@@ -69,8 +68,8 @@ def frozen(
 
     After a launch the difference to expect is the one before, raised by the least that the experiment promised (its
     estimate would call a launch a loss that was shipped for more than it is) and by no more of it than is new: who had
-    the shipped arm while it was tested is in the difference before. `trial` are the buckets of six hours of that arm's
-    experiment in this cell, of any phase.
+    it while it was tested is in the difference before. `trial` are the buckets of six hours of its experiment in this
+    cell, of any phase and any treatment: an arm that was not shipped is taken to bring as much as the one that was.
     """
     if launch is not None:
         before = baseline(buckets, metric, change_at=launch.at, reason=launch.window, forecasts=forecasts)
@@ -100,7 +99,7 @@ def still_to_come(promised: float, known: float | None) -> float:
 
 
 def had_it(buckets: Sequence[Bucket], metric: Metric, launch: Launch, trial: Sequence[Bucket]) -> float | None:
-    """The share of the watched sessions that had the shipped arm in the 112 buckets before, weighted as their mean.
+    """The share of the watched sessions that had a treatment in the 112 buckets before, weighted as their mean.
 
     A bucket without a trial has none. None where the cell never had a trial, or more of it than there were sessions:
     then the two were counted by different units.
@@ -156,23 +155,21 @@ def _deviations(
     return [each for each in known if each is not None]
 
 
-def _promised(store: Store, key: str, at: datetime) -> tuple[str, Mapping[Metric, float]]:
-    """The arm and its lower bounds, by the newest readout that was there when it was decided."""
+def _least(store: Store, key: str, at: datetime) -> Mapping[Metric, float]:
+    """The lower bounds of the newest readout that was there when it was decided."""
     heads = [head for head in store.snapshots(key) if head.as_of <= at]
     newest = max(heads, key=lambda head: (head.as_of, head.published_at, head.snapshot_id), default=None)
     if newest is None:
-        return "", {}
+        return {}
     try:
         readout = read(store.snapshot(newest.snapshot_id))
     except NotFoundError:  # deleted meanwhile: a later one of the same day is kept
-        return "", {}
+        return {}
     found: dict[Metric, float] = {}
-    arms: set[str] = set()
     for metric, name in OF_METRIC.items():
         rows = [row for each in readout.metrics or () if each.key == name for row in each.comparisons]
         own = [row for row in rows if readout.verdict.arm in (None, row.arm)]
         lowest = own[0].relative.lo if len(own) == 1 and isinstance(own[0].relative, Interval) else None
         if lowest is not None and lowest > -1:
             found[metric] = lowest
-            arms.add(own[0].arm)
-    return (arms.pop(), found) if len(arms) == 1 else ("", {})
+    return found

@@ -203,9 +203,9 @@ class Gathered:
         return changes.frozen(there, place.metric, None, forecasts=self._forecasts(place))
 
     def _trial(self, launch: changes.Launch, cell: Cell, at: datetime) -> list[Bucket]:
-        """What was counted of the arm that was shipped, in every phase of its experiment."""
+        """What was counted of the experiment that was shipped, in every phase, of every treatment."""
         all_ = map(measured.comparison_of, sorted(self._store.measured_until(measured.BUCKET, LONG)))
-        its = [each for each in all_ if (each.kind, each.key, each.watched) == ("experiment", launch.key, launch.arm)]
+        its = [each for each in all_ if (each.kind, each.key) == ("experiment", launch.key)]
         return [bucket for each in its for bucket in self._shelf.history(each, cell, at)]
 
     def _advanced(self, place: _Place, baseline: Baseline | None, before: Detector | None) -> Detector | None:
