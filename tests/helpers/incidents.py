@@ -23,6 +23,7 @@ LAUNCH = Comparison("launch", "global_h2", 1, "served", "held_out")
 TRIAL = Comparison("experiment", "home_als_v2", 2, "als_v2", "control")
 EVERYBODY = Comparison("forecast", "site", 1, "all", "")
 BUDGET = 75_000_00.0  # minor units per 30 days
+ENOUGH = Evidence("e_process", 31.0, 20.0, "page_fast")
 
 
 def evaluation(
@@ -37,22 +38,23 @@ def evaluation(
     relative: float = -0.021,
     held_by: tuple[str, ...] = (),
     why_not: str = "",
+    evidence: Evidence = ENOUGH,
 ) -> Evaluation:
-    """One cell that loses `expected` a day, minor units; an e-value of 31 where 20 are needed."""
+    """One cell that loses `expected` a day, minor units, with as much evidence as it takes."""
     cost = Cost(expected, at_least, expected * 1.2, expected / (BUDGET / 30))
     hours: tuple[tuple[str, float, float], ...] = (
         *(("15m", 0.25, 0.04), ("1h", 1.0, 0.02), ("6h", 6.0, 0.008)),
         *(("1d", 24.0, 0.005), ("3d", 72.0, 0.003), ("7d", 168.0, 0.002)),
     )
     return Evaluation(
-        unit=Unit("launch_regression", 1, comparison, cell, metric, at),
+        unit=Unit("loss", 1, comparison, cell, metric, at),
         severity=severity,
         by_money=severity,
         stake=Stake(3_000_000, 240.0, 0.35),
         now=cost,
         if_shipped=expected,
         effects={name: Effect(metric, long, relative, se) for name, long, se in hours},
-        evidence=Evidence("e_process", 31.0, 20.0, "page_fast"),
+        evidence=evidence,
         held_by=held_by,
         why_not=why_not,
     )

@@ -1,4 +1,4 @@
-"""Evaluations made by hand, and a lifecycle that is played through them."""
+"""Hand-made evaluations as losses, and a lifecycle that is played through them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,26 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 from analysis.alerts.course.acts import Act
 from analysis.alerts.course.lifecycle import Standing, step
-from analysis.alerts.model import (
-    Cell,
-    Comparison,
-    Cost,
-    Effect,
-    Evaluation,
-    Evidence,
-    Incident,
-    Metric,
-    Notice,
-    Severity,
-    Stake,
-    Unit,
-)
+from analysis.alerts.model import Cell, Comparison, Evaluation, Evidence, Incident, Metric, Notice, Severity
+from tests.helpers.incidents import EVERYBODY as FORECAST
+from tests.helpers.incidents import LAUNCH, evaluation
+from tests.helpers.incidents import TRIAL as EXPERIMENT
+
+__all__ = [
+    "EVIDENCE", "EXPERIMENT", "FORECAST", "HOME", "LAUNCH", "RUGS", "START", "Play", "at", "blind", "clean", "loss",
+    "opened",
+]  # fmt: skip
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
 SIX = timedelta(hours=6)
-LAUNCH = Comparison("launch", "home_holdout", 1, "served", "held_out")
-EXPERIMENT = Comparison("experiment", "home_als", 1, "als", "control")
-FORECAST = Comparison("forecast", "site", 0, "all", "")
 HOME, RUGS = Cell("homepage"), Cell("pdp", "rugs")
 EVIDENCE = Evidence("detector", 900.0, 400.0, "page_fast")
 
@@ -42,13 +34,10 @@ def loss(
     at: datetime = START,
     evidence: Evidence = EVIDENCE,
 ) -> Evaluation:
-    """One unit of work that found a loss of `expected` minor units a day."""
-    relative = -0.02 if expected > 0 else 0.01
-    return Evaluation(
-        Unit("money", 1, comparison, cell, metric, at), severity, severity, Stake(1e6, 240.0, 0.35),
-        Cost(expected, at_least, expected, expected / 100), expected * 2,
-        {name: Effect(metric, hours, relative, 0.005) for name, hours in [("6h", 6), ("3d", 72), ("7d", 168)]},
-        evidence, tuple(held_by),
+    """One unit of work that found a loss of `expected` minor units a day, a gain below 0."""
+    return evaluation(
+        cell, severity=severity, comparison=comparison, metric=metric, at=at, expected=expected, at_least=at_least,
+        relative=-0.02 if expected > 0 else 0.01, held_by=tuple(held_by), evidence=evidence,
     )  # fmt: skip
 
 
@@ -59,8 +48,8 @@ def clean(**given: object) -> Evaluation:
 
 def blind(*, cell: Cell = HOME, metric: Metric = "order", comparison: Comparison = LAUNCH) -> Evaluation:
     """One without data."""
-    unit = Unit("money", 1, comparison, cell, metric, START)
-    return Evaluation(unit, "digest", "digest", Stake(0.0, 0.0, 0.35), None, 0.0, {}, EVIDENCE, no_data=True)
+    found = loss("digest", 0.0, cell=cell, metric=metric, comparison=comparison)
+    return replace(found, now=None, if_shipped=0.0, effects={}, no_data=True)
 
 
 def at(evaluation: Evaluation, when: datetime) -> Evaluation:

@@ -1,5 +1,6 @@
 """One incident's money, each session once: against a recount over single sessions. ALERTS 5."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.alerts.course.grouping import by_money, group_key, incident_id, money, total
-from analysis.alerts.model import Cell, Comparison, Evaluation, Incident
+from analysis.alerts.model import Cell, Evaluation, Incident
 from tests.helpers.effort import scaled
 from tests.helpers.losses import EXPERIMENT, FORECAST, HOME, LAUNCH, blind, loss
 
@@ -16,7 +17,7 @@ RUGS, DECOR = Cell("homepage", "rugs"), Cell("homepage", "decor")
 PHONE, RUGS_PHONE, RUGS_DESK = (
     Cell("homepage", device="phone"), Cell("homepage", "rugs", "phone"), Cell("homepage", "rugs", "desktop"),
 )  # fmt: skip
-OTHER_ARM = Comparison("experiment", "home_als", 1, "popular", "control")
+OTHER_ARM = replace(EXPERIMENT, watched="popular")
 
 
 def test_the_group_is_module_family_and_deploy() -> None:

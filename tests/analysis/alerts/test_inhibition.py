@@ -99,8 +99,7 @@ def test_one_fault_is_told_once_by_the_widest_then_the_first() -> None:
 
 
 def test_a_broken_split_is_its_experiments_everywhere_and_nobody_elses() -> None:
-    second = Comparison("experiment", "home_als", 2, "als", "control")
-    other_arm = Comparison("experiment", "home_als", 1, "popular", "control")
+    second, other_arm = replace(EXPERIMENT, phase=EXPERIMENT.phase + 1), replace(EXPERIMENT, watched="popular")
     found = with_broken_splits(
         [
             loss(comparison=EXPERIMENT, held_by=["SH-01"]), loss(comparison=EXPERIMENT, cell=PDP, held_by=["SH-02"]),

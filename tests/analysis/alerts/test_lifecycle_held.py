@@ -123,7 +123,7 @@ def test_a_loss_in_an_experiments_arm_says_what_ends_it() -> None:
     play = Play()
     play.step(loss("page", comparison=EXPERIMENT))
     play.step(loss("page", comparison=EXPERIMENT))
-    assert play.only.hints == ("It is lost in home_als: stopping the experiment ends it.",)
+    assert play.only.hints == ("It is lost in home_als_v2: stopping the experiment ends it.",)
     for _ in range(2):
         play.step(loss("page", comparison=EXPERIMENT), loss("page", comparison=LAUNCH))
     assert not play.of("homepage").hints  # everybody loses: no experiment ends that
