@@ -214,7 +214,10 @@ class TestEvidence:
         """Lost in the last six hours only, of a week: their money is a page's, and not what a ticket or watch tells."""
         good, bad = replace(place, change=0.0), replace(place, change=lost)
         given = replace(
-            place.inputs(), long=[*good.buckets(LONG, 28)[:-1], bad.buckets(LONG, 28)[-1]], short=bad.buckets(SHORT, 4)
+            place.inputs(),
+            long=[*good.buckets(LONG, 28)[:-1], bad.buckets(LONG, 28)[-1]],
+            short=bad.buckets(SHORT, 4),
+            currency="EUR",
         )
         hourly = MONEY.model_copy(update={"every_minutes": 60})
         page = evaluate(given, hourly)
@@ -230,6 +233,7 @@ class TestEvidence:
             assert off.now.expected < page.now.expected / 5
             assert off.if_shipped == off.now.expected
             assert off.now.at_least <= off.now.expected
+            assert ("the money asks to page and it may make a ticket at most" in off.why_not) == (severity == "ticket")
 
     def test_what_was_kept_before_says_what_it_was_capped_at(self) -> None:
         old = replace(evaluate(B.inputs(), MONEY), asked=None, evidence=replace(SURE, most="ticket"))
