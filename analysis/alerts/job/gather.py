@@ -167,7 +167,7 @@ class Gathered:
             told = "It could not be read: nothing was counted or expected there, or it has no price now."
             return replace(known, now=None, no_data=True, held_by=before.held_by, why_not=told)
         told = f"Its experiment ended {end:%Y-%m-%d %H:%M} UTC: nobody meets the arm because of it any more."
-        over = replace(before.evidence, waits_for="nothing: its experiment is over")
+        over = replace(before.evidence, waits_for="nothing more: its experiment is over")
         return replace(known, now=Cost(0.0, 0.0, 0.0, 0.0), no_data=False, evidence=over, why_not=told)
 
     # --- evidence -----------------------------------------------------------------------------------------------
