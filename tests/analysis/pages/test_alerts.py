@@ -198,15 +198,6 @@ def test_a_quiet_shop_says_so(home: Path) -> None:
     assert "Monitoring is down" not in said(client)
 
 
-@pytest.mark.parametrize(
-    ("minutes", "age", "down"), [(60, 120, False), (60, 121, True), (15, 31, True), (360, 720, False), (360, 721, True)]
-)
-def test_two_periods_without_a_look_and_monitoring_is_down(minutes: int, age: int, *, down: bool) -> None:
-    found = heartbeat.beat(RAN, "", read=AT, minutes=minutes, now=RAN + timedelta(minutes=age))
-    assert (found.state == "down") == down
-    assert ("may be over" in found.told) == down
-
-
 def test_only_a_run_that_looked_is_a_heartbeat_whatever_it_found(home: Path) -> None:
     shop(home, [], ran=None)
     with Store.open(open_shop(home).store_url) as store:
