@@ -245,6 +245,16 @@ def test_what_is_wrong_with_the_settings_and_the_outbox_is_said(home: Path) -> N
     assert "Pages are off: the most that is told is a ticket." in said(visit("alerts"))
 
 
+def test_what_the_alerts_do_not_do_yet_stands_below_the_incidents(home: Path) -> None:
+    full(home)
+    parts = [str(each.value) for each in visit("alerts").html]
+    last = max(at for at, part in enumerate(parts) if 'class="incident"' in part)
+    [remark] = [at for at, part in enumerate(parts) if "Nobody is told of an incident: there is no notify.yml." in part]
+    assert remark > last
+    (home / "notify.yml").write_text("truelift: {stdout: true}\n", encoding="utf-8")
+    assert "Nobody is told of an incident" not in said(visit("alerts"))
+
+
 # --- what may be done --------------------------------------------------------------------------------------------
 
 
