@@ -119,7 +119,7 @@ def silence(
     incident: Annotated[
         str, typer.Argument(metavar="[INCIDENT]", help="An incident; else what the options match.")
     ] = "",
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="When it ends (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="When it ends (UTC), within 90 days.")] = None,
     lasts: Annotated[str | None, typer.Option("--for", metavar="SPAN", help="How long: 4h, 3d, 2w.")] = None,
     module: Annotated[str, typer.Option(help="Everything on this module.")] = "",
     category: Annotated[str, typer.Option(help="Everything in this page category.")] = "",
