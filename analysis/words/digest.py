@@ -54,7 +54,7 @@ def over_line(title: str, code: Resolution | None, incident_id: str) -> str:
     """One that is over, and what it was; what to do where nobody said."""
     if code is not None:
         return f"{title}. {found(code)}"
-    return f"{title}. What was it? `truelift alerts resolve {incident_id}` says so."
+    return f"{title}. Say what it was: `truelift alerts resolve {incident_id} --as … --reason …`."
 
 
 def silenced(count: int) -> str:

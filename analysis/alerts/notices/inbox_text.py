@@ -11,6 +11,7 @@ from analysis.alerts.course.grouping import total
 from analysis.alerts.course.standing import Closed, Standing
 from analysis.alerts.job.report import CODES
 from analysis.alerts.model import Evaluation, Incident
+from analysis.alerts.notices import listing
 from analysis.alerts.notices.digest import precision, silenced
 from analysis.alerts.notices.listing import ordered
 from analysis.words import alerts as told
@@ -42,7 +43,7 @@ def listed(standing: Standing, printed: Print, *, every: bool) -> list[str]:
     shown = [each for each in ordered(standing.incidents) if every or each.state != "resolved"]
     if not shown:
         return [NOTHING]
-    expected, at_least = total(standing.incidents)
+    expected, at_least = total(listing.told(standing.incidents))
     sum_ = notices.loss(round(expected), round(at_least), printed.currency, printed.digits)
     head = [f"Losing {sum_} together."] if round(expected) > 0 else []
     return [*head, *(_line(each, printed) for each in shown), notices.AMOUNTS]

@@ -28,6 +28,11 @@ def ordered(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
     return tuple(sorted(every, key=place))
 
 
+def told(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    """Those that somebody should look at: told by themselves, and not too mild for it."""
+    return tuple(one for one in incidents if state(one) in ("open", "acked", "resolving"))
+
+
 def tabs(incidents: Iterable[Incident]) -> Mapping[str, Tab]:
     """In which list each incident stands, by its id; what is not confirmed yet is watched."""
     known = {one.incident_id: one for one in incidents}

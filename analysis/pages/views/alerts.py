@@ -10,6 +10,7 @@ from analysis.alerts.course.acts import Act, ActKind
 from analysis.alerts.course.grouping import total
 from analysis.alerts.course.standing import Standing
 from analysis.alerts.model import METRICS, Cell, Evaluation, Incident, Severity
+from analysis.alerts.notices import listing
 from analysis.alerts.notices.listing import Tab, ordered, tabs
 from analysis.alerts.notices.payload import WINDOWS
 from analysis.alerts.weighing.severity import RULES
@@ -20,7 +21,6 @@ from experiments.placement import HOLDOUT_PREFIX
 
 GLYPHS: Mapping[Severity, str] = {"page_fast": "▼", "page": "▼", "ticket": "■", "watch": "○", "digest": "~"}
 CHIPS: Mapping[Severity, str] = {"page_fast": "stop", "page": "stop", "ticket": "hold", "watch": "", "digest": ""}
-LOOK = ("open", "acked", "resolving")  # told by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Inbox:
 
 def counted(incidents: Sequence[Incident], money: Print) -> str | None:
     """`1 incident (€48k/day)`: those that somebody should look at, money counted once; None where there is none."""
-    shown = [one for one in incidents if told.state(one) in LOOK]
+    shown = listing.told(incidents)
     return say.incidents(len(shown), round(total(shown)[0]), money.currency, money.digits) if shown else None
 
 

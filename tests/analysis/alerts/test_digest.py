@@ -78,7 +78,7 @@ Open: 1 incident, together losing about €48k a day (at least €17k)
 
 Ended this week: 2 incidents
 - Product page: over, after a loss of about €12k. It was a data issue.
-- Cart: over, after a loss of about €12k. What was it? `truelift alerts resolve dddddddddddddddd` says so.
+- Cart: over, after a loss of about €12k. Say what it was: `truelift alerts resolve dddddddddddddddd --as … --reason …`.
 
 Silenced: 1 incident
 - Email is losing about €2,000 a day; silenced by ann until 16 December 2026, 06:00 UTC. Lost so far: about €4,000.

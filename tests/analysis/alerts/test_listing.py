@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.alerts.model import Cell, Incident, Severity
+from analysis.alerts.notices import inbox_text
 from analysis.alerts.notices.listing import TABS, ordered, tabs
 from analysis.words.alerts import state
+from tests.helpers.alert_shop import stands, week
 from tests.helpers.incidents import AT, EVERYBODY, evaluation, incident
 
 
@@ -38,6 +40,14 @@ def test_a_part_stands_where_its_whole_does() -> None:
     opened = replace(site, severity="ticket")
     assert tabs([opened, by_id, by_site]) == {"site": "open", "by_id": "open", "x": "open"}
     assert tabs([by_id, by_site]) == {"by_id": "watch", "x": "open"}  # the whole is gone: by its own weight
+
+
+def test_what_is_lost_together_is_what_somebody_should_look_at() -> None:
+    """As the inbox's headline says it: neither what is silenced nor what is watched."""
+    incidents, _, silences = week()
+    lines = inbox_text.listed(stands(incidents, silences), inbox_text.Print("EUR", 2, {}), every=False)
+    assert lines[0] == "Losing about €48k a day (at least €17k) together."
+    assert [line.split()[0] for line in lines[1:-1]] == ["1" * 12, "2" * 12, "4" * 12, "5" * 12]
 
 
 def test_of_what_is_over_the_newest_comes_first() -> None:
