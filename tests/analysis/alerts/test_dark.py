@@ -87,9 +87,9 @@ def publish(store: Store, dark: Dark, until: datetime) -> None:
     store.save_measures(rows, now=until)
 
 
-def looked(shop: Shop, store: Store, at: datetime, *channels: Listener) -> RunReport:
+def looked(shop: Shop, store: Store, at: datetime, *channels: Listener, minutes: int = LONG) -> RunReport:
     source = Gathered(shop, store, MONEY, as_of=at)
-    return run(store, lambda: Plan(source, LONG, channels, render), as_of=at, clock=lambda: at)
+    return run(store, lambda: Plan(source, minutes, channels, render), as_of=at, clock=lambda: at)
 
 
 @pytest.fixture
@@ -131,19 +131,19 @@ def test_a_module_that_was_taken_away_on_purpose_is_let_go_and_watched_again_whe
         [incident] = [one for one in opened(store) if one.module]
         at = LOST + timedelta(days=1, hours=1)
         do(store, Act("resolve", "ann", at, "it moves to the app", incident.incident_id, code="expected_change"))
-        looked(shop, store, LOST + timedelta(days=7))
+        looked(shop, store, LOST + timedelta(days=7), minutes=4 * LONG)
         assert [one.state for one in stored.standing(store).incidents if one.module] == ["resolved"]
         [gone] = [one for one in stored.newest_evaluations(store) if one.unit.cell == HOME]
         assert (gone.no_data, gone.severity) == (True, "digest")  # nothing can be lost, and it is not called healthy
-        looked(shop, store, LOST + timedelta(days=20))
-        looked(shop, store, LOST + timedelta(days=34))
-        looked(shop, store, LOST + timedelta(days=38))
+        looked(shop, store, LOST + timedelta(days=20), minutes=4 * LONG)
+        looked(shop, store, LOST + timedelta(days=34), minutes=4 * LONG)
+        looked(shop, store, LOST + timedelta(days=38), minutes=4 * LONG)
         [back] = [one for one in stored.newest_evaluations(store) if one.unit.cell == HOME]
         assert (back.no_data, back.severity) == (False, "digest")
         begun = [
             stored.baseline(each.body) for each in store.alerts.baselines() if each.fingerprint == back.unit.fingerprint
         ]
-        assert [each.change_at for each in begun][-2:] == [LOST + timedelta(days=1.25), LOST + timedelta(days=36)]
+        assert [each.change_at for each in begun][-2:] == [LOST + timedelta(days=2), LOST + timedelta(days=36)]
 
 
 def test_a_whole_shop_that_goes_dark_is_no_loss_and_not_ready(shop: Shop) -> None:

@@ -124,7 +124,7 @@ def ticked(shop: Shop, now: datetime) -> int:
 def test_a_shop_that_nobody_visits_at_night_is_never_behind_and_one_whose_log_ends_is(tmp_path: Path) -> None:
     shop = held_out_shop.shop(tmp_path)
     shop.money_file.write_text(MONEY, encoding="utf-8")
-    day, until = held_out_shop.BEGAN + timedelta(days=1), held_out_shop.BEGAN + timedelta(days=6)
+    day, until = held_out_shop.BEGAN + timedelta(days=1), held_out_shop.BEGAN + timedelta(days=4)
     codes: dict[datetime, int] = {}
     while day < until:  # a tick a day, until a night is known
         logged(shop, day - DAY, day)
