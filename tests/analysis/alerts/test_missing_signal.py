@@ -27,7 +27,7 @@ from experiments.simulator.generator import simulate
 from experiments.simulator.plan import Plan, lifted
 from experiments.store import Store
 from experiments.store.alerts import AlertBaseline, AlertStanding, AlertStep
-from tests.analysis.alerts.test_conversions import past_changes
+from tests.analysis.alerts.weighing.test_conversions import past_changes
 from tests.helpers.alert_runs import Listener
 from tests.helpers.simulated import CONTRACTS, NOW, Ground, halves
 

@@ -12,7 +12,7 @@ from analysis.alerts.model import Cell
 from experiments.money import Money
 from experiments.shop import create
 from experiments.store import Store
-from tests.analysis.alerts.test_conversions import past_changes
+from tests.analysis.alerts.weighing.test_conversions import past_changes
 from tests.helpers.alert_measures import HOLDOUT, HOME, SITE, START, STEP, Made, publish
 
 MONEY = Money(loss_budget=Decimal(37_500), margin=Decimal("0.35"))

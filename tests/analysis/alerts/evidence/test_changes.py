@@ -28,7 +28,7 @@ from analysis.alerts.model import LONG, Bucket, Cell
 from analysis.readout import Interval
 from experiments.shop import create
 from experiments.store import Decision, Store
-from tests.analysis.alerts.test_gather import MONEY, NOTHING, after, of
+from tests.analysis.alerts.job.test_gather import MONEY, NOTHING, after, of
 from tests.helpers import published
 from tests.helpers.alert_measures import HOLDOUT, HOME, START, STEP, TRIAL, Made, publish
 from tests.helpers.effort import scaled

@@ -14,7 +14,7 @@ from tests.helpers import receivers
 from tests.helpers.alert_runs import STATE, dump
 from tests.helpers.effort import scaled
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 KILLS = scaled(5, 30)
 HOURS = scaled(48, 192)  # a loss begins and ends every twelve
 
