@@ -13,6 +13,7 @@ from analysis.alerts.course.acts import Act, ActKind
 from analysis.alerts.course.standing import Standing
 from analysis.alerts.job import stored
 from analysis.alerts.job.doing import current, do
+from analysis.alerts.measures import measured
 from analysis.alerts.model import Evaluation
 from analysis.alerts.notices.heartbeat import Beat, heartbeat
 from analysis.pages import components
@@ -53,7 +54,8 @@ def read(store: Store, now: datetime) -> Read:
     if not wrong and settings.loss_budget is None:
         amiss.append(say.BUDGET_MISSING)
     elif not wrong:
-        remarks += [] if settings.pages else [say.PAGES_OFF]
+        pages_off = say.PAGES_OFF if measured.holdouts(store) else say.PAGES_OFF_NO_REPLAY
+        remarks += [] if settings.pages else [pages_off]
         remarks += [] if (open_shop(None).home / "notify.yml").exists() else [say.NOBODY_TOLD]
     return Read(
         current(store, now),

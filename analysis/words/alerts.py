@@ -172,6 +172,9 @@ def _unproven(found: Evaluation, pages: bool) -> str:
     asks = f"the money asks to {WAKES[found.by_money]} and it may {WAKES[evidence.most]} at most"
     if evidence.kind == "forecast":
         return f"{asks}: it is compared with a forecast, which does not know the cause"
+    if not pages and evidence.kind == "e_process":
+        off = "pages are off in money.yml"
+        return f"{asks}: {off}; an experiment's evidence needs no replay before they are switched on"
     if not pages:
         return f"{asks}: pages are switched on only after an A/A replay has shown how many of them would be false"
     return f"{asks}: the evidence is not there yet for more"

@@ -25,9 +25,15 @@ TABS = {"open": "Open", "watch": "Watch", "silenced": "Silenced", "resolved": "R
 BUDGET_MISSING = (
     "money.yml has no loss_budget, so no loss can be judged. Write what may be lost to regressions in 30 days."
 )
-PAGES_OFF = (
-    "Pages are off: the most that is told is a ticket. `truelift alerts replay` shows how many would have been false."
+PAGES_ARE_OFF = "Pages are off: the most that is told is a ticket"
+PAGES_OFF = f"{PAGES_ARE_OFF}. `truelift alerts replay` shows how many would have been false."
+NO_REPLAY = (
+    "no holdout is published, and a replay plays nothing else: how many pages would have been false is not known, "
+    "which is not none. So register a holdout in holdouts/, and `truelift tick` publishes its buckets; or write "
+    "`pages: true` into money.yml on your own responsibility, because an experiment's evidence (e ≥ 20, always valid) "
+    "needs no replay"
 )
+PAGES_OFF_NO_REPLAY = f"{PAGES_ARE_OFF}, and {NO_REPLAY}."
 NOBODY_TOLD = (
     "Nobody is told of an incident: there is no notify.yml. Until it names who is, this page is where it stands."
 )

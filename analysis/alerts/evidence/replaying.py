@@ -19,6 +19,7 @@ from analysis.alerts.model import LONG, Cell, Comparison, Metric
 from analysis.alerts.model import METRICS as EVERY
 from analysis.alerts.weighing.conversions import Conversions
 from analysis.alerts.weighing.stake import stake, unpriced, watched_share
+from analysis.words.inbox import NO_REPLAY
 from analysis.words.notices import METRICS, place
 from experiments.errors import UsageError
 from experiments.money import Money
@@ -50,12 +51,9 @@ def replayed(
     """Each holdout's history under "nothing happened". UsageError where none was published, or has a price."""
     shelf, budget = Shelf(store, at), money.budget_minor(shop.settings.digits)
     places = store.measured_until(measured.BUCKET, LONG)
-    launches = [each for each in map(measured.comparison_of, sorted(places)) if each.kind == "launch"]
+    launches = measured.holdouts(store)
     if not launches:
-        raise UsageError(
-            "no holdout is published, so nothing after a launch is compared, or can page; register one in holdouts/, "
-            "and `truelift tick` publishes its buckets"
-        )
+        raise UsageError(NO_REPLAY)
     ships = [each.at for each in changes.launches(store)]
     end = max(places.values())
     conversions = tuple(Conversions(store, shelf).at(end).values())

@@ -101,6 +101,12 @@ def comparison_of(place: str) -> Comparison:
     return Comparison(cast(Kind, kind), key, int(phase), watched, against)
 
 
+def holdouts(store: Store) -> tuple[Comparison, ...]:
+    """Those of which anything was published, by what is served against what is held out."""
+    every = map(comparison_of, sorted(store.measured_until(BUCKET, LONG)))
+    return tuple(each for each in every if each.kind == "launch")
+
+
 # --- one row of the store ---------------------------------------------------------------------------------------
 
 

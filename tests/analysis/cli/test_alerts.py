@@ -336,6 +336,13 @@ def test_a_replay_says_how_many_pages_would_have_been_false(command: Commands, t
     shop.money_file.write_text(MONEY, encoding="utf-8")
     nothing = asked(command, shop, "replay")
     assert (nothing.code, "no holdout is published" in nothing.err) == (2, True)
+    for part in (
+        "is not known, which is not none",
+        "register a holdout in holdouts/",
+        "or write `pages: true` into money.yml on your own responsibility",
+        "an experiment's evidence (e ≥ 20, always valid) needs no replay",
+    ):
+        assert part in nothing.err, nothing.err
     with Store.open(shop.store_url) as store:
         publish(store, Made(HOLDOUT, cells=(HOME,)), START + 100 * STEP, since=START, quarters=STEP, seed=3)
     early = asked(command, shop, "replay")

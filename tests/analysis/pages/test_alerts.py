@@ -21,6 +21,7 @@ from experiments.store import Store
 from experiments.store.alerts import AlertNotice, AlertStep
 from tests.analysis.pages.conftest import plain, said, visit
 from tests.helpers import published
+from tests.helpers.alert_measures import HOLDOUT, HOME, START, STEP, Made, publish
 from tests.helpers.alert_shop import RAN, shop, week
 from tests.helpers.incidents import AT, EVERYBODY, evaluation, incident
 from tests.helpers.readouts import example
@@ -242,7 +243,25 @@ def test_what_is_wrong_with_the_settings_and_the_outbox_is_said(home: Path) -> N
     (home / "money.yml").write_text("loss_budget: many\n", encoding="utf-8")
     assert "loss_budget" in said(visit("alerts"))
     (home / "money.yml").write_text('loss_budget: "100"\n', encoding="utf-8")
-    assert "Pages are off: the most that is told is a ticket." in said(visit("alerts"))
+    assert "Pages are off: the most that is told is a ticket" in said(visit("alerts"))
+
+
+def test_a_shop_without_a_holdout_hears_what_a_replay_cannot_show_and_what_it_may_do(home: Path) -> None:
+    shop(home, [], money='loss_budget: "100"\n')
+    words = said(visit("alerts"))
+    for part in (
+        "Pages are off: the most that is told is a ticket, and no holdout is published",
+        "how many pages would have been false is not known, which is not none",
+        "on your own responsibility",
+        "an experiment's evidence (e ≥ 20, always valid) needs no replay",
+    ):
+        assert part in words, words
+    assert "alerts replay shows" not in words
+    with Store.open(open_shop(home).store_url) as store:
+        publish(store, Made(HOLDOUT, cells=(HOME,)), START + STEP)
+    words = said(visit("alerts"))
+    assert "truelift alerts replay shows how many would have been false." in words
+    assert "no holdout is published" not in words
 
 
 def test_what_the_alerts_do_not_do_yet_stands_below_the_incidents(home: Path) -> None:

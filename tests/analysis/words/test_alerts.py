@@ -103,6 +103,8 @@ ASKS = "the money asks to page and it may make a ticket at most"
          f"{ASKS}: pages are switched on only after an A/A replay has shown how many of them would be false."),
         (Evidence("detector", 90.0, 61, "ticket"), "ticket", True,
          f"{ASKS}: the evidence is not there yet for more."),
+        (Evidence("e_process", 31.0, 20, "ticket"), "ticket", False,
+         f"{ASKS}: pages are off in money.yml; an experiment's evidence needs no replay before they are switched on."),
     ],
 )  # fmt: skip
 def test_money_asks_for_more_than_the_evidence(
