@@ -169,6 +169,7 @@ class Evidence:
     needed: float
     most: Severity  # what it may wake at most
     waits_for: str = ""  # why nothing is read yet: a gate, a baseline, an A/A replay; empty when it is
+    ended: tuple[str, ...] = ()  # of a forecast: experiments that ended there lately; what they brought may be missing
 
     @property
     def met(self) -> bool:

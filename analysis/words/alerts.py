@@ -84,15 +84,19 @@ def sentence(incident: Incident, *, currency: str, digits: int, names: Mapping[s
 
 
 def hints(
-    *, window: str, blind_since: datetime | None, takes_in: Sequence[str], experiments: Sequence[str] = ()
-) -> tuple[str, ...]:
+    *, window: str, blind_since: datetime | None, takes_in: Sequence[str], experiments: Sequence[str] = (),
+    gone: Sequence[str] = (),
+) -> tuple[str, ...]:  # fmt: skip
     """Where to look first: what ends it, the last launch, no data, and the modules whose losses are in it.
 
-    `experiments` are those whose arms all of it is lost in; none where anybody else loses too.
+    `experiments` are those whose arms all of it is lost in; none where anybody else loses too. `gone` are those that
+    ended there lately.
     """
     told = []
     if experiments:
         told.append(f"It is lost in {words.listed(experiments)}: stopping {_it(experiments)} ends it.")
+    if gone:
+        told.append(f"{words.sentence_case(ended(gone))}.")
     if window and window != "none":
         changed = CHANGED.fullmatch(window)
         what = window if changed is None else f"{changed[1]}, launched {words.day(date.fromisoformat(changed[2]))}"
@@ -162,6 +166,8 @@ def _unproven(found: Evaluation, pages: bool) -> str:
     evidence = found.evidence
     if SEVERITIES.index(found.by_money) <= SEVERITIES.index(found.severity):
         return ""
+    if evidence.met and evidence.ended:
+        return ended(evidence.ended)
     if evidence.met and found.allowed in ("digest", "watch"):  # what it may wake at most asks for more money
         return ""
     if evidence.waits_for:
@@ -178,6 +184,12 @@ def _unproven(found: Evaluation, pages: bool) -> str:
     if not pages:
         return f"{asks}: pages are switched on only after an A/A replay has shown how many of them would be false"
     return f"{asks}: the evidence is not there yet for more"
+
+
+def ended(keys: Sequence[str]) -> str:
+    """Of a loss against a forecast: experiments that ended there lately may be all of it."""
+    arms = "their arms" if len(keys) > 1 else "its arm"
+    return f"in the last four weeks {words.listed(keys)} ended there; what {arms} brought is still in what is expected"
 
 
 def _too_little(found: Evaluation, span: str, effect: Effect, currency: str, digits: int) -> str:

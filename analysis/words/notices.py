@@ -135,7 +135,7 @@ def against(kind: str, key: str, watched: str, other: str) -> str:
 def elsewhere(by: str) -> str:
     """What tells an inhibited incident instead."""
     if by == NOT_THE_RECOMMENDER:
-        return "the whole site is below what the seasons lead to expect, so it is not the recommender"
+        return "the whole site is below what the seasons lead to expect, so this place alone does not explain it"
     return f"incident {by} tells it already"
 
 

@@ -207,6 +207,7 @@ def _inhibit(desk: _Desk) -> None:
             blind_since=min(filter(None, blind), default=None) if blind and all(blind) else None,
             takes_in=inside,
             experiments=_lost_in(one),
+            gone=sorted({key for member in one.members for key in member.evidence.ended}),
         )
         over = named(desk.cases[by[key]].incident) if key in by else ""
         desk.cases[key] = replace(case, incident=replace(one, inhibited_by=over, hints=hints))

@@ -8,16 +8,19 @@ first 112 after it, and nothing is read until then.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from analysis.alerts.evidence.detector import BASELINE_BUCKETS, Deviation, baseline, deviation, stood
-from analysis.alerts.model import Baseline, Bucket, Metric, Traffic
+from analysis.alerts.measures.spans import spans
+from analysis.alerts.model import LONG, Baseline, Bucket, Metric, Traffic
 from analysis.pipeline import read
 from analysis.readout import Interval
 from experiments.errors import NotFoundError
+from experiments.spec import Phase
 from experiments.store import Store
 
 FIRST = "first_buckets"
+BUCKET = timedelta(minutes=LONG)
 OF_METRIC: Mapping[Metric, str] = {"order": "orders_per_unit", "revenue": "revenue_per_unit"}  # as a readout names it
 
 
@@ -54,6 +57,37 @@ def last_launch(found: Iterable[Launch], module: str, at: datetime) -> Launch | 
 def windows(found: Iterable[Launch], at: datetime) -> Mapping[str, str]:
     """By module, the launch it is after."""
     return {module: each.window for each in found if each.at < at for module in each.modules}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An experiment whose arms are gone, and were not shipped with that: what they brought went with them."""
+
+    key: str
+    modules: tuple[str, ...]
+    at: datetime
+
+
+def ends(store: Store) -> tuple[End, ...]:
+    """Every experiment that ended without a launch, by key; one that will end, at the time it will."""
+    shipped = {(launch.key, launch.at) for launch in launches(store)}
+    last: dict[str, tuple[Phase, datetime | None]] = {}
+    for phase, end in spans(store):
+        last[phase.experiment.key] = (phase, end)
+    return tuple(
+        End(key, phase.experiment.modules, end)
+        for key, (phase, end) in sorted(last.items())
+        if end is not None and (key, end) not in shipped
+    )
+
+
+def ended_lately(found: Iterable[End], module: str, at: datetime) -> tuple[str, ...]:
+    """Those that ended there in the 28 days before: so long what is expected is partly of the days of their arms.
+
+    Of the whole site (module '') it is every one of them.
+    """
+    later = at - BASELINE_BUCKETS * BUCKET
+    return tuple(each.key for each in found if later < each.at < at and (not module or module in each.modules))
 
 
 def frozen(

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from analysis.alerts.model import LONG, Baseline, Bucket, Cell, Detector, Evidence, Metric, Traffic
+from analysis.alerts.model import LONG, Baseline, Bucket, Cell, Detector, Evidence, Metric, Severity, Traffic
 
 BASELINE_BUCKETS = 112  # 28 days of six hours
 BUCKETS_A_QUARTER = 364  # 91 days of six hours
@@ -211,9 +211,13 @@ def by_detector(detector: Detector | None, bars: Bars, *, replayed: bool) -> Evi
     return Evidence("detector", mean(detector), bars.ticket, "ticket", _waits(detector))
 
 
-def by_forecast(detector: Detector | None, bars: Bars) -> Evidence:
-    """What a forecast's detector may wake: a ticket at most, for what the seasons do not explain has many causes."""
-    return Evidence("forecast", mean(detector), bars.ticket, "ticket", _waits(detector))
+def by_forecast(detector: Detector | None, bars: Bars, ended: tuple[str, ...] = ()) -> Evidence:
+    """What a forecast's detector may wake: a ticket at most, for what the seasons do not explain has many causes.
+
+    Nobody where experiments `ended` there lately: that their arms are gone is a cause that is known, and no loss.
+    """
+    most: Severity = "watch" if ended else "ticket"
+    return Evidence("forecast", mean(detector), bars.ticket, most, _waits(detector), ended)
 
 
 def _waits(detector: Detector | None) -> str:

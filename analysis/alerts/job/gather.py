@@ -78,7 +78,7 @@ class Gathered:
         self._shop, self._store, self._money, self._say = shop, store, money, say
         self._shelf = Shelf(store, as_of)
         self._signals = Signals(store)
-        self._launches = changes.launches(store)
+        self._launches, self._gone = changes.launches(store), changes.ends(store)
         self._ends = {(phase.experiment.key, phase.number): end for phase, end in spans(store)}
         self._conversions = Conversions(store, self._shelf)
         self._said: set[str] = set()
@@ -234,7 +234,7 @@ class Gathered:
         if raised is None:
             raise ValueError(f"no bar for {place.cell}")
         if place.comparison.kind == "forecast":
-            return by_forecast(detector, raised)
+            return by_forecast(detector, raised, changes.ended_lately(self._gone, place.cell.module, place.at))
         return by_detector(detector, raised, replayed=self._money.pages)
 
     # --- one unit of work ---------------------------------------------------------------------------------------

@@ -20,11 +20,13 @@ from analysis.alerts.measures.shelf import Shelf
 from analysis.alerts.measures.traffic import expected, past
 from analysis.alerts.model import LONG, Cell, Incident
 from analysis.warehouse.buckets import Counted
+from experiments import lifecycle
 from experiments.money import Money
 from experiments.shop import Shop, create
-from experiments.store import Store
+from experiments.store import DecisionCode, Store
 from tests.helpers.alert_measures import counted
 from tests.helpers.alert_runs import Listener, render
+from tests.helpers.assigned_shop import BEGIN, FLAT, Desk
 
 MONEY = Money(loss_budget=Decimal(75_000), margin=Decimal("0.35"), pages=True, every_minutes=360)
 STEP = timedelta(minutes=LONG)
@@ -42,6 +44,7 @@ class Dark:
 
     cells: tuple[Cell, ...] = ()
     back: datetime = datetime(2100, 1, 1, tzinfo=UTC)
+    less: float = 0.0  # share of the orders that are missing everywhere from `LOST` on
 
     def history(self, until: datetime) -> Mapping[datetime, Mapping[Cell, Counted]]:
         rng, end, found = np.random.default_rng(7), START, {}
@@ -51,7 +54,8 @@ class Dark:
             for cell, usual in USUAL.items():
                 mean = usual * HOURS[int((end - STEP).hour // 6)] * (1.1 if end.weekday() > 4 else 1.0)
                 n = int(rng.normal(mean, 0.01 * mean))
-                orders, adds = int(rng.binomial(n, 0.03)), int(rng.binomial(n, 0.1))
+                rate = 0.03 * (1 - self.less * (end > LOST))
+                orders, adds = int(rng.binomial(n, rate)), int(rng.binomial(n, 0.1))
                 if not LOST < end <= self.back or cell not in self.cells:
                     here[cell] = counted(n, orders, adds)
                 elif CART not in self.cells:
@@ -122,6 +126,27 @@ def test_a_module_that_goes_dark_is_a_ticket_within_its_windows(shop: Shop) -> N
         "homepage",
     )  # a forecast wakes nobody
     assert told["incident"]["opened_at"] == "2026-11-09T18:00:00Z"  # of three days, the third bucket
+
+
+@pytest.mark.parametrize(("decision", "told"), [(None, False), ("roll_back", False), ("ship", True)])
+def test_what_an_experiment_brought_that_ended_is_watched_and_told_to_nobody(
+    shop: Shop, decision: DecisionCode | None, told: bool
+) -> None:
+    """A launch takes nothing away: after one a loss is a loss."""
+    pager = Listener()
+    with Store.open(shop.store_url) as store:
+        desk, weeks = Desk(store, shop), (LOST - timedelta(days=28) - BEGIN) / timedelta(hours=1)
+        key = desk.propose(FLAT.replace("2026-12-01T", f"{LOST - timedelta(days=28):%Y-%m-%d}T"), at=weeks - 24).key
+        desk.start(key, at=weeks + 9)
+        lifecycle.stop(store, key, decision, actor="ann", reason="it is over", now=LOST)
+        publish(store, Dark(less=0.12), LOST + timedelta(days=3))
+        looked(shop, store, LOST - STEP, pager)
+        looked(shop, store, LOST + timedelta(days=3), pager)
+        whole = next(one for one in opened(store) if not one.module)
+        cart = [one for one in opened(store) if one.module == "cart"]
+    assert whole.severity == ("ticket" if told else "watch")
+    assert (f"In the last four weeks {key} ended there" in str(whole.hints)) is not told
+    assert {one.severity for one in cart} == {"ticket"}, "nothing ended there"
 
 
 def test_a_module_that_was_taken_away_on_purpose_is_let_go_and_watched_again_when_it_is_back(shop: Shop) -> None:

@@ -119,7 +119,7 @@ def test_money_asks_for_more_than_the_evidence(
         ({"silenced_until": AT, "silenced_by": "mara"}, "it is silenced until 1 December 2026, 12:00 UTC by mara; "
          "what is lost meanwhile is summed, about €12k so far."),
         ({"inhibited_by": NOT_THE_RECOMMENDER},
-         "the whole site is below what the seasons lead to expect, so it is not the recommender."),
+         "the whole site is below what the seasons lead to expect, so this place alone does not explain it."),
         ({"inhibited_by": "c3d4"}, "incident c3d4 tells it already."),
         ({"state": "pending"}, "one evaluation is not enough: it waits for a second in a row that agrees."),
     ],

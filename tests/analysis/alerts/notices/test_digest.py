@@ -150,7 +150,7 @@ def test_what_is_held_or_inhibited_is_shown_and_not_summed() -> None:
     assert (
         "Homepage: a loss that is not believed while a signal check fails, since 14 December 2026, 01:00 UTC.\n"
     ) in told  # and no amount
-    assert "The whole site is below what the seasons lead to expect, so it is not the recommender." in told
+    assert "The whole site is below what the seasons lead to expect, so this place alone does not explain it." in told
 
 
 def test_a_cell_of_an_incident_is_not_told_twice() -> None:
