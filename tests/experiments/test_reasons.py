@@ -18,7 +18,7 @@ def test_every_reason_written_down_in_the_contracts_tests_has_a_sentence() -> No
 
 
 def test_every_fault_written_in_the_load_has_a_sentence() -> None:
-    sources = [ROOT / "sql/load/macros.sql", *(ROOT / "analysis/warehouse").glob("*_sql.py")]
+    sources = [ROOT / "sql/load/macros.sql", *(ROOT / "analysis/warehouse").rglob("*_sql.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
     written = set(re.findall(r"""['"]([a-z]+_[a-z_]+)['"]""", text))
     faults = {
