@@ -17,7 +17,7 @@ from experiments.store import tables
 from experiments.store.engine import reading, writing
 from experiments.store.lock import held
 
-OutboxState = Literal["waiting", "due", "delivered", "superseded", "dropped"]
+OutboxState = Literal["waiting", "due", "delivered", "superseded", "withdrawn", "dropped"]
 _u, _b, _s, _a, _o, _r = (
     table.c
     for table in (
@@ -78,7 +78,7 @@ class AlertNotice:
     state: OutboxState = "waiting"
     payload: str | None = None  # what is sent, from the moment it is due
     attempts: int = 0
-    error: str = ""  # of the last attempt
+    error: str = ""  # of the last attempt, or why it is not told
     done_at: datetime | None = None
 
     @property
@@ -207,13 +207,16 @@ class Alerts:
             return [AlertNotice(**row._mapping) for row in rows]
 
     def release(self, due: Mapping[tuple[str, str, str], str], superseded: Iterable[tuple[str, str, str]] = ()) -> None:
-        """Let waiting notices be told, each with what is sent, and leave out those that a later one replaced."""
+        """Let notices that wait, or were withdrawn, be told, each with what is sent.
+
+        Of those that wait, leave out what a later one replaced.
+        """
         with writing(self._engine) as connection:
             for key, payload in due.items():
                 connection.execute(
                     update(tables.alert_outbox)
-                    .where(_own(key), _o.state == "waiting")
-                    .values(state="due", payload=payload)
+                    .where(_own(key), _o.state.in_(("waiting", "withdrawn")))
+                    .values(state="due", payload=payload, error="", done_at=None)
                 )
             for key in superseded:
                 connection.execute(
@@ -221,21 +224,27 @@ class Alerts:
                 )
 
     def told(self, key: tuple[str, str, str], *, now: datetime) -> None:
-        """A notice was delivered."""
-        self._attempted(key, state="delivered", done_at=now, error="")
+        """A notice was delivered, also where it was withdrawn while it was on its way."""
+        self._attempted(key, "due", "withdrawn", state="delivered", done_at=now, error="")
 
     def untold(self, key: tuple[str, str, str], error: str) -> None:
         """A notice could not be delivered: it stays due."""
-        self._attempted(key, error=error)
+        self._attempted(key, "due", error=error)
 
     def drop(self, key: tuple[str, str, str], error: str, *, now: datetime) -> None:
         """A notice will never be delivered: its channel is gone."""
-        self._attempted(key, state="dropped", done_at=now, error=error)
+        self._attempted(key, "due", state="dropped", done_at=now, error=error)
 
-    def _attempted(self, key: tuple[str, str, str], **to: str | datetime) -> None:
+    def withdraw(self, key: tuple[str, str, str], reason: str, *, now: datetime) -> None:
+        """A notice that is due is not told any more: people have dealt with what it is about."""
+        with writing(self._engine) as connection:
+            values = {"state": "withdrawn", "done_at": now, "error": reason}
+            connection.execute(update(tables.alert_outbox).where(_own(key), _o.state == "due").values(values))
+
+    def _attempted(self, key: tuple[str, str, str], *of: OutboxState, **to: str | datetime) -> None:
         with writing(self._engine) as connection:
             values = {**to, "attempts": _o.attempts + 1}
-            connection.execute(update(tables.alert_outbox).where(_own(key), _o.state == "due").values(values))
+            connection.execute(update(tables.alert_outbox).where(_own(key), _o.state.in_(of)).values(values))
 
     # --- heartbeat ----------------------------------------------------------------------------------------------
 

@@ -238,7 +238,7 @@ alert_outbox = Table(
     Column("at", Instant, nullable=False),  # the bucket's end that brought it about
     Column("notice", Text, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("state", String(16), nullable=False),  # waiting, due, delivered, superseded, dropped
+    Column("state", String(16), nullable=False),  # waiting, due, delivered, superseded, withdrawn, dropped
     Column("payload", Text),
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),

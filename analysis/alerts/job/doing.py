@@ -8,6 +8,7 @@ from analysis.alerts.course.lifecycle import step
 from analysis.alerts.course.standing import Standing
 from analysis.alerts.job import stored
 from analysis.alerts.model import Incident
+from analysis.alerts.notices.delivery import acknowledged
 from experiments.errors import NotFoundError, UsageError, nearest
 from experiments.store import Store
 
@@ -23,6 +24,9 @@ def do(store: Store, act: Act, *, modules: Collection[str] = ()) -> Act:
     if wrong:
         raise UsageError("\n".join(wrong))
     store.alerts.act(act.at, stored.act_json(act))
+    if act.kind == "ack":
+        seen = standing.cases[act.incident_id].incident
+        acknowledged(store, seen, author=act.author, now=act.at)
     return act
 
 

@@ -148,8 +148,9 @@ class _Run:
         now = self.store.alerts.standing()
         standing, missed = Standing() if now is None else from_json(now.body), self._missed()
         done = current(self.store, self.as_of)  # what people did since the newest end is kept with the next one
-        release(self.store, standing, done, missed=missed, render=self.plan.render)
-        told = deliver(self.store, self.plan.channels, clock=self.clock, say=self.say)
+        today = current(self.store, max(self.as_of, self.clock()))  # a notice leaves now, whatever is looked back at
+        release(self.store, standing, today, missed=missed, render=self.plan.render)
+        told = deliver(self.store, self.plan.channels, today, clock=self.clock, say=self.say)
         if now is not None:
             self.store.alerts.forget_units(
                 before=now.at - RECENT, keep=lambda end: is_long(end) and now.at - end < KEPT

@@ -25,7 +25,8 @@ DID: Mapping[ActKind, str] = {
 }  # fmt: skip
 STATES = {
     "waiting": "waits for the run to end", "due": "not delivered yet", "delivered": "delivered",
-    "superseded": "left out, for what came after", "dropped": "not delivered: its channel is gone",
+    "superseded": "left out, for what came after", "withdrawn": "not told any more",
+    "dropped": "not delivered: its channel is gone",
 }  # fmt: skip
 
 

@@ -92,6 +92,24 @@ def test_a_channel_that_is_gone_gets_nothing(store_url: str) -> None:
         ]
 
 
+def test_what_is_withdrawn_is_kept_and_may_be_told_after_all(store_url: str) -> None:
+    with Store.open(store_url) as store:
+        store.alerts.commit(step(NOON, (), notice(1), notice(2)), expected=None)
+        store.alerts.withdraw(notice(1).key, "it only waits", now=NOON)
+        store.alerts.release({notice(1).key: "p", notice(2).key: "q"})
+        for number in (1, 2):
+            store.alerts.withdraw(notice(number).key, "silenced by ann", now=NOON)
+        store.alerts.untold(notice(1).key, "too late to fail")
+        assert [(each.state, each.error, each.payload, each.done_at) for each in store.alerts.outbox("withdrawn")] == [
+            ("withdrawn", "silenced by ann", "p", NOON), ("withdrawn", "silenced by ann", "q", NOON)
+        ]  # fmt: skip
+        store.alerts.release({notice(1).key: "again"})
+        store.alerts.told(notice(2).key, now=NOON + HOUR)  # it was on its way
+        assert [(each.state, each.error, each.payload, each.done_at) for each in store.alerts.outbox()] == [
+            ("due", "", "again", None), ("delivered", "", "q", NOON + HOUR)
+        ]  # fmt: skip
+
+
 def test_the_newest_of_each_fingerprint_is_found_whenever_that_was(store_url: str) -> None:
     units = [
         AlertUnit("f1", NOON, 0, "old"),

@@ -292,7 +292,7 @@ def test_what_was_silenced_before_the_run_came_is_not_told_by_it(store: Store) -
     do(store, Act("silence", "ann", at(22.5), "known", incident.incident_id, expires_at=at(80)))
     report = ran(store, plan(replace(LOSS, hours=22), pager), 22.6)  # the data end before the act
     assert (report.evaluated, pager.heard) == (2, [])
-    assert [each.state for each in store.alerts.outbox()] == ["superseded"]
+    assert [each.state for each in store.alerts.outbox()] == ["withdrawn"]
 
 
 @pytest.mark.parametrize(("code", "begins"), [("real_regression", False), ("expected_change", True)])
