@@ -138,7 +138,7 @@ def incident(store: Store, row: view.Row) -> None:
         st.html(_head(row))
         if row.cells:
             with st.expander(say.cells(len(row.cells))):
-                _told(say.CELL_HEADINGS, row.cells)
+                _told(say.CELL_HEADINGS_OVER if row.tab == "resolved" else say.CELL_HEADINGS, row.cells)
         with st.container(horizontal=True, key=f"acts-{row.incident_id}"):
             for kind in row.can:
                 _act(store, row, kind)

@@ -16,7 +16,9 @@ from analysis.alerts.weighing.severity import RULES
 from analysis.words import notices
 from analysis.words.notices import SURE, against, change, elsewhere, loss, lost, moment, money, number, place, shipped
 
-__all__ = ["STATES", "hints", "place", "sentence", "state", "title", "why_not"]
+__all__ = [
+    "EXPERIMENT_OVER", "STATES", "hints", "look_first", "over_because", "place", "sentence", "state", "title", "why_not"
+]  # fmt: skip
 
 StateName = Literal["pending", "open", "acked", "resolving", "resolved", "held", "silenced", "inhibited", "watch"]
 STATES: Mapping[StateName, str] = {
@@ -36,6 +38,7 @@ WAKES: Mapping[Severity, str] = {
     "digest": "be left alone",
 }  # fmt: skip
 CHANGED = re.compile(r"launch (\S+) (\d{4}-\d\d-\d\d)")
+EXPERIMENT_OVER = "nothing more: its experiment is over"  # what the evidence waits for then
 AGAIN = "it waits for a second in a row that agrees"
 
 
@@ -81,6 +84,17 @@ def sentence(incident: Incident, *, currency: str, digits: int, names: Mapping[s
     if incident.inhibited_by:
         told.append(f"{words.sentence_case(elsewhere(incident.inhibited_by))}.")
     return " ".join(filter(None, told))
+
+
+def look_first(incident: Incident) -> tuple[str, ...]:
+    """Its hints; of what is over only what may have been the cause, for there is nothing left to end."""
+    over = incident.state == "resolved"
+    return hints(window=incident.window, blind_since=None, takes_in=()) if over else incident.hints
+
+
+def over_because(found: Evaluation) -> str:
+    """Why there is nothing more to lose, where its experiment ended; else empty."""
+    return found.why_not if found.evidence.waits_for == EXPERIMENT_OVER else ""
 
 
 def hints(
@@ -229,8 +243,10 @@ def _read_from(incident: Incident, currency: str, digits: int, names: Mapping[st
     if effect is None:
         return f"{where}: {compared}."
     told = f"{where}: {words.inside(change(unit.metric, effect.relative, effect.se, name))} ({compared})."
-    everywhere = shipped(first.if_shipped, who.watched, currency, digits) if who.kind == "experiment" else ""
-    return f"{told} {everywhere}".rstrip()
+    over = incident.state == "resolved"
+    everywhere = shipped(first.if_shipped, who.watched, currency, digits, is_over=over)
+    also = (everywhere if who.kind == "experiment" else "", over_because(first) if over else "")
+    return " ".join(filter(None, [told, *also]))
 
 
 def _held(incident: Incident, names: Mapping[str, str]) -> str:

@@ -49,6 +49,7 @@ NOT_CONFIRMED = "not confirmed yet"
 THIS_INCIDENT = "Link to this incident"
 TAKES_EFFECT = "The page shows it already; what is told follows it from the next run on."
 CELL_HEADINGS = ("Where", "What changed", "Loses a day", "Evidence", "Compared")
+CELL_HEADINGS_OVER = ("Where", "What changed", "Lost a day", "Evidence", "Compared")
 REASON_HEADINGS = ("Metric", "Compared", "What was read")
 CODES: Mapping[Resolution, str] = {
     "real_regression": "A real regression",

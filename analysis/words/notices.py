@@ -88,11 +88,14 @@ def lost(minor: float, currency: str, digits: int) -> str:
     return f"Lost so far: about {money(round(minor), currency, digits)}." if round(minor) > 0 else ""
 
 
-def shipped(minor: float, watched: str, currency: str, digits: int) -> str:
+def shipped(minor: float, watched: str, currency: str, digits: int, *, is_over: bool = False) -> str:
     """What an experiment's loss now is a part of; empty where it would lose nothing."""
     if round(minor) <= 0:
         return ""
     everywhere = money(round(minor), currency, digits)
+    if is_over:
+        part = f"Only the sessions in {watched} lost"
+        return f"{part}; shipped to everybody it would have lost about {everywhere} a day."
     return f"Now only the sessions in {watched} lose; shipped to everybody it would lose about {everywhere} a day."
 
 
@@ -158,6 +161,11 @@ def failing(checks: Sequence[str]) -> str:
 def no_data(since: str) -> str:
     """Of numbers that are not of now."""
     return f"No data since {moment(since)}: that is how it stood then, and whether it goes on is not known."
+
+
+def read_last(at: str) -> str:
+    """Of what is over: of when its numbers are."""
+    return f"Read last at data to {moment(at)}"
 
 
 def more_cells(count: int) -> str:

@@ -35,6 +35,7 @@ from analysis.alerts.weighing.conversion import Conversion
 from analysis.alerts.weighing.conversions import Conversions
 from analysis.alerts.weighing.evaluate import Inputs, evaluate
 from analysis.alerts.weighing.stake import stake, unpriced
+from analysis.words.alerts import EXPERIMENT_OVER
 from experiments.errors import DefinitionError, Problem
 from experiments.money import Money
 from experiments.shop import Shop
@@ -167,7 +168,7 @@ class Gathered:
             told = "It could not be read: nothing was counted or expected there, or it has no price now."
             return replace(known, now=None, no_data=True, held_by=before.held_by, why_not=told)
         told = f"Its experiment ended {end:%Y-%m-%d %H:%M} UTC: nobody meets the arm because of it any more."
-        over = replace(before.evidence, waits_for="nothing more: its experiment is over")
+        over = replace(before.evidence, waits_for=EXPERIMENT_OVER)
         return replace(known, now=Cost(0.0, 0.0, 0.0, 0.0), no_data=False, evidence=over, why_not=told)
 
     # --- evidence -----------------------------------------------------------------------------------------------

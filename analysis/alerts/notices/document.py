@@ -134,11 +134,14 @@ class TheHealth(_Part):
     """Signal checks that fail on the cell, and whether it has data at all."""
 
     held_by: tuple[TheCheck, ...]
-    no_data: Annotated[bool, Field(description="none at the notice's time; numbers, if any, are those of `at`")]
+    no_data: Annotated[
+        bool,
+        Field(description="none at the notice's time, or when it ended; numbers, if any, are those of `at`"),
+    ]
 
 
 class ACell(_Part):
-    """One cell that fires now."""
+    """One cell that fires now, or did when it was read last."""
 
     rule: TheRule
     cell: ThePlace
@@ -153,6 +156,7 @@ class ACell(_Part):
     evidence: TheEvidence
     money: TheCost
     health: TheHealth
+    over_because: Annotated[str, Field(description="why nothing more is lost, where its experiment ended; else empty")]
 
 
 class Alert(_Part):
@@ -162,7 +166,7 @@ class Alert(_Part):
     notice: TheNotice
     incident: TheIncident
     money: TheMoney
-    cells: Annotated[tuple[ACell, ...], Field(description="most money first; none when it is over")]
+    cells: Annotated[tuple[ACell, ...], Field(description="most money first; of what is over as they were read last")]
     hints: tuple[str, ...]
     snapshot: Annotated[
         Instant | None, Field(description="all measures published up to then are in it, later revisions are not")

@@ -61,8 +61,8 @@ def shown(incident: Incident, printed: Print, sent: Sequence[AlertNotice], done:
     """One incident, its cells, what was told of it, and what people did."""
     said = told.sentence(incident, currency=printed.currency, digits=printed.digits, names=printed.names)
     lines = [_title(incident, printed), _standing(incident), "", said]
-    lines += [f"- {hint}" for hint in incident.hints]
-    lines += ["", "What was read, most money first", *(_cell(each, printed) for each in incident.members)]
+    lines += [f"- {hint}" for hint in told.look_first(incident)]
+    lines += ["", "What was read, most money first", *(_cell(each, printed, incident) for each in incident.members)]
     if sent:
         lines += ["", "Told", *map(_sent, sent)]
     if done:
@@ -103,13 +103,14 @@ def _standing(incident: Incident) -> str:
     return f"{_kind(incident)}{by}{opened}"
 
 
-def _cell(found: Evaluation, printed: Print) -> str:
-    place, cost = told.place(found.unit.cell, printed.names), found.now
+def _cell(found: Evaluation, printed: Print, incident: Incident) -> str:
+    place, cost, is_over = told.place(found.unit.cell, printed.names), found.now, incident.state == "resolved"
     line = f"  {place}: {notices.METRICS[found.unit.metric]}"
     if found.held_by:
         line += f", not believed: {notices.fail(found.held_by, printed.names)} there"
-    elif cost is not None:
-        line += f", losing {notices.loss(round(cost.expected), round(cost.at_least), printed.currency, printed.digits)}"
+    elif cost is not None and not (is_over and round(cost.expected) <= 0):
+        loss = notices.loss(round(cost.expected), round(cost.at_least), printed.currency, printed.digits)
+        line += f", {'lost' if is_over else 'losing'} {loss}"
     return f"{line}. {found.why_not}" if found.why_not else line
 
 

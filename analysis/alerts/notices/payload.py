@@ -7,11 +7,11 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from analysis import words
-from analysis.alerts.model import Effect, Evaluation, Evidence, Incident, Notice
+from analysis.alerts.model import LONG, Effect, Evaluation, Evidence, Incident, Notice
 from analysis.alerts.notices.document import (
     ACell,
     Alert,
@@ -30,6 +30,7 @@ from analysis.alerts.notices.document import (
 )
 from analysis.alerts.weighing.severity import RULES
 from analysis.words import notices as say
+from analysis.words.alerts import look_first, over_because
 
 WINDOWS = {0.25: "15m", 1: "1h", 6: "6h", 24: "1d", 72: "3d", 168: "7d"}  # hours → as an evaluation names it
 MOST = 5  # cells that the text tells one by one
@@ -68,8 +69,10 @@ def alert_v1(
             at_least_minor_a_day=round(incident.at_least) if is_money and not incident.held else None,
             lost_so_far_minor=round(incident.lost_so_far) if is_money else None,
         ),
-        cells=tuple(_cell(each, names, newest=newest) for each in incident.members),
-        hints=incident.hints,
+        cells=tuple(
+            _cell(each, names, newest=newest, is_over=incident.state == "resolved") for each in incident.members
+        ),
+        hints=look_first(incident),
         snapshot=None if snapshot is None else _instant(snapshot),
         links=dict(sorted(links.items())),
         title=say.title(incident, currency=currency, digits=digits, names=names),
@@ -98,9 +101,12 @@ def _incident(given: Incident) -> TheIncident:
     )
 
 
-def _cell(given: Evaluation, names: Mapping[str, str], *, newest: datetime) -> ACell:
-    """`newest` is the end that everything was read at: what is older had no data there."""
-    unit = given.unit
+def _cell(given: Evaluation, names: Mapping[str, str], *, newest: datetime, is_over: bool) -> ACell:
+    """`newest` is the end that everything was read at: what is older had no data there.
+
+    What is over stays as it was read a bucket of six hours before at the latest.
+    """
+    unit, late = given.unit, timedelta(minutes=LONG if is_over else 0)
     windows = next((rule for rule in RULES if rule.severity == given.severity), None)
     return ACell(
         rule=TheRule(name=unit.rule, version=unit.rule_version, fingerprint=unit.fingerprint),
@@ -129,8 +135,9 @@ def _cell(given: Evaluation, names: Mapping[str, str], *, newest: datetime) -> A
         money=_cost(given),
         health=TheHealth(
             held_by=tuple(TheCheck(id=check, name=names.get(check, check)) for check in given.held_by),
-            no_data=given.no_data or unit.at < newest,
+            no_data=given.no_data or newest - unit.at > late,
         ),
+        over_because=over_because(given) if is_over else "",
     )
 
 
@@ -186,7 +193,7 @@ def text(payload: Mapping[str, Any]) -> str:
     if incident.inhibited_by:
         lines.append(f"{words.sentence_case(say.elsewhere(incident.inhibited_by))}.")
     for cell in document.cells[:MOST]:
-        lines += ["", *_cell_lines(cell, money)]
+        lines += ["", *_cell_lines(cell, money, is_over=incident.state == "resolved")]
     lines += ["", say.more_cells(len(document.cells) - MOST)] if len(document.cells) > MOST else []
     lines += ["", *(f"Hint: {hint}" for hint in document.hints)] if document.hints else []
     lines += ["", say.missed(document.notice.missed_runs)] if document.notice.missed_runs else []
@@ -208,7 +215,7 @@ def _standing(document: Alert) -> str:
     return f"{told}."
 
 
-def _cell_lines(cell: ACell, money: TheMoney) -> Iterator[str]:
+def _cell_lines(cell: ACell, money: TheMoney, *, is_over: bool) -> Iterator[str]:
     who, cost = cell.comparison, cell.money
     yield f"{cell.cell.name}: {words.inside(say.against(who.kind, who.key, who.watched, who.against))}"
     shown = cell.windows.long or max(cell.effect, key=lambda name: cell.effect[name].hours, default="")
@@ -217,12 +224,16 @@ def _cell_lines(cell: ACell, money: TheMoney) -> Iterator[str]:
         yield f"  {say.change(effect.metric, effect.relative, effect.se, shown)}"
     if cell.health.no_data:
         yield f"  {say.no_data(cell.at) if cell.effect else say.NO_DATA}"
-    if cost.expected_minor_a_day is not None:
+    elif is_over:
+        yield f"  {cell.over_because or say.read_last(cell.at)}"
+    if cost.expected_minor_a_day is not None and not (is_over and cost.expected_minor_a_day <= 0):
         told = say.loss(cost.expected_minor_a_day, cost.at_least_minor_a_day or 0, money.currency, money.digits)
         stake = say.money(cost.stake_minor_a_day, money.currency, money.digits)
-        yield f"  {words.sentence_case(told)}, of {stake} a day that flows through here"
+        told, flows = (f"lost {told}", "flowed") if is_over else (told, "flows")
+        yield f"  {words.sentence_case(told)}, of {stake} a day that {flows} through here"
     if who.kind == "experiment" and cost.if_shipped_minor_a_day is not None:
-        everywhere = say.shipped(cost.if_shipped_minor_a_day, who.watched, money.currency, money.digits)
+        shipped = cost.if_shipped_minor_a_day
+        everywhere = say.shipped(shipped, who.watched, money.currency, money.digits, is_over=is_over)
         yield from (f"  {line}" for line in [everywhere] if line)
     if cell.health.held_by:
         yield f"  {say.failing([check.name for check in cell.health.held_by])}"

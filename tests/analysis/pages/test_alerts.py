@@ -23,7 +23,7 @@ from tests.analysis.pages.conftest import plain, said, visit
 from tests.helpers import published
 from tests.helpers.alert_measures import HOLDOUT, HOME, START, STEP, Made, publish
 from tests.helpers.alert_shop import RAN, shop, week
-from tests.helpers.incidents import AT, EVERYBODY, evaluation, incident
+from tests.helpers.incidents import AT, EVERYBODY, TRIAL, evaluation, incident
 from tests.helpers.readouts import example
 
 NOW = RAN + timedelta(minutes=12)
@@ -149,6 +149,19 @@ def test_what_is_held_shows_no_number(home: Path) -> None:
     for text in (head, table):
         assert not re.search(r"€|%", text), text
     assert client.title[0].value == "No incident · 1 held"
+
+
+def test_what_is_over_stands_in_the_past(home: Path) -> None:
+    one = evaluation(Cell("cart"), comparison=TRIAL)
+    hints = ("It is lost in home_als_v2: stopping the experiment ends it.",)
+    shop(home, [incident("7" * 12, module="cart", state="resolved", members=(one,), hints=hints, window="none")])
+    client = visit("alerts", {"tab": "resolved"})
+    [head] = heads(client)
+    assert "Only the sessions in als_v2 lost; shipped to everybody it would have lost about €48k a day." in head
+    assert "stopping" not in head
+    table = next(str(each.value) for each in client.html if "data-label" in str(each.value))
+    assert "Lost a day" in table
+    assert "Loses a day" not in table
 
 
 def test_a_link_shows_one_incident_wherever_it_stands(home: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from analysis import words
 from analysis.alerts.course.inhibition import NOT_THE_RECOMMENDER
-from analysis.alerts.model import Cell, Comparison, Effect, Evaluation, Evidence, Incident, Severity, Stake, Unit
+from analysis.alerts.model import Cell, Comparison, Cost, Effect, Evaluation, Evidence, Incident, Severity, Stake, Unit
 from analysis.alerts.weighing.money import cost
 from analysis.words import alerts as say
 
@@ -203,6 +203,31 @@ def test_what_an_experiment_would_cost_everywhere() -> None:
         "(als against control in experiment home_als). Now only the sessions in als lose; "
         "shipped to everybody it would lose about €56k a day."
     ) in sentence(incident(one))
+
+
+def test_what_is_over_is_told_in_the_past_and_why_it_ended() -> None:
+    one = page(severity="page", comparison=ALS)
+    assert sentence(incident(one, state="resolved")).endswith(
+        "(als against control in experiment home_als). Only the sessions in als lost; shipped to everybody it would "
+        "have lost about €56k a day. Nobody has said yet what it was."
+    )
+    ended = "Its experiment ended 2026-12-01 06:00 UTC: nobody meets the arm because of it any more."
+    gone = replace(
+        one, severity="digest", if_shipped=0.0, now=Cost(0, 0, 0, 0), why_not=ended,
+        evidence=replace(one.evidence, waits_for=say.EXPERIMENT_OVER),
+    )  # fmt: skip
+    assert sentence(incident(gone, state="resolved")).endswith(
+        f"in experiment home_als). {ended} Nobody has said yet what it was."
+    )
+
+
+def test_of_what_is_over_nothing_is_left_to_end() -> None:
+    stale = ("It is lost in home_als: stopping the experiment ends it.",)
+    assert say.look_first(incident(hints=stale)) == stale
+    assert say.look_first(incident(hints=stale, state="resolved", window="none")) == ()
+    assert say.look_first(incident(hints=stale, state="resolved", window="launch als_v2 2026-12-01")) == (
+        "The last change there: als_v2, launched 1 December 2026.",
+    )
 
 
 def test_failing_signals() -> None:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from analysis.alerts.model import SEVERITIES, Cell, Effect, Notice, Severity
+from analysis.alerts.model import SEVERITIES, Cell, Cost, Effect, Notice, Severity
 from analysis.alerts.notices.document import Alert
 from analysis.alerts.notices.payload import alert_v1, text
 from analysis.alerts.notices.schema import FILE, schema
 from analysis.alerts.notices.schema import text as schema_text
-from tests.helpers.incidents import AT, EVERYBODY, TRIAL, evaluation, incident, notice
+from analysis.words.alerts import EXPERIMENT_OVER
+from tests.helpers.incidents import AT, ENOUGH, EVERYBODY, TRIAL, evaluation, incident, notice
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 NAMES = {"homepage": "Homepage", "rugs": "Rugs & mats", "SH-02": "Missing add-to-cart"}
@@ -187,6 +188,53 @@ def test_numbers_that_are_not_of_now_are_said_to_be_of_then() -> None:
     since = "No data since 13 December 2026, 18:00 UTC: that is how it stood then, and whether it goes on is not known."
     assert since in document["text"]
     assert [each["health"]["no_data"] for each in made()["cells"]] == [False, False]
+
+
+ENDED = "Its experiment ended 2026-12-14 00:00 UTC: nobody meets the arm because of it any more."
+
+
+def over(at: datetime, **more: object) -> dict[str, Any]:
+    """The notice of an incident that is over, as its one cell was read at `at`."""
+    cell = replace(evaluation(Cell("homepage"), comparison=TRIAL, at=at), **more)  # type: ignore[arg-type]
+    hints = ("It is lost in home_als_v2: stopping the experiment ends it.",)
+    return made(
+        notice(incident(state="resolved", members=(cell,), expected=0.0, window="none", hints=hints), "resolved:4")
+    )
+
+
+def test_what_is_over_with_its_experiment_says_so_and_nothing_of_missing_data() -> None:
+    gone = replace(ENOUGH, waits_for=EXPERIMENT_OVER)
+    nothing = Cost(0.0, 0.0, 0.0, 0.0)
+    document = over(
+        AT - timedelta(hours=6), severity="digest", now=nothing, if_shipped=0.0, why_not=ENDED, evidence=gone
+    )
+    [cell] = document["cells"]
+    assert cell["health"]["no_data"] is False
+    assert cell["over_because"] == ENDED
+    assert ENDED in document["text"]
+    assert document["hints"] == []
+    assert document["title"] == "Homepage: over, after a loss of about €12k"
+    for wrong in ("No data", "not known", "Hint", "stopping the experiment", "Now only", "Nothing now"):
+        assert wrong not in document["text"], document["text"]
+
+
+def test_what_is_over_is_told_in_the_past() -> None:
+    said = over(AT - timedelta(hours=6))["text"]
+    assert "Read last at data to 14 December 2026, 00:00 UTC" in said
+    assert "Lost about €48k a day (at least €17k), of €2.5M a day that flowed through here" in said
+    assert "Only the sessions in als_v2 lost; shipped to everybody it would have lost about €48k a day." in said
+    assert over(AT - timedelta(hours=6))["cells"][0]["over_because"] == ""
+
+
+def test_what_was_over_by_word_of_a_person_while_there_were_no_data_is_not_known_to_be() -> None:
+    document = over(AT - timedelta(hours=12))
+    assert document["cells"][0]["health"]["no_data"] is True
+    assert "No data since 13 December 2026, 18:00 UTC" in document["text"]
+
+
+def test_the_last_change_is_a_hint_also_of_what_is_over() -> None:
+    document = made(notice(incident(state="resolved", expected=0.0), "resolved:4"))
+    assert document["hints"] == ["The last change there: home_als_v2, launched 1 December 2026."]
 
 
 def test_a_data_alert_says_nothing_of_money() -> None:
