@@ -26,6 +26,7 @@ class Received:
     mails: list[Message] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)  # ends the dawdling
+    delay: float = 0.0  # seconds that a web server thinks before it takes
 
 
 @contextmanager
@@ -38,6 +39,7 @@ def web(manner: Manner = "takes") -> Iterator[Received]:
                 received.released.wait(20)
                 return
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.released.wait(received.delay)
             if received.manner == "takes":
                 received.paths.append(self.path)
                 received.bodies.append(json.loads(body))

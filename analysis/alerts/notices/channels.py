@@ -24,7 +24,6 @@ from experiments.errors import DeliveryError
 
 AGAIN = "it stays in the outbox and the next `truelift alerts run` sends it again"
 SECONDS = 30.0  # that one delivery may take at most
-HTTP_SECONDS = 10.0
 STANDS = timedelta(days=8)  # longer than the longest repeat: without word until then, an Alertmanager lets it go
 KINDS = {
     "page_fast": apprise.NotifyType.FAILURE, "page": apprise.NotifyType.FAILURE, "ticket": apprise.NotifyType.WARNING,
@@ -80,7 +79,7 @@ class Alertmanager:
     """
 
     url: str
-    seconds: float = HTTP_SECONDS
+    seconds: float = SECONDS
     name: str = "alertmanager"
 
     def deliver(self, payload: Mapping[str, Any]) -> None:
@@ -132,6 +131,12 @@ class Service:
     entry: str  # where it stands: urls[2] of notify.yml
     service: apprise.NotifyBase = field(repr=False, compare=False)  # its address may hold a secret
     seconds: float = SECONDS
+
+    def __post_init__(self) -> None:
+        """The service waits as long as the channel may, where its url gives it no time of its own (cto, rto)."""
+        for name in ("socket_connect_timeout", "socket_read_timeout"):
+            if name not in vars(self.service):
+                setattr(self.service, name, self.seconds)
 
     def deliver(self, payload: Mapping[str, Any]) -> None:
         """Send title and text."""

@@ -141,6 +141,24 @@ def test_a_service_that_never_ends_is_given_up_after_its_time() -> None:
     assert "not done after 0.3 seconds" in said
 
 
+def test_a_webhook_that_thinks_for_longer_than_a_service_waits_by_itself_is_waited_for() -> None:
+    """apprise's services give up after 4 seconds each; a channel has 30, whatever it is."""
+    with receivers.web() as server:
+        server.delay = 4.5
+        webhook(server.port).deliver(payload())
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(("more", "waits"), [("", (30.0, 30.0)), ("?rto=9", (30.0, 9.0)), ("?cto=4.0", (4.0, 30.0))])
+def test_a_service_waits_as_long_as_its_channel_but_where_its_url_says_otherwise(
+    more: str, waits: tuple[float, float]
+) -> None:
+    channel = webhook(1, more)
+    assert isinstance(channel, Service)
+    assert channel.service.request_timeout == waits
+    assert channel.seconds == Alertmanager("http://localhost:9093").seconds == 30.0
+
+
 def test_a_webhook_that_is_down_says_so() -> None:
     assert "a Connection error occurred" in failed(webhook(receivers.nobody()))
 
