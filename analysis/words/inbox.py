@@ -101,8 +101,21 @@ def down(since: datetime, now: datetime, minutes: int, error: str) -> str:
     return f"{told} The newest run failed: {error}" if error else f"{told} See whether the scheduler runs."
 
 
-def never_ended(error: str) -> str:
-    """Runs there were, and none looked."""
+def no_data_came(read: datetime | None, error: str) -> str:
+    """A run looked, and found nothing that is new enough."""
+    if read is None:
+        return f"There is nothing to look at yet: no data came. The newest run said: {error}"
+    told = (
+        f"The newest run looked at data to {when(read)}; since then no data came. What is shown here may be over, and "
+    )
+    return f"{told}what is wrong may be missing. It said: {error}"
+
+
+def never_ended(error: str, read: datetime | None) -> str:
+    """Runs there were, and none came to its end with data of its time."""
+    if read is not None:
+        ended = f"The newest run failed: {error}" if error else "The run after that has not ended yet."
+        return f"What is shown here is of data to {when(read)}. {ended}"
     return f"No run has looked at anything yet. The newest one failed: {error}" if error else "No run has ended yet."
 
 

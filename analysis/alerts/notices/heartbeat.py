@@ -9,7 +9,7 @@ from analysis.alerts.job.report import BUSY, CONFIGURATION, ERROR, NOT_READY
 from analysis.words import inbox as say
 from experiments.store import Store
 
-BLIND = (ERROR, CONFIGURATION, NOT_READY, BUSY)  # a run that ended thus looked at nothing
+BLIND = (ERROR, CONFIGURATION, NOT_READY, BUSY)  # a run that ended thus looked at no data of its time
 LATE = 2  # periods without a look, and monitoring is down
 
 
@@ -36,18 +36,31 @@ def heartbeat(store: Store, *, minutes: int, now: datetime) -> Beat:
         read=None if kept is None else kept.at,
         minutes=minutes,
         now=now,
+        waits=bool(newest) and newest[0].code == NOT_READY,
     )
 
 
 def beat(
-    looked: datetime | None, newest_error: str | None, *, read: datetime | None, minutes: int, now: datetime
+    looked: datetime | None,
+    newest_error: str | None,
+    *,
+    read: datetime | None,
+    minutes: int,
+    now: datetime,
+    waits: bool = False,
 ) -> Beat:
-    """`looked`: when the last run that looked ended; `newest_error`: of the newest run, None without any run."""
+    """`looked`: when the last run with data of its time ended; `newest_error`: of the newest run, None without any run.
+
+    `read`: up to when data were looked at; `waits`: the newest run found none beyond.
+    """
     if looked is None and newest_error is None:
         return Beat("never", say.NEVER_TOLD)
+    is_late = looked is None or now - looked > LATE * timedelta(minutes=minutes)
+    if waits and is_late:
+        return Beat("down", say.no_data_came(read, newest_error or ""))
     if looked is None:
-        return Beat("down", say.never_ended(newest_error or ""))
-    if now - looked > LATE * timedelta(minutes=minutes):
+        return Beat("down", say.never_ended(newest_error or "", read))
+    if is_late:
         return Beat("down", say.down(looked, now, minutes, newest_error or ""))
     return Beat("alive", say.looked(looked, now, read))
 

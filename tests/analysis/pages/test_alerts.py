@@ -238,8 +238,14 @@ def test_a_failing_run_after_a_good_one_is_named(home: Path, monkeypatch: pytest
         store.alerts.end(number, finished_at=RAN + timedelta(hours=2), code=3, body='{"error": "no bucket is due"}')
     monkeypatch.setattr(components, "now", lambda: RAN + timedelta(hours=4))
     told = said(visit("alerts"))
+    assert "looked at data to 14 December 2026, 06:00 UTC; since then no data came." in told
+    assert "It said: no bucket is due" in told
+    with Store.open(open_shop(home).store_url) as store:
+        number = store.alerts.begin(RAN + timedelta(hours=3), AT)
+        store.alerts.end(number, finished_at=RAN + timedelta(hours=3), code=1, body='{"error": "no disk"}')
+    told = said(visit("alerts"))
     assert "4 hours ago, and one is due every hour" in told
-    assert "The newest run failed: no bucket is due" in told
+    assert "The newest run failed: no disk" in told
 
 
 def test_what_is_wrong_with_the_settings_and_the_outbox_is_said(home: Path) -> None:

@@ -126,8 +126,9 @@ def every() -> tuple[str, ...]:
         add(say.why_not(found, within, currency="EUR", digits=2, names=NAMES, pages=pages))
     add(*of_weeks())
     later = AT + timedelta(hours=9)
-    for looked, wrong, minutes in product((None, AT, later), (None, "", "no disk"), (15, 60, 360)):
-        add(beat(looked, wrong, read=AT, minutes=minutes, now=later).told)
+    beats = product((None, AT, later), (None, "", "no disk"), (None, AT), (15, 60, 360), (True, False))
+    for looked, wrong, read, minutes, waits in beats:
+        add(beat(looked, wrong, read=read, minutes=minutes, now=later, waits=waits).told)
     return tuple(lines)
 
 
