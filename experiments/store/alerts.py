@@ -266,12 +266,14 @@ class Alerts:
             values = {"finished_at": finished_at, "code": code, "body": body}
             connection.execute(update(tables.alert_runs).where(_r.number == number).values(values))
 
-    def last_ended(self, *, but: Collection[int]) -> AlertRun | None:
-        """The newest run that ended, with another code than these."""
+    def last_ended(
+        self, *, but: Collection[int], where: Callable[[AlertRun], bool] = lambda _: True
+    ) -> AlertRun | None:
+        """Of the runs that ended, with another code than these and as asked, the one for the newest time."""
         query = select(tables.alert_runs).where(_r.code.is_not(None), _r.code.not_in(list(but)))
-        with reading(self._engine) as connection:
-            row = connection.execute(query.order_by(_r.number.desc()).limit(1)).first()
-            return None if row is None else AlertRun(**row._mapping)
+        newest = query.order_by(_r.as_of.desc(), _r.number.desc()).execution_options(yield_per=100)
+        with reading(self._engine) as connection, connection.execute(newest) as rows:
+            return next((run for row in rows if where(run := AlertRun(**row._mapping))), None)
 
     def runs(self, limit: int | None = None, *, but: Collection[int] = ()) -> list[AlertRun]:
         """The runs, newest first, without those that ended with one of these codes."""

@@ -1,8 +1,9 @@
 """How a run of the alerts ended: an exit code, one JSON line, and a sentence. ALERTS 6."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from analysis.alerts.model import Severity
 from experiments.base import canonical
@@ -22,6 +23,7 @@ CODES: Mapping[int, str] = {
     NOTHING_DUE: "nothing is due",
 }
 GOOD = (DONE, NOTHING_DUE, HELD, *ON_ALERT.values())  # it looked, and whoever has to know was told
+LATE = 2  # periods: without a look in so many monitoring is down, and a run for an earlier time says nothing of now
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,20 @@ class RunReport:
         said += f", {self.delivered} delivered" if self.delivered else ""
         said += f", {self.undelivered} undelivered" if self.undelivered else ""
         return f"{said} ({self.missed_runs} runs missed)" if self.missed_runs else said
+
+
+def is_about_now(as_of: datetime, now: datetime, *, minutes: int) -> bool:
+    """Whether a run as of then, in a shop that runs every so many minutes, says anything about now: no look back."""
+    return now - as_of <= LATE * timedelta(minutes=minutes)
+
+
+def has_evaluated(body: str) -> bool:
+    """Whether the run of that line evaluated anything."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and bool(said.get("evaluated"))
 
 
 def _instant(moment: datetime) -> str:

@@ -28,6 +28,7 @@ from analysis.alerts.job.report import (
     ON_ALERT,
     UNDELIVERED,
     RunReport,
+    has_evaluated,
 )
 from analysis.alerts.model import LONG, Baseline, Detector, Evaluation, Incident, Severity
 from analysis.alerts.notices.delivery import Channel, Delivered, Render, Say, deliver, queued, release
@@ -256,8 +257,10 @@ class _Run:
         return memory
 
     def _missed(self) -> int:
-        """How many runs there should have been since the last one that ended well enough to evaluate."""
-        before = self.store.alerts.last_ended(but=AMISS)
+        """How many runs there should have been since the newest time for which one evaluated."""
+        before = self.store.alerts.last_ended(
+            but=AMISS, where=lambda run: run.code != NOT_READY or has_evaluated(run.body)
+        )
         if before is None:
             return 0
         steps = (on_grid(self.as_of, self.plan.minutes) - on_grid(before.as_of, self.plan.minutes)) // timedelta(

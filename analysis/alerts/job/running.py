@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from analysis.alerts.job.gather import Gathered
-from analysis.alerts.job.report import RunReport
+from analysis.alerts.job.report import RunReport, is_about_now
 from analysis.alerts.job.run import Clock, Plan, run
 from analysis.alerts.job.signals import check_names
 from analysis.alerts.model import Incident, Notice
@@ -47,7 +47,9 @@ def once(
     except TrueliftError as error:  # the store itself: no heartbeat can be left
         return RunReport(error.exit_code, as_of, error=str(error))
     if report.is_good:
-        _ping(load_money(shop).ping_url, say)
+        money = load_money(shop)
+        if is_about_now(as_of, clock(), minutes=money.every_minutes):
+            _ping(money.ping_url, say)
     return report
 
 

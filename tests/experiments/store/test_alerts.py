@@ -153,6 +153,18 @@ def test_a_run_leaves_its_heartbeat_whether_it_ends_or_not(store_url: str) -> No
         assert store.alerts.last_ended(but=[99]) is None
 
 
+def test_the_last_run_that_ended_is_that_for_the_newest_time(store_url: str) -> None:
+    with Store.open(store_url) as store:
+        for hours, code in ((5, 0), (9, 3), (2, 0), (5, 99), (9, 1)):
+            number = store.alerts.begin(NOON, NOON + hours * HOUR)
+            store.alerts.end(number, finished_at=NOON, code=code, body=f"{number}")
+        found = [store.alerts.last_ended(but=but) for but in ([], [1], [1, 3], [0, 1, 3, 99])]
+        assert [each and (each.number, each.code) for each in found] == [(5, 1), (2, 3), (4, 99), None]
+        asked = store.alerts.last_ended(but=[1], where=lambda run: run.body == "3")
+        assert asked is not None
+        assert asked.as_of == NOON + 2 * HOUR
+
+
 HOLD = """
 import sys
 from experiments.store import Store

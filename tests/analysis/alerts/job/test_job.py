@@ -118,6 +118,22 @@ def test_missed_runs_are_made_up_and_only_the_final_state_is_told(store: Store) 
     assert (again.missed_runs, again.evaluated, len(pager.heard)) == (0, 1, 2)
 
 
+def test_missed_are_the_runs_since_the_newest_that_evaluated_whatever_was_looked_back_at(store: Store) -> None:
+    ran(store, plan(LOSS), 19)
+    for hour in (3, 0, -24 * 365):  # a look back, and two before there are any data
+        assert ran(store, plan(LOSS), hour).missed_runs == 0
+    assert ran(store, plan(LOSS), 45).missed_runs == 25
+
+
+def test_a_run_without_data_was_missed_and_one_that_evaluated_late_data_was_not(store: Store) -> None:
+    late = replace(LOSS, hours=10)
+    ran(store, plan(late), 10)
+    assert [ran(store, plan(late), hour).code for hour in (20, 21)] == [3, 3]
+    assert ran(store, plan(replace(late, hours=12)), 22).missed_runs == 11
+    report = ran(store, plan(replace(late, hours=13)), 23)  # far behind, and yet the run before it found something
+    assert (report.code, report.evaluated, report.missed_runs) == (3, 1, 0)
+
+
 def test_who_hears_of_an_incident_for_the_first_time_hears_that_it_is_open(store: Store) -> None:
     worse = Scripted(losses=[(HOME, "ticket", 2, 6), (HOME, "page", 6, 70)])
     pager, mail = Listener(), Listener("mail")
