@@ -78,7 +78,7 @@ def list_(
     with Store.open(shop.store_url) as store:
         standing, last = current(store, now), store.alerts.runs(1, but=(BUSY,))
         waiting = len(store.alerts.outbox("due", "waiting"))
-        beat = heartbeat(store, minutes=load_money(shop).every_minutes, now=now)
+        beat = heartbeat(store, load_money(shop), now=now)
     if beat.line:
         typer.echo(as_typed(f"{beat.line}\n"))
     typer.echo("\n".join(inbox_text.listed(standing, _print(shop), every=every)))
@@ -200,7 +200,7 @@ def digest(
     with Store.open(shop.store_url) as store:
         _is_kept(store, end, now)
         standing, found = current(store, end), stored.newest_evaluations(store)
-        beat = heartbeat(store, minutes=load_money(shop).every_minutes, now=now)
+        beat = heartbeat(store, load_money(shop), now=now)
     told = weekly(
         standing, found, since=end - WEEK, until=end + INSTANT, currency=printed.currency, digits=printed.digits,
         names=printed.names, amiss=beat.line,

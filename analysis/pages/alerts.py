@@ -11,7 +11,7 @@ from analysis.words import notices
 store, now = components.begin(), components.now()
 found = parts.read(store, now)
 if found.beat.state == "never":
-    components.empty(say.NEVER, say.NEVER_TOLD, say.NEVER_COMMANDS)
+    components.empty(say.NEVER, found.beat.told, say.NEVER_COMMANDS)
 
 shown = view.inbox(found.standing, found.acts, found.money)
 st.title(components.literal(shown.headline), anchor=False)

@@ -61,7 +61,7 @@ def read(store: Store, now: datetime) -> Read:
         current(store, now),
         stored.newest_evaluations(store),
         stored.acts(store),
-        heartbeat(store, minutes=settings.every_minutes, now=now),
+        heartbeat(store, settings, now=now),
         _print(settings, _check_names(store)),
         tuple(amiss),
         tuple(remarks),
@@ -71,7 +71,7 @@ def read(store: Store, now: datetime) -> Read:
 def incidents(store: Store, now: datetime) -> tuple[str, ...]:
     """What the overview's headline says of the alerts: nothing where they never ran, or all is quiet and watched."""
     settings, _ = _settings()
-    beat = heartbeat(store, minutes=settings.every_minutes, now=now)
+    beat = heartbeat(store, settings, now=now)
     counted = view.counted(current(store, now).incidents, _print(settings, {}))
     return (*((counted,) if counted else ()), *((say.DOWN.lower(),) if beat.state == "down" else ()))
 

@@ -9,11 +9,7 @@ from analysis.alerts.model import Resolution
 from analysis.words.notices import fail, money, number
 
 NEVER = "The alerts never ran"
-NEVER_TOLD = (
-    "Nobody watches what is lost. Say in money.yml what may be lost (loss_budget) and let a scheduler call "
-    "`truelift alerts run` every hour."
-)
-NEVER_COMMANDS = ("validate", "alerts run")
+NEVER_COMMANDS = ("validate", "tick")
 DOWN = "Monitoring is down"
 NOTHING = {
     "open": "Nothing loses money beyond doubt.",
@@ -90,6 +86,15 @@ def incidents(count: int, expected: int, currency: str, digits: int) -> str:
 def headline(first: str, others: Sequence[tuple[int, str]]) -> str:
     """`1 incident (€48k/day) · 1 held · 2 silenced · 3 watched`; what is zero is left out, but for the incidents."""
     return " · ".join([first, *(f"{words.whole(count)} {name}" for count, name in others if count)])
+
+
+def never_told(minutes: int, *, has_budget: bool) -> str:
+    """What is still to do where the alerts never ran."""
+    calls = (
+        f"et a scheduler call `truelift tick` every {every(minutes)}: it publishes what the alerts read, and runs them."
+    )
+    first = "L" if has_budget else "Say in money.yml what may be lost (loss_budget), and l"
+    return f"Nobody watches what is lost. {first}{calls}"
 
 
 def down(since: datetime, now: datetime, minutes: int, error: str) -> str:

@@ -23,7 +23,8 @@ class Due:
     def watermark_missed(self) -> str:
         """What is missing, in words."""
         newest = "none at all" if self.until is None else f"the newest ends at {self.until:%Y-%m-%d %H:%M} UTC"
-        return f"no bucket is published that ends near {self.wanted:%Y-%m-%d %H:%M} UTC ({newest})"
+        step = "load the logs of that time, and `truelift tick` publishes their buckets"
+        return f"no bucket is published that ends near {self.wanted:%Y-%m-%d %H:%M} UTC ({newest}); {step}"
 
 
 def due(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from analysis.alerts.job.report import BUSY, CONFIGURATION, ERROR, NOT_READY
 from analysis.words import inbox as say
+from experiments.money import Money
 from experiments.store import Store
 
 BLIND = (ERROR, CONFIGURATION, NOT_READY, BUSY)  # a run that ended thus looked at no data of its time
@@ -27,15 +28,16 @@ class Beat:
         return f"{names[self.state]}. {self.told}" if names[self.state] else ""
 
 
-def heartbeat(store: Store, *, minutes: int, now: datetime) -> Beat:
-    """Of a shop whose alerts should run every so many minutes."""
+def heartbeat(store: Store, money: Money, *, now: datetime) -> Beat:
+    """Of a shop with these settings: they say how often its alerts should run."""
     looked, newest, kept = store.alerts.last_ended(but=BLIND), store.alerts.runs(1), store.alerts.standing()
     return beat(
         None if looked is None else looked.finished_at,
         _error(newest[0].code, newest[0].body) if newest else None,
         read=None if kept is None else kept.at,
-        minutes=minutes,
+        minutes=money.every_minutes,
         now=now,
+        has_budget=money.loss_budget is not None,
         waits=bool(newest) and newest[0].code == NOT_READY,
     )
 
@@ -47,6 +49,7 @@ def beat(
     read: datetime | None,
     minutes: int,
     now: datetime,
+    has_budget: bool = False,
     waits: bool = False,
 ) -> Beat:
     """`looked`: when the last run with data of its time ended; `newest_error`: of the newest run, None without any run.
@@ -54,7 +57,7 @@ def beat(
     `read`: up to when data were looked at; `waits`: the newest run found none beyond.
     """
     if looked is None and newest_error is None:
-        return Beat("never", say.NEVER_TOLD)
+        return Beat("never", say.never_told(minutes, has_budget=has_budget))
     is_late = looked is None or now - looked > LATE * timedelta(minutes=minutes)
     if waits and is_late:
         return Beat("down", say.no_data_came(read, newest_error or ""))

@@ -198,7 +198,8 @@ def test_before_the_first_run_it_says_what_to_do(home: Path) -> None:
     shop(home, [], ran=None)
     client = visit("alerts")
     assert client.title[0].value == "The alerts never ran"
-    assert "truelift alerts run" in client.code[0].value
+    assert "truelift tick" in client.code[0].value
+    assert "loss_budget" not in said(client)
     assert visit("overview").title[0].value == "No experiment is registered yet"
 
 

@@ -67,13 +67,16 @@ def test_data_that_are_too_far_behind_are_said(minutes: int, late: int, ready: b
     found = due(there, as_of=NOON, evaluated=NOON - 2 * CAP, minutes=minutes)
     assert found.ready is ready
     newest = on_grid(there[0], minutes)
-    assert found.watermark_missed.endswith(f"(the newest ends at {newest:%Y-%m-%d %H:%M} UTC)")
+    assert f"(the newest ends at {newest:%Y-%m-%d %H:%M} UTC); load the logs" in found.watermark_missed
 
 
 def test_without_any_data_nothing_is_due_and_nothing_is_ready() -> None:
     found = due([], as_of=NOON, evaluated=None, minutes=60)
     assert (found.ends, found.ready, found.until) == ((), False, None)
-    assert found.watermark_missed == "no bucket is published that ends near 2026-11-20 12:00 UTC (none at all)"
+    assert found.watermark_missed == (
+        "no bucket is published that ends near 2026-11-20 12:00 UTC (none at all); "
+        "load the logs of that time, and `truelift tick` publishes their buckets"
+    )
 
 
 @given(

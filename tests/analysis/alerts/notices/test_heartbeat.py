@@ -7,6 +7,7 @@ import pytest
 
 from analysis.alerts.job.report import NOT_READY
 from analysis.alerts.notices.heartbeat import beat, error_of, heartbeat
+from experiments.money import Money
 from experiments.shop import open_shop
 from experiments.store import Store
 from tests.helpers.alert_shop import RAN, shop
@@ -41,8 +42,21 @@ def test_the_newest_run_of_the_store_says_whether_it_waits_for_data(tmp_path: Pa
     with Store.open(open_shop(home).store_url) as store:
         number = store.alerts.begin(RAN, AT)
         store.alerts.end(number, finished_at=RAN, code=NOT_READY, body='{"error": "no bucket ends near then"}')
-        found = heartbeat(store, minutes=60, now=RAN + timedelta(hours=9))
+        found = heartbeat(store, Money(), now=RAN + timedelta(hours=9))
     assert "looked at data to 14 December 2026, 06:00 UTC; since then no data came" in found.told
+
+
+@pytest.mark.parametrize(("minutes", "every"), [(15, "15 minutes"), (60, "hour"), (360, "6 hours")])
+@pytest.mark.parametrize("budget", ["75000", None])
+def test_a_shop_that_was_never_watched_hears_what_is_still_to_do(minutes: int, every: str, budget: str | None) -> None:
+    money = Money.model_validate({"loss_budget": budget, "every_minutes": minutes})
+    with Store.open("sqlite://") as store:
+        found = heartbeat(store, money, now=AT)
+    assert found.state == "never"
+    step = f"et a scheduler call `truelift tick` every {every}: it publishes what the alerts read, and runs them."
+    assert found.told.endswith(step)
+    assert ("loss_budget" in found.told) == (budget is None)
+    assert "alerts run" not in found.told
 
 
 def test_what_went_wrong_is_said() -> None:
