@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from analysis.alerts.job.report import BUSY, CONFIGURATION, ERROR, NOT_READY
+from analysis.alerts.job.report import BUSY, CONFIGURATION, ERROR, LATE, NOT_READY, is_about_now
 from analysis.words import inbox as say
 from experiments.money import Money
 from experiments.store import Store
+from experiments.store.alerts import AlertRun
 
 BLIND = (ERROR, CONFIGURATION, NOT_READY, BUSY)  # a run that ended thus looked at no data of its time
-LATE = 2  # periods without a look, and monitoring is down
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def heartbeat(store: Store, money: Money, *, now: datetime) -> Beat:
     """Of a shop with these settings: they say how often its alerts should run."""
     looked, newest, kept = store.alerts.last_ended(but=BLIND), store.alerts.runs(1), store.alerts.standing()
     return beat(
-        None if looked is None else looked.finished_at,
+        None if looked is None else _moment(looked, money.every_minutes),
         _error(newest[0].code, newest[0].body) if newest else None,
         read=None if kept is None else kept.at,
         minutes=money.every_minutes,
@@ -75,6 +75,12 @@ def error_of(body: str) -> str:
     except ValueError:
         return ""
     return str(said.get("error", "")) if isinstance(said, dict) else ""
+
+
+def _moment(run: AlertRun, minutes: int) -> datetime:
+    """When a run looked: as it ended, or the earlier time that it looked back at."""
+    ended = run.finished_at
+    return ended if ended is not None and is_about_now(run.as_of, ended, minutes=minutes) else run.as_of
 
 
 def _error(code: int | None, body: str) -> str:
