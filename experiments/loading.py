@@ -249,6 +249,9 @@ def _problem(details: ErrorDetails, model: type[BaseModel], path: Path_, documen
         case "too_short" if name == "variants":
             message = f"{len(given)} given; an experiment compares at least two"
             return document.problem("too_few_variants", full, given, message, next_step="add a variant")
+        case "string_too_short" if context["min_length"] == 1:
+            step = "say who answers for it" if name == "owner" else "write what it is, or remove it"
+            return document.problem("empty", full, given, "is empty", next_step=step)
         case "too_short":
             message = f"needs at least {context['min_length']}, has {context['actual_length']}"
             return document.problem("too_few", full, given, message)

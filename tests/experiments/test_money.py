@@ -200,7 +200,7 @@ def test_every_problem_is_said_at_once_with_its_line(shop: Shop) -> None:
         ("first: 2027-01-02", "first: 2026-12-24", "seasons[1].first", "sale overlaps peak (2026-11-20 to 2026-12-24)"),
         ("last: 2026-12-24", "last: 2026-11-19", "seasons[0].last", "before its first day 2026-11-20; swap them"),
         ("expires: 2027-01-10", "expires: 2027-01-01", "seasons[1].expires", "it would never weigh; write 2027-01-20"),
-        ("owner: ann", 'owner: " "', "seasons[0].owner", "should have at least 1 character"),
+        ("owner: ann", 'owner: " "', "seasons[0].owner", "is empty; say who answers for it"),
         ('weight: "1.2"', 'weight: "120"', "seasons[0].weight", "less than or equal to 10"),
         ("last: 2026-12-24", "last: 12-24", "seasons[0].last", "'12-24' is not a day"),
         ("source: bill, ", "", "costs[0].source", "is missing"),
