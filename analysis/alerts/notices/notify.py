@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import apprise
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from analysis.alerts.notices.channels import Alertmanager, Channel, LineFile, Service, Stdout
 from experiments.base import Value
 from experiments.errors import DefinitionError, Problem
-from experiments.loading import Document, parse, read_yaml
+from experiments.loading import Document, Json, build, dotted, entries, in_order, parse, read_yaml, value_at
 from experiments.money import load_money
 from experiments.shop import Shop
 
@@ -39,12 +39,18 @@ _ENTRY = re.compile(r", entry #\d+")
 _YES = ("yes", "true", "1", "on", "y", "t")
 
 
+def _http(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+        raise ValueError("is not an Alertmanager's address; give http://HOST:PORT")  # the value may hold a secret
+    return value
+
+
 class Own(Value):
     """Channels that need no apprise."""
 
     stdout: bool = False
     file: Annotated[str, Field(min_length=1)] | None = None  # relative to the shop's folder
-    alertmanager: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")] | None = None
+    alertmanager: Annotated[str, AfterValidator(_http)] | None = None
 
 
 class Notify(Value):
@@ -80,13 +86,23 @@ def read(document: Document | None, problems: Sequence[Problem], tag: str | None
     given, wrong = (None, []) if document is None else parse(Notify, document)
     found = [*problems, *wrong]
     made: list[Channel] = []
-    if given is not None and document is not None:
-        services, own = list(_services(given, document, found)), list(_own(given.truelift, path.parent))
-        asked = bool(given.urls) or not own  # apprise is, or nobody would be told
+    if document is not None:
+        readable = given or _readable(document)
+        services, own = list(_services(readable, document, found)), list(_own(readable.truelift, path.parent))
+        asked = bool(readable.urls) or not (own or found)  # apprise is, or nobody would be told
         made = [*(_chosen(services, tag, document, found) if asked else ()), *own]
     if found:
-        raise DefinitionError(str(path), found)
+        raise DefinitionError(str(path), in_order(found))
     return tuple(made)
+
+
+def _readable(document: Document) -> Notify:
+    """What of a file that is wrong can be read all the same: each field that is right by itself."""
+    alone = {name: value_at(document.value, (name,)) for name in Notify.model_fields}
+    right: dict[str, Json] = {
+        name: value for name, value in alone.items() if value and not build(Notify, {name: value}, document, ())[1]
+    }
+    return build(Notify, right, document, ())[0] or Notify()
 
 
 def _services(given: Notify, document: Document, found: list[Problem]) -> Iterator[tuple[int, apprise.NotifyBase]]:
@@ -132,7 +148,7 @@ def _chosen(
     wanted = tag.lower()  # apprise's tags are lower case
     chosen = [(index, each, sorted(map(str, each.tags))) for index, each in services]
     chosen = [(index, each, tags) for index, each, tags in chosen if wanted in tags]
-    if not chosen and not found:
+    if not chosen and not _may_have(wanted, document, found):
         there = sorted({str(name) for _, each in services for name in each.tags})
         step = f"give the urls that get alerts `tag: [{tag}, NAME]`" + (
             f"; tags here: {', '.join(there)}" * bool(there)
@@ -152,6 +168,19 @@ def _chosen(
             found.append(document.problem("no_name", ("urls", index), tags, message, next_step=step))
             continue
         yield Service(own[0], wanted, f"urls[{index}] of {FILE}", each)
+
+
+def _may_have(wanted: str, document: Document, found: Sequence[Problem]) -> bool:
+    """Whether one of the urls that are wrong has the tag, or urls that nobody can read."""
+    wrong = {problem.path for problem in found if problem.code == "bad_url"}
+    urls = value_at(document.value, ("urls",))
+    named = re.compile(rf"(?<![\w-]){re.escape(wanted)}(?![\w-])", re.IGNORECASE)
+    general = [value_at(document.value, (name,)) for name in ("tag", "tags")] if wrong else []
+    written = [options for at, entry in entries(document.value, ("urls",)) if dotted(at) in wrong
+               for options in (entry.values() if isinstance(entry, dict) else ())]  # fmt: skip
+    return (urls is not None and not isinstance(urls, list)) or any(
+        named.search(json.dumps(each)) for each in (*general, *written)
+    )
 
 
 def _own(given: Own, home: Path) -> Iterator[Channel]:

@@ -342,7 +342,7 @@ def test_every_problem_is_told_at_once_with_its_line_and_without_a_secret() -> N
         "  - json://127.0.0.1/three:\n      tag: [alerts, a, b]\n"
     )
     assert [code for code, _ in found] == [
-        *("bad_url", "bad_url", "bad_url", "optional", "no_name", "no_name", "no_name"),
+        *("bad_url", "bad_url", "bad_url", "no_name", "optional", "no_name", "no_name"),
     ]
     said = "\n".join(line for _, line in found)
     assert "SECRET" not in said
@@ -351,6 +351,44 @@ def test_every_problem_is_told_at_once_with_its_line_and_without_a_secret() -> N
     assert "has 0 tags that no other url of alerts has (none)" in said
     assert "is called file, which is no name for a url" in said
     assert "has 2 tags that no other url of alerts has (a, b)" in said
+
+
+def test_what_is_wrong_with_the_urls_does_not_wait_for_what_is_wrong_with_the_rest() -> None:
+    found = refused(
+        "version: 3\n"
+        "urls:\n"
+        "  - jsn://hooks.example/SECRET:\n      tag: [reports, hook]\n"
+        "  - mailtos://:\n      tag: [reports, post]\n"
+        "  - json://127.0.0.1/:\n      tag: [alrets, one]\n"
+        "url: x\n"
+        "truelift: {alertmanager: 'me:SECRET@localhost:9093', stdout: true}\n"
+    )
+    said = "\n".join(line for _, line in found)
+    assert [code for code, _ in found] == [
+        *("unknown_value", "no_match", "bad_url", "bad_url", "unknown_field", "value"),
+    ], said
+    assert "SECRET" not in said
+    for part in ("version: 3 is none of 1", "no url has the tag alerts", "urls[0]", "urls[1]", "nearest: urls"):
+        assert part in said, said
+
+
+def test_a_url_that_is_wrong_and_has_the_tag_is_no_missing_tag() -> None:
+    for tags in ("[Alerts, hook]", "alerts"):
+        assert [code for code, _ in refused(f"urls:\n  - jsn://h/:\n      tag: {tags}\n")] == ["bad_url"]
+    assert [code for code, _ in refused("tag: alerts\nurls:\n  - jsn://h/\n")] == ["bad_url"]
+
+
+def test_without_a_tag_in_money_yml_what_else_is_wrong_is_said_too() -> None:
+    found = refused("version: 3\nurls:\n  - json://127.0.0.1/:\n      tag: [reports]\n", None)
+    assert [code for code, _ in found] == ["unknown_value", "no_tag"]
+
+
+def test_a_wrong_part_of_ours_is_not_one_that_tells_nobody() -> None:
+    [(code, said)] = refused("truelift: {alertmanager: 'localhost:9093'}")
+    assert code == "value"
+    assert said == "line 1, truelift.alertmanager: is not an Alertmanager's address; give http://HOST:PORT"
+    [(_, empty)] = refused("truelift: {file: ''}", None)
+    assert empty == "line 1, truelift.file: is empty; write what it is, or remove it"
 
 
 @pytest.mark.parametrize(
