@@ -15,11 +15,13 @@ from analysis.alerts.job import stored
 from analysis.alerts.job.doing import current, do
 from analysis.alerts.measures import measured
 from analysis.alerts.model import Evaluation
+from analysis.alerts.notices.channels import Channel
 from analysis.alerts.notices.heartbeat import Beat, heartbeat
+from analysis.alerts.notices.notify import written
 from analysis.pages import components
 from analysis.pages.views import alerts as view
 from analysis.words import inbox as say
-from experiments.errors import TrueliftError, UsageError
+from experiments.errors import DefinitionError, TrueliftError, UsageError
 from experiments.money import Money, load_money
 from experiments.shop import open_shop
 from experiments.store import Store
@@ -48,7 +50,8 @@ def read(store: Store, now: datetime) -> Read:
     """The alerts as they stand: acts that no run has taken into account yet are in it."""
     settings, wrong = _settings()
     waiting = len(store.alerts.outbox("due"))
-    amiss = [wrong] if wrong else []
+    told, untold = _told_to(settings, is_money_read=not wrong)
+    amiss = [each for each in (wrong, untold) if each]
     amiss += [say.undelivered(waiting)] if waiting else []
     remarks = []
     if not wrong and settings.loss_budget is None:
@@ -56,7 +59,7 @@ def read(store: Store, now: datetime) -> Read:
     elif not wrong:
         pages_off = say.PAGES_OFF if measured.holdouts(store) else say.PAGES_OFF_NO_REPLAY
         remarks += [] if settings.pages else [pages_off]
-        remarks += [] if (open_shop(None).home / "notify.yml").exists() else [say.NOBODY_TOLD]
+        remarks += [] if told or untold else [say.NOBODY_TOLD]
     return Read(
         current(store, now),
         stored.newest_evaluations(store),
@@ -87,6 +90,15 @@ def _settings() -> tuple[Money, str]:
         return load_money(open_shop(None)), ""
     except TrueliftError as error:
         return Money(), f"{error}"
+
+
+def _told_to(settings: Money, *, is_money_read: bool) -> tuple[tuple[Channel, ...], str]:
+    """Whom the shop tells; nobody, and what is wrong, where that cannot be read."""
+    try:
+        return written(open_shop(None), settings.notify_tag), ""
+    except DefinitionError as error:
+        about = [each for each in error.problems if is_money_read or each.code != "no_tag"]  # the tag is not known
+        return (), str(DefinitionError(error.where, about)) if about else ""
 
 
 def _check_names(store: Store) -> dict[str, str]:

@@ -31,7 +31,8 @@ NO_REPLAY = (
 )
 PAGES_OFF_NO_REPLAY = f"{PAGES_ARE_OFF}, and {NO_REPLAY}."
 NOBODY_TOLD = (
-    "Nobody is told of an incident: there is no notify.yml. Until it names who is, this page is where it stands."
+    "Nobody is told of an incident: there is no notify.yml that names anybody. Until there is, this page is where it "
+    "stands."
 )
 WHY_NOT = "Why nobody was alerted"
 WHY_NOT_TOLD = "Choose a place to see what was read there last, and what stands between it and an alert."

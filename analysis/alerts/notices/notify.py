@@ -70,7 +70,12 @@ def channels(shop: Shop) -> tuple[Channel, ...]:
 
     DefinitionError with every problem of the file, when notify_tag fits no url, and when it would tell nobody.
     """
-    path, tag = shop.home / FILE, load_money(shop).notify_tag
+    return written(shop, load_money(shop).notify_tag)
+
+
+def written(shop: Shop, tag: str | None) -> tuple[Channel, ...]:
+    """The channels of those urls that carry the tag, and ours; as `channels`."""
+    path = shop.home / FILE
     if not path.exists():
         if tag is not None:
             step = f"write {path}, or remove notify_tag from money.yml"

@@ -266,6 +266,25 @@ def test_what_is_wrong_with_the_settings_and_the_outbox_is_said(home: Path) -> N
     assert "Pages are off: the most that is told is a ticket" in said(visit("alerts"))
 
 
+def test_what_is_wrong_with_who_is_told_is_said_above_the_incidents(home: Path) -> None:
+    full(home)
+    (home / "notify.yml").write_text("version: 3\nurl: x\n", encoding="utf-8")
+    parts = [str(each.value) for each in visit("alerts").html]
+    [wrong] = [at for at, part in enumerate(parts) if "3 is none of 1" in part]
+    assert "url is not a known field" in parts[wrong]
+    assert "notify.yml" in parts[wrong]
+    assert wrong < min(at for at, part in enumerate(parts) if 'class="incident"' in part)
+    assert not [part for part in parts if "Nobody is told of an incident" in part]
+
+
+def test_what_is_wrong_with_who_is_told_is_said_beside_what_is_wrong_with_money(home: Path) -> None:
+    shop(home, [], money="loss_budget: many\n")
+    (home / "notify.yml").write_text("version: 3\n", encoding="utf-8")
+    words = said(visit("alerts"))
+    assert "loss_budget" in words
+    assert "3 is none of 1" in words
+
+
 def test_a_shop_without_a_holdout_hears_what_a_replay_cannot_show_and_what_it_may_do(home: Path) -> None:
     shop(home, [], money='loss_budget: "100"\n')
     words = said(visit("alerts"))
@@ -288,7 +307,11 @@ def test_what_the_alerts_do_not_do_yet_stands_below_the_incidents(home: Path) ->
     full(home)
     parts = [str(each.value) for each in visit("alerts").html]
     last = max(at for at, part in enumerate(parts) if 'class="incident"' in part)
-    [remark] = [at for at, part in enumerate(parts) if "Nobody is told of an incident: there is no notify.yml." in part]
+    [remark] = [
+        at
+        for at, part in enumerate(parts)
+        if "Nobody is told of an incident: there is no notify.yml that names" in part
+    ]
     assert remark > last
     (home / "notify.yml").write_text("truelift: {stdout: true}\n", encoding="utf-8")
     assert "Nobody is told of an incident" not in said(visit("alerts"))
