@@ -1,5 +1,6 @@
 """The app in a real headless browser: it says the verdict, draws, keeps filters in the address, and fits a phone."""
 
+import getpass
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -238,14 +239,15 @@ def test_an_incident_is_acknowledged_and_silenced_and_fits_a_phone(inbox: tuple[
 
     first.get_by_role("button", name="Silence").click()
     visit.page.get_by_label("Why").fill("A planned price change")
+    visit.page.get_by_label("Your name").fill("mara")
     visit.page.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Silence").click()
     expect(visit.page.locator("h1")).to_have_text("1 incident · 2 silenced · 1 watched")
     visit.settle()
     with Store.open(open_shop(home).store_url) as store:
         acts = stored.acts(store)
     assert [(act.kind, act.reason, act.author) for act in acts] == [
-        ("ack", "Looking into the deploy", "local user"),
-        ("silence", "A planned price change", "local user"),
+        ("ack", "Looking into the deploy", getpass.getuser()),
+        ("silence", "A planned price change", "mara"),
     ]
 
     visit.page.get_by_text("Silenced", exact=True).first.click()

@@ -1,6 +1,5 @@
 """What every command shares: where the shop is, who is asking, how long to wait, and how to say what comes next."""
 
-import getpass
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from analysis import hints
+from analysis.people import actor as actor
 from experiments.errors import UsageError
 
 _home: ContextVar[Path | None] = ContextVar("home", default=None)
@@ -38,11 +38,6 @@ def instant(text: str, option: str = "--as-of") -> datetime:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(f"{option} {text}: not a time; write 2026-11-10, or 2026-11-10T06:00 (UTC)") from None
-
-
-def actor() -> str:
-    """The name written into the audit: the operating system's user."""
-    return getpass.getuser()
 
 
 def hint(command: str) -> str:

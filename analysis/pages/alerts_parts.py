@@ -20,13 +20,13 @@ from analysis.alerts.notices.heartbeat import Beat, heartbeat
 from analysis.alerts.notices.notify import written
 from analysis.pages import components
 from analysis.pages.views import alerts as view
+from analysis.people import actor
 from analysis.words import inbox as say
 from experiments.errors import DefinitionError, TrueliftError, UsageError
 from experiments.money import Money, load_money
 from experiments.shop import open_shop
 from experiments.store import Store
 
-SOMEBODY = "local user"  # who writes where nobody has to sign in
 DONE = "alert_done"
 
 
@@ -198,13 +198,23 @@ def _act(store: Store, row: view.Row, kind: ActKind) -> None:
         given = _fields(kind, key)
         if not st.form_submit_button(label, type="primary"):
             return
-        try:
-            do(store, given(row.incident_id))
-        except UsageError as error:
-            st.error(components.literal(str(error)))
+        asked = given(row.incident_id)
+        wrong = say.unfilled(asked) or _refused(store, asked)
+        for each in wrong:
+            st.error(components.literal(components.typed(each)))
+        if wrong:
             return
     st.session_state[DONE] = say.done(kind, row.title)
     st.rerun()
+
+
+def _refused(store: Store, act: Act) -> Sequence[str]:
+    """What is wrong with an act; it is written down where nothing is."""
+    try:
+        do(store, act)
+    except UsageError as error:
+        return str(error).splitlines()
+    return ()
 
 
 def _fields(kind: ActKind, key: str) -> Callable[[str], Act]:
@@ -214,17 +224,32 @@ def _fields(kind: ActKind, key: str) -> Callable[[str], Act]:
         lasts = say.SILENCES[st.selectbox("For", list(say.SILENCES), index=1, key=f"for-{key}")]
     if kind == "resolve":
         names = {name: value for value, name in say.CODES.items()}
-        chosen = st.radio("What was it?", list(names), index=None, key=f"code-{key}")
+        chosen = st.radio(say.FIELDS["code"], list(names), index=None, key=f"code-{key}")
         code = None if chosen is None else names[chosen]
-    reason = st.text_input("Why", key=f"why-{key}", max_chars=1000)
+    reason = st.text_input(say.FIELDS["reason"], key=f"why-{key}", max_chars=1000)
+    author = _signed_in() or st.text_input(say.FIELDS["author"], value=_user(), key=f"name-{key}", max_chars=200)
     now = components.now()
     return lambda incident_id: Act(
-        kind, _author(), now, reason.strip(), incident_id, expires_at=None if lasts is None else now + lasts, code=code
+        kind,
+        author.strip(),
+        now,
+        reason.strip(),
+        incident_id,
+        expires_at=None if lasts is None else now + lasts,
+        code=code,
     )
 
 
-def _author() -> str:
-    """Who is signed in, where people have to."""
+def _user() -> str:
+    """Who has the program open, as the command line signs; empty where nobody knows."""
+    try:
+        return actor()
+    except UsageError:
+        return ""
+
+
+def _signed_in() -> str:
+    """Who is signed in, where people have to; else empty."""
     user = st.user.to_dict()
     named = user.get("email") or user.get("name") if user.get("is_logged_in") else None
-    return str(named or SOMEBODY)
+    return str(named or "")

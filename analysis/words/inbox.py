@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from analysis import words
-from analysis.alerts.course.acts import Act, ActKind
+from analysis.alerts.course.acts import WHY, Act, ActKind
 from analysis.alerts.model import Resolution
 from analysis.words.notices import fail, money, number
 
@@ -60,6 +60,7 @@ ACTIONS: Mapping[ActKind, tuple[str, str]] = {  # what the button says, and what
     "unsilence": ("End the silence", "It is told again."),
     "resolve": ("Resolve", "It is over. What it was counts for its rule."),
 }
+FIELDS = {"reason": "Why", "author": "Your name", "code": "What was it?"}
 AFTERWARDS = ("Say what it was", "What it was counts for its rule: one that is wrong too often wakes nobody any more.")
 DID: Mapping[ActKind, str] = {
     "ack": "Acknowledged",
@@ -165,6 +166,18 @@ def when(moment: datetime) -> str:
 def done(kind: ActKind, title: str) -> str:
     """What somebody just did."""
     return f"{DID[kind]}: {title}. {TAKES_EFFECT}"
+
+
+def unfilled(act: Act) -> tuple[str, ...]:
+    """What a form still asks for, by its labels."""
+    found = []
+    if act.kind == "resolve" and act.code is None:
+        found.append(f"“{FIELDS['code']}” is not answered: choose one.")
+    if not act.reason.strip():
+        found.append(f"“{FIELDS['reason']}” is empty: say why you {WHY[act.kind]}.")
+    if not act.author.strip():
+        found.append(f"“{FIELDS['author']}” is empty: say who does it.")
+    return tuple(found)
 
 
 def did(act: Act) -> str:

@@ -1,5 +1,6 @@
 """The alerts inbox: what is open by money, what may be done about it, why the rest is not there, and who looks."""
 
+import getpass
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -32,6 +33,7 @@ NOW = RAN + timedelta(minutes=12)
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(components, "now", lambda: NOW)
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
     monkeypatch.setenv("TRUELIFT_HOME", str(tmp_path / "shop"))
     st.cache_data.clear()
     return tmp_path / "shop"
@@ -325,11 +327,11 @@ def test_acknowledged_is_written_down_and_shown_at_once(home: Path) -> None:
     client = visit("alerts")
     client.text_input(key="why-ack-111111111111").input("Looking into the deploy")
     client = button(client, "ack-111111111111")
-    assert acts(home) == (Act("ack", "local user", NOW, "Looking into the deploy", "1" * 12),)
+    assert acts(home) == (Act("ack", "ann", NOW, "Looking into the deploy", "1" * 12),)
     assert "Acknowledged: Homepage is losing about €48k a day (at least €17k)." in said(client)
     assert "The page shows it already; what is told follows it from the next run on." in said(client)
     assert heads(client)[0].startswith("▼ Page Acknowledged Homepage")
-    assert "Acknowledged by local user on 14 December 2026, 06:17 UTC: Looking into the deploy" in heads(client)[0]
+    assert "Acknowledged by ann on 14 December 2026, 06:17 UTC: Looking into the deploy" in heads(client)[0]
     assert "ack-111111111111" not in {each.form_id for each in client.button}
     assert "Acknowledged: Homepage" not in said(client.run())
 
@@ -367,7 +369,7 @@ def test_resolved_with_a_code_it_counts_for_its_rule(home: Path) -> None:
     [act] = acts(home)
     assert (act.kind, act.code, act.reason) == ("resolve", "expected_change", "The price rose")
     assert client.title[0].value == "1 incident · 1 silenced · 1 watched"
-    resolved = "Resolved by local user on 14 December 2026, 06:17 UTC as an expected change: The price rose"
+    resolved = "Resolved by ann on 14 December 2026, 06:17 UTC as an expected change: The price rose"
     assert any(resolved in head for head in heads(visit("alerts", {"tab": "resolved"})))
     assert any("It was an expected change." in head for head in heads(visit("alerts", {"tab": "resolved"})))
 
@@ -387,14 +389,43 @@ def test_without_a_reason_or_code_nothing_is_written(home: Path) -> None:
     full(home)
     client = visit("alerts")
     for key, missing in {
-        "ack-111111111111": "reason is empty; say why you ack",
-        "silence-111111111111": "reason is empty; say why you silence",
-        "resolve-111111111111": "code is missing; it is one of real_regression",
+        "ack-111111111111": ["“Why” is empty: say why you acknowledge it."],
+        "silence-111111111111": ["“Why” is empty: say why you silence it."],
+        "resolve-111111111111": [
+            "“What was it?” is not answered: choose one.",
+            "“Why” is empty: say why you resolve it.",
+        ],
     }.items():
         client = button(client, key)
-        assert missing in plain(client.error[0].value)
+        assert [plain(each.value) for each in client.error] == missing
     assert acts(home) == ()
     assert client.title[0].value == "2 incidents (€48k/day) · 1 silenced · 1 watched"
+
+
+def test_an_act_is_signed_by_whoever_the_field_names(home: Path) -> None:
+    full(home)
+    client = visit("alerts")
+    assert client.text_input(key="name-ack-111111111111").value == "ann"  # as the command line signs
+    client.text_input(key="name-ack-111111111111").input(" mara ")
+    client.text_input(key="why-ack-111111111111").input("On it")
+    client = button(client, "ack-111111111111")
+    assert [act.author for act in acts(home)] == ["mara"]
+    client.text_input(key="name-silence-111111111111").input(" ")
+    client.text_input(key="why-silence-111111111111").input("On it")
+    client = button(client, "silence-111111111111")
+    assert [plain(each.value) for each in client.error] == ["“Your name” is empty: say who does it."]
+    assert len(acts(home)) == 1
+
+
+def test_where_nobody_knows_who_has_the_program_open_the_name_is_asked_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    full(home)
+    assert visit("alerts").text_input(key="name-ack-111111111111").value == ""
 
 
 # --- why not -----------------------------------------------------------------------------------------------------
