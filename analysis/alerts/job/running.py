@@ -6,6 +6,7 @@ The composition of `alerts run` and of the alerts' stage of a tick.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -49,7 +50,7 @@ def once(
     if report.is_good:
         money = load_money(shop)
         if is_about_now(as_of, clock(), minutes=money.every_minutes):
-            _ping(money.ping_url, say)
+            ping(money.ping_url, say)
     return report
 
 
@@ -92,14 +93,22 @@ def links(app_url: str, incident: Incident) -> Mapping[str, str]:
     return {name: f"{app}/{page}" for name, page in found.items()}
 
 
-def _ping(url: str | None, say: Say) -> None:
+def ping(url: str | None, say: Say) -> None:
     """Tell a dead man's switch that the alerts are at work; that it does not hear changes nothing here."""
     if url is None:
         return
     try:
         answer = httpx.get(url, timeout=PING_SECONDS)
         said = "" if answer.is_success else f"answered {answer.status_code}"
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except Exception as error:  # a name that cannot be encoded is no httpx error
         said = f"{type(error).__name__}: {error}"
     if said:
-        say(f"ping_url: {httpx.URL(url).host} {said}")
+        say(" ".join(filter(None, ["ping_url:", _host(url), said])))
+
+
+def _host(url: str) -> str:
+    """All of the address that may be printed."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

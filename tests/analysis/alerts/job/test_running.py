@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from analysis.alerts.job.report import RunReport
-from analysis.alerts.job.running import once
+from analysis.alerts.job.running import once, ping
 from analysis.alerts.notices.heartbeat import heartbeat
 from experiments.money import load_money
 from experiments.shop import Shop, create
 from experiments.store import Store
 from tests.helpers.alert_measures import HOLDOUT, HOME, STEP, Made, publish
 from tests.helpers.pings import pings
+from tests.helpers.receivers import nobody
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 UNTIL = START + 8 * STEP
@@ -71,3 +72,27 @@ def test_a_look_back_does_not_hide_that_somebody_watches(shop: Shop) -> None:
     assert ran(shop, UNTIL, UNTIL).code == 0
     ran(shop, START + 4 * STEP, UNTIL + HOUR)
     assert state(shop, UNTIL + HOUR) == "alive"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://a..b/7c1e", "ping_url: a..b UnicodeError: "),
+        ("http://xn--/7c1e", "ping_url: xn-- IDNAError: "),
+        ("http://[::1/7c1e", "ping_url: InvalidURL: "),
+        (f"http://127.0.0.1:{nobody()}/7c1e", "ping_url: 127.0.0.1 ConnectError: "),
+    ],
+)
+def test_a_ping_that_fails_is_a_line_and_nothing_else(url: str, said: str) -> None:
+    lines: list[str] = []
+    ping(url, lines.append)
+    [line] = lines
+    assert line.startswith(said)
+    assert "7c1e" not in line  # whoever knows the address can keep the switch quiet
+
+
+def test_a_run_whose_ping_fails_is_as_good_as_without(shop: Shop) -> None:
+    lines: list[str] = []
+    shop.money_file.write_text(f"{MONEY}ping_url: http://127.0.0.1:{nobody()}/7c1e\n", encoding="utf-8")
+    assert ran(shop, UNTIL, UNTIL, lines.append).code == 0
+    assert any(line.startswith("ping_url: 127.0.0.1 ConnectError") for line in lines)
