@@ -4,17 +4,20 @@ import hashlib
 import json
 import re
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 
 def _decimal(value: object) -> object:
+    if isinstance(value, float) and not isfinite(value):  # 1e999
+        raise ValueError(f"{value} is no decimal: write digits with a point, in quotes")
     if isinstance(value, bool | float):
         raise ValueError(f'a decimal is written in quotes, for example "{float(value)}"')
     if isinstance(value, str):
         if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
-            raise ValueError('a decimal is digits with a point, for example "0.05"')
+            raise ValueError(f'{value!r} is no decimal: write digits with a point, for example "0.05"')
         return Decimal(value)
     return Decimal(value) if isinstance(value, int) else value
 

@@ -9,16 +9,20 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from experiments.base import Exact, Key, Share, Value
+from experiments.base import Exact, Key, Value
 from experiments.errors import DefinitionError, Problem, nearest
 from experiments.layers import read_ground
 from experiments.loading import Document, Path_, besides, build, entries, in_order, parse, read_yaml, value_at
 from experiments.shop import Settings, Shop
 
-Kept = Annotated[Exact, Field(gt=0, le=1)]  # of revenue
+LEAST = Decimal("0.0001")  # of a share: what is smaller is a slip of the pen, and soon 0 to a float
+Kept = Annotated[Exact, Field(ge=LEAST, le=1)]  # of revenue
+Spread = Annotated[Exact, Field(ge=LEAST, lt=1)]
+Budget = Annotated[Exact, Field(ge=Decimal("0.01"), le=10**15)]
 Amount = Annotated[Exact, Field(ge=0)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Per = Literal["1000_recommendations", "order", "return", "30_days", "once"]
@@ -35,15 +39,25 @@ def _tag(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value) or not _has_host(value):
         raise ValueError(f"{value!r} is not where the app is, as https://truelift.example.org")
     return value
 
 
 def _ping(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+\S*", value):
+    if not re.fullmatch(r"https?://[^\s/?#]+\S*", value) or not _has_host(value):
         raise ValueError(f"{value!r} is no address to ask for, as https://checks.example.org/7c1e")
     return value
+
+
+def _has_host(value: str) -> bool:
+    """Whether somebody could be asked for: a name or number that can be looked up, and a port if any."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+        return value.isprintable() and bool(host.encode("idna").decode("idna"))
+    except ValueError:  # also a UnicodeError
+        return False
 
 
 class Place(Protocol):
@@ -89,9 +103,9 @@ class Money(Value):
     """The shop's money settings."""
 
     schema_version: Literal[1] = 1
-    loss_budget: Annotated[Exact, Field(gt=0)] | None = None  # accepted to lose to regressions per 30 days
-    spread: Share = Decimal("0.03")  # κ: how far changes of a module usually lie from 0
-    spreads: dict[Key, Share] = Field(default_factory=dict)  # by module
+    loss_budget: Budget | None = None  # accepted to lose to regressions per 30 days
+    spread: Spread = Decimal("0.03")  # κ: how far changes of a module usually lie from 0
+    spreads: dict[Key, Spread] = Field(default_factory=dict)  # by module
     margin: Kept | None = None  # contribution margin; None: of the lines that have one
     margins: dict[str, Kept] = Field(default_factory=dict)  # by module, or module/category
     seasons: tuple[Season, ...] = ()
