@@ -213,7 +213,7 @@ def _refused(store: Store, act: Act) -> Sequence[str]:
     try:
         do(store, act)
     except UsageError as error:
-        return str(error).splitlines()
+        return [say.refused(line) for line in str(error).splitlines()]
     return ()
 
 

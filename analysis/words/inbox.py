@@ -180,6 +180,13 @@ def unfilled(act: Act) -> tuple[str, ...]:
     return tuple(found)
 
 
+def refused(told: str) -> str:
+    """A refusal with the labels of the form in place of what the command line calls them."""
+    for code, label in CODES.items():
+        told = told.replace(code, f"“{label}”")
+    return words.sentence_case(told)
+
+
 def did(act: Act) -> str:
     """What somebody did, when and why."""
     told = f"{DID[act.kind]} by {act.author} on {when(act.at)}"

@@ -89,14 +89,14 @@ def refusals(
         open_ones = ", ".join(sorted(key for key, one in known.items() if one.state != "resolved")) or "none"
         found.append(f"incident {act.incident_id} is not known; open are: {open_ones}")
     if act.kind == "silence":
-        found += _never_ends_well(act)
+        found += _never_ends_well(act, known.get(act.incident_id))
         found += [] if act.matcher is None or modules is None else _unknown(act.matcher, modules)
     if act.kind == "unsilence" and not found:
         found += _nothing_silenced(act, silences)
     return (*found, *_refused_by_kind(act, known.get(act.incident_id)))
 
 
-def _never_ends_well(act: Act) -> Iterable[str]:
+def _never_ends_well(act: Act, incident: Incident | None) -> Iterable[str]:
     """A silence without an end, with one that is over, or with one beyond what anybody will remember."""
     if act.expires_at is None:
         yield "the silence has no end; every silence ends"
@@ -105,9 +105,18 @@ def _never_ends_well(act: Act) -> Iterable[str]:
     elif act.expires_at > act.at + LONGEST:
         yield (
             f"the silence would end {_moment(act.expires_at)}, more than {LONGEST.days} days from now: what nobody is "
-            f"told of for so long, nobody decides about; give an end by {_moment(act.at + LONGEST)}, or accept what is "
-            "lost with `alerts resolve --as expected_change`"
+            f"told of for so long, nobody decides about; give an end by {_moment(act.at + LONGEST)}{_instead(incident)}"
         )
+
+
+def _instead(incident: Incident | None) -> str:
+    """What may be done about an incident that is known, so that nobody need silence it."""
+    if incident is None:
+        return ""
+    if keys := _experiments(incident):
+        return f", or end it with {_stop(keys)}"
+    accept = f'`truelift alerts resolve {incident.incident_id} --as expected_change --reason "…"`'
+    return f", or accept what is lost with {accept}" if incident.family == "money" else ""
 
 
 def _unknown(matcher: Matcher, modules: Mapping[str, Iterable[str]]) -> Iterable[str]:
@@ -171,12 +180,21 @@ def _refused_by_kind(act: Act, incident: Incident | None) -> Iterable[str]:
 
 def _nothing_to_accept(incident: Incident) -> Iterable[str]:
     """A loss of an experiment is against its control, not against a baseline that could begin anew."""
-    comparisons = [member.unit.comparison for member in incident.members]
-    keys = sorted({each.key for each in comparisons if each.kind == "experiment"})
-    if keys:
+    if keys := _experiments(incident):
         those, control = ("experiments", "their controls") if len(keys) > 1 else ("experiment", "its control")
         yield (
-            f"code is expected_change, and the loss is of {those} {', '.join(keys)}: against {control} it would be "
-            f"told again, there is no baseline to accept; `truelift stop {keys[0]}`, or silence the incident until the "
+            f"it is not expected_change: the loss is of {those} {', '.join(keys)}, and against {control} it would be "
+            f"told again, there is no baseline to accept; {_stop(keys)}, or silence the incident until the "
             f"end, or resolve it as {', '.join(code for code in get_args(Resolution) if code != 'expected_change')}"
         )
+
+
+def _experiments(incident: Incident) -> list[str]:
+    """The experiments that anything of it is lost in."""
+    comparisons = [member.unit.comparison for member in incident.members]
+    return sorted({each.key for each in comparisons if each.kind == "experiment"})
+
+
+def _stop(keys: Iterable[str]) -> str:
+    """What ends them, as typed."""
+    return " and ".join(f'`truelift stop {key} --decision roll_back --reason "…"`' for key in keys)

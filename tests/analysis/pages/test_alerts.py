@@ -402,6 +402,21 @@ def test_without_a_reason_or_code_nothing_is_written(home: Path) -> None:
     assert client.title[0].value == "2 incidents (€48k/day) · 1 silenced · 1 watched"
 
 
+def test_a_refusal_speaks_of_what_the_form_offers(home: Path) -> None:
+    one = evaluation(Cell("cart"), comparison=TRIAL)
+    shop(home, [incident("3" * 12, module="cart", members=(one,))])
+    client = visit("alerts")
+    client.radio(key="code-resolve-333333333333").set_value("An expected change")
+    client.text_input(key="why-resolve-333333333333").input("We knew")
+    client = button(client, "resolve-333333333333")
+    [wrong] = [plain(each.value) for each in client.error]
+    assert wrong.startswith("It is not “An expected change”: the loss is of experiment home_als_v2, and")
+    assert "resolve it as “A real regression”, “A data issue”, “No cause found”" in wrong
+    assert "--decision roll_back --reason" in wrong
+    assert "expected_change" not in wrong
+    assert acts(home) == ()
+
+
 def test_an_act_is_signed_by_whoever_the_field_names(home: Path) -> None:
     full(home)
     client = visit("alerts")

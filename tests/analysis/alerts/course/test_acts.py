@@ -130,6 +130,26 @@ def test_a_silence_ends_later_than_now_and_within_ninety_days(ends: timedelta, r
     assert refusals(replace(SILENCE, expires_at=NOON + timedelta(days=90)), [OPEN]) == ()
 
 
+def test_what_is_silenced_for_too_long_may_do_what_is_advised_instead() -> None:
+    """The advice is never what would be refused."""
+    trial = replace(OPEN, members=(evaluation(Cell("homepage"), comparison=TRIAL),))
+    launch = replace(OPEN, members=(evaluation(Cell("homepage")),))
+    long = replace(SILENCE, matcher=None, incident_id="a1", expires_at=NOON + timedelta(days=91))
+    [of_trial] = refusals(long, [trial])
+    assert of_trial.endswith(
+        "give an end by 2027-03-01 12:00 UTC, or end it with "
+        '`truelift stop home_als_v2 --decision roll_back --reason "…"`'
+    )
+    [of_launch] = refusals(long, [launch])
+    assert of_launch.endswith(
+        'or accept what is lost with `truelift alerts resolve a1 --as expected_change --reason "…"`'
+    )
+    accept = Act("resolve", "mara", NOON, "we knew", "a1", code="expected_change")
+    assert refusals(accept, [launch]) == ()
+    [of_matcher] = refusals(replace(long, incident_id="", matcher=Matcher("homepage")), [launch])
+    assert of_matcher.endswith("give an end by 2027-03-01 12:00 UTC")
+
+
 def test_only_a_silence_that_runs_can_be_ended() -> None:
     end = Act("unsilence", "mara", NOON, "sale is over", matcher=Matcher("homepage", metric="order"))
     assert refusals(end, [OPEN], [SILENCE]) == (
@@ -146,13 +166,15 @@ def test_a_loss_of_an_experiment_cannot_be_expected_for_there_is_no_baseline_to_
     trial = replace(OPEN, members=(evaluation(Cell("homepage"), comparison=TRIAL), evaluation(Cell("homepage"))))
     [said] = refusals(accept, [trial])
     assert said == (
-        "code is expected_change, and the loss is of experiment home_als_v2: against its control it would be told "
-        "again, there is no baseline to accept; `truelift stop home_als_v2`, or silence the incident until the end, or "
-        "resolve it as real_regression, data_issue, no_cause_found"
+        "it is not expected_change: the loss is of experiment home_als_v2, and against its control it would be told "
+        'again, there is no baseline to accept; `truelift stop home_als_v2 --decision roll_back --reason "…"`, or '
+        "silence the incident until the end, or resolve it as real_regression, data_issue, no_cause_found"
     )
     other = replace(TRIAL, key="cart_als")
     [both] = refusals(accept, [replace(trial, members=(*trial.members, evaluation(Cell("cart"), comparison=other)))])
-    assert "of experiments cart_als, home_als_v2: against their controls" in both
+    assert "of experiments cart_als, home_als_v2, and against their controls" in both
+    for key in ("cart_als", "home_als_v2"):
+        assert f'`truelift stop {key} --decision roll_back --reason "…"`' in both
     assert refusals(replace(accept, code="real_regression"), [trial]) == ()
     assert refusals(accept, [replace(trial, state="resolved")]) == ()  # what it was, said later, opens nothing
     assert refusals(accept, [replace(OPEN, members=(evaluation(Cell("homepage")),))]) == ()
