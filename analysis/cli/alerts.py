@@ -53,8 +53,9 @@ def run(
     """
     from analysis.alerts.job.running import once
 
-    moment = _now() if as_of is None else instant(as_of)
+    moment = None
     try:
+        moment = _now() if as_of is None else instant(as_of)
         report = once(open_shop(home), as_of=moment, clock=_now, say=_log, exit_on_alert=exit_on_alert)
     except TrueliftError as error:
         report = RunReport(error.exit_code, moment, error=str(error))
@@ -85,8 +86,8 @@ def list_(
     if last:
         typer.echo(inbox_text.heartbeat(last[0]))
     if waiting:
-        said = "1 notice waits" if waiting == 1 else f"{waiting} notices wait"
-        typer.echo(f"{said} in the outbox: the next run sends them again.")
+        said, them = ("1 notice waits", "it") if waiting == 1 else (f"{waiting} notices wait", "them")
+        typer.echo(f"{said} in the outbox: the next run sends {them} again.")
     if not channels(shop):
         typer.echo(
             f"Nobody is told of an incident: there is no {shop.home / FILE}; docs/notices.md says what to write."
@@ -167,7 +168,7 @@ def resolve(
 @alerts.command()
 def replay(
     drawn: Annotated[int, typer.Option(min=0, help="Quarters drawn from the history's weeks.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of the drawing: the same seed draws the same.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing: the same seed draws the same.")] = 1,
     home: Home = None,
 ) -> None:
     """Play the shop's history under "nothing happened": how many pages a quarter would have been false."""

@@ -22,9 +22,9 @@ class Due:
     @property
     def watermark_missed(self) -> str:
         """What is missing, in words."""
-        newest = "none at all" if self.until is None else f"the newest ends at {self.until:%Y-%m-%d %H:%M} UTC"
+        newest = "none at all" if self.until is None else f"the newest ends at {_minute(self.until)}"
         step = "load the logs of that time, and `truelift tick` publishes their buckets"
-        return f"no bucket is published that ends near {self.wanted:%Y-%m-%d %H:%M} UTC ({newest}); {step}"
+        return f"no bucket is published that ends near {_minute(self.wanted)} ({newest}); {step}"
 
 
 def due(
@@ -76,3 +76,8 @@ def _every(after: datetime, until: datetime, step: timedelta) -> Iterator[dateti
     while at <= until:
         yield at
         at += step
+
+
+def _minute(at: datetime) -> str:
+    """Four digits of a year, also of year 1."""
+    return f"{at.replace(tzinfo=None).isoformat(' ', 'minutes')} UTC"

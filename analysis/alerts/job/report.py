@@ -28,10 +28,13 @@ LATE = 2  # periods: without a look in so many monitoring is down, and a run for
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What a run did. `until` is the newest bucket end that is there, `evaluated` counts bucket ends."""
+    """What a run did. `until` is the newest bucket end that is there, `evaluated` counts bucket ends.
+
+    `as_of` is None where the time that was asked for is none.
+    """
 
     code: int
-    as_of: datetime
+    as_of: datetime | None
     until: datetime | None = None
     evaluated: int = 0
     units: int = 0
@@ -54,7 +57,7 @@ class RunReport:
         return canonical(
             {
                 "as_of": _instant(self.as_of), "code": self.code, "outcome": CODES.get(self.code, "error"),
-                "until": None if self.until is None else _instant(self.until), "evaluated": self.evaluated,
+                "until": _instant(self.until), "evaluated": self.evaluated,
                 "units": self.units, "revised": self.revised, "missed_runs": self.missed_runs,
                 "open": dict(self.open), "held": self.held, "delivered": self.delivered,
                 "undelivered": self.undelivered, "error": self.error,
@@ -88,5 +91,7 @@ def has_evaluated(body: str) -> bool:
     return isinstance(said, dict) and bool(said.get("evaluated"))
 
 
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _instant(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"

@@ -138,7 +138,7 @@ def test_an_undelivered_notice_is_4_and_kept_until_it_is_delivered(command: Comm
         done = asked(command, shop, "run", at=UNTIL + timedelta(hours=hours))
         assert (done.code, done.line["undelivered"]) == (4, 1)
         assert "told.jsonl" in done.err
-    assert "1 notice waits in the outbox" in asked(command, shop, "list").out
+    assert "1 notice waits in the outbox: the next run sends it again." in asked(command, shop, "list").out
     (shop.home / "told.jsonl").rmdir()
     done = asked(command, shop, "run", at=UNTIL + timedelta(hours=2))
     assert (done.code, done.line["delivered"], len(told(shop))) == (0, 1, 1)
@@ -180,7 +180,17 @@ def test_no_shop_a_future_time_and_an_unknown_time_are_2(command: Commands, shop
     assert (done.code, done.line["code"]) == (2, 2)
     done = asked(command, shop, "run", at=datetime.now(UTC) + timedelta(days=1))
     assert (done.code, "lies in the future" in done.err) == (2, True)
-    assert command("alerts", "run", "--as-of", "soon", "--home", str(shop.home)).code == 2
+    for given in ("soon", "2026-10-26T25:01", ""):
+        done = command("alerts", "run", "--as-of", given, "--home", str(shop.home))
+        assert (done.code, done.line["code"], done.line["as_of"]) == (2, 2, None)
+        assert f"--as-of {given}: not a time" in done.err
+        assert f"--as-of {given}: not a time" in str(done.line["error"])
+
+
+def test_a_time_before_all_data_is_printed_whole(command: Commands, shop: Shop) -> None:
+    done = command("alerts", "run", "--as-of", "0001-01-01T06:00", "--home", str(shop.home))
+    assert (done.code, done.line["as_of"]) == (3, "0001-01-01T06:00:00Z")
+    assert "near 0001-01-01 06:00 UTC" in done.err
 
 
 def test_data_that_are_behind_are_3(command: Commands, shop: Shop) -> None:
@@ -337,6 +347,9 @@ def test_a_replay_says_how_many_pages_would_have_been_false(command: Commands, t
     assert (early.code, "nothing can be played yet" in early.out) == (1, True)
     with Store.open(shop.store_url) as store:
         publish(store, Made(HOLDOUT, cells=(HOME,)), START + 300 * STEP, since=START, quarters=STEP, seed=3)
+    negative = asked(command, shop, "replay", "--seed", "-1")
+    assert (negative.code, "is not in the range" in " ".join(negative.err.replace("│", " ").split())) == (2, True)
+    assert "Traceback" not in negative.err
     done = asked(command, shop, "replay", "--drawn", "20")
     assert done.out == asked(command, shop, "replay", "--drawn", "20").out
     assert "Holdout global_h2: 1 false page in 1.0 quarters as it happened: 0.97 a quarter" in done.out
