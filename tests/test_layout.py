@@ -1,12 +1,17 @@
 """The house as a stranger meets it: what stands at the top, what is packed, that our names are ours."""
 
 import importlib
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from analysis.alerts.notices import notify
+from experiments.shop import create
+from experiments.store import Store
 
 ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {
@@ -85,3 +90,27 @@ def test_the_wheel_holds_the_packages_and_what_they_read(tmp_path: Path) -> None
     names = set(zipfile.ZipFile(wheel).namelist())
     needed = {path for path in _tracked() if path.split("/")[0] in PACKAGES} | {"app.py"}
     assert needed <= names
+
+
+def test_every_shop_that_a_document_plays_is_ignored_by_git() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    played = {name for text in texts for name in re.findall(r"run demo[^`\n]*--home (\S+?)[`\s]", text)}
+    assert played >= {"losing-shop"}
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"/{name}/" for name in played} <= set(ignored)
+
+
+def test_all_that_a_shop_keeps_on_disk_is_described(tmp_path: Path) -> None:
+    shop = create(tmp_path / "shop")
+    with Store.open(shop.store_url) as store, store.alerts.lock():
+        pass
+    kept = {each.name for each in shop.home.iterdir()} | {
+        path.name
+        for path in (shop.layers, shop.holdouts, shop.published, shop.spool, shop.money_file, shop.home / notify.FILE)
+    }
+    operations = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = operations.split("## A shop on disk")[1].split("\n## ")[0]
+    rows = [row for row in table.splitlines() if row.startswith("| `")]
+    described = {name.rstrip("/") for row in rows for name in re.findall(r"`(.+?)`", row.split("|")[1])}
+    assert kept <= described, kept - described
+    assert "passwords" in next(row for row in table.splitlines() if "`notify.yml`" in row)
