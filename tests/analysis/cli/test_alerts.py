@@ -348,8 +348,7 @@ def test_a_replay_says_how_many_pages_would_have_been_false(command: Commands, t
     with Store.open(shop.store_url) as store:
         publish(store, Made(HOLDOUT, cells=(HOME,)), START + 300 * STEP, since=START, quarters=STEP, seed=3)
     negative = asked(command, shop, "replay", "--seed", "-1")
-    assert (negative.code, "is not in the range" in " ".join(negative.err.replace("│", " ").split())) == (2, True)
-    assert "Traceback" not in negative.err
+    assert (negative.code, "for '--seed': Input should be greater than or equal to 0" in negative.err) == (2, True)
     done = asked(command, shop, "replay", "--drawn", "20")
     assert done.out == asked(command, shop, "replay", "--drawn", "20").out
     assert "Holdout global_h2: 1 false page in 1.0 quarters as it happened: 0.97 a quarter" in done.out
