@@ -74,13 +74,37 @@ def money(minor: int, currency: str, digits: int) -> str:
 
 
 def loss(expected: int, at_least: int, currency: str, digits: int) -> str:
-    """`about €48k a day (at least €17k)`; no brackets where it may be none, `at least €48k` where both are the same."""
+    """`about €48k a day (at least €17k)`; no brackets where it may be none; `at least €1,950 a day` where both agree."""
     if expected <= 0:
         return "nothing now"
-    about, least = money(expected, currency, digits), money(at_least, currency, digits)
-    if at_least <= 0:
-        return f"about {about} a day"
-    return f"at least {least} a day" if about == least else f"about {about} a day (at least {least})"
+    if alone := at_least_alone(expected, at_least, currency, digits):
+        return f"{alone} a day"
+    about = f"about {money(expected, currency, digits)} a day"
+    return f"{about} (at least {least(at_least, currency, digits)})" if at_least > 0 else about
+
+
+def least(minor: int, currency: str, digits: int) -> str:
+    """`€17k`: what is sure, with two significant digits, rounded down."""
+    return money(_down(minor, 2), currency, digits)
+
+
+def at_least_alone(expected: int, at_least: int, currency: str, digits: int) -> str:
+    """`at least €1,950` where what is expected and what is sure are the same, rounded down; else empty.
+
+    Three digits: it stands for both.
+    """
+    if at_least <= 0 or (
+        at_least < expected and money(expected, currency, digits) != least(at_least, currency, digits)
+    ):
+        return ""
+    sure = _down(min(expected, at_least), 3) / 10**digits
+    return f"at least {words.amount(sure, unit='money', currency=currency)}"
+
+
+def _down(minor: int, kept: int) -> int:
+    """With so many significant digits, never more than it is."""
+    step: int = 10 ** max(0, len(str(minor)) - kept)
+    return minor // step * step
 
 
 def lost(minor: float, currency: str, digits: int) -> str:

@@ -120,10 +120,15 @@ def _figures(one: Incident, money: Print) -> tuple[tuple[str, str], ...]:
         return (("Over since", say.when(one.changed_at)), ("Began", since[1]), *lost)
     if one.family != "money" or one.held:
         return (since,)
-    least = notices.money(round(one.at_least), money.currency, money.digits)
+    expected, at_least = round(one.expected), round(one.at_least)
+    alone = notices.at_least_alone(expected, at_least, money.currency, money.digits)
+    least = notices.least(at_least, money.currency, money.digits) if at_least > 0 else say.MAY_BE_NONE
     return (
-        ("Expected loss a day", _about(one.expected, money)),
-        ("At least", least if round(one.at_least) > 0 else say.MAY_BE_NONE),
+        *(
+            (("Loss a day", alone),)
+            if alone
+            else (("Expected loss a day", _about(expected, money)), ("At least", least))
+        ),
         ("Lost so far", _about(one.lost_so_far, money, say.NOTHING_YET)),
         since,
     )

@@ -166,6 +166,16 @@ def test_what_is_over_stands_in_the_past(home: Path) -> None:
     assert "Loses a day" not in table
 
 
+def test_what_is_expected_and_sure_alike_is_one_amount(home: Path) -> None:
+    one = evaluation(Cell("cart"), expected=1_958_75.0, at_least=1_958_75.0)
+    shop(home, [incident("7" * 12, module="cart", members=(one,), expected=1_958_75.0, at_least=1_958_75.0)])
+    [head] = heads(visit("alerts"))
+    assert "Cart is losing at least €1,950 a day" in head
+    assert "Loss a day at least €1,950 Lost so far" in head
+    assert "Expected" not in head
+    assert "€2,000" not in head
+
+
 def test_a_link_shows_one_incident_wherever_it_stands(home: Path) -> None:
     full(home)
     client = visit("alerts", {"incident": "5" * 12})

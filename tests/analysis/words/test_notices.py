@@ -39,10 +39,14 @@ def test_a_place_is_named_as_a_reader_knows_it(cell: Cell, told: str) -> None:
     [
         (4_812_300, 1_720_000, "about €48k a day (at least €17k)"),
         (42_00, 0, "about €42 a day"),
-        (252_000_00, 251_000_00, "at least €250k a day"),
+        (252_000_00, 251_999_00, "at least €251,000 a day"),
+        (48_123_00, 17_999_00, "about €48k a day (at least €17k)"),
+        (1_999_00, 1_958_75, "about €2,000 a day (at least €1,900)"),
         (48_123_00, 40_00, "about €48k a day (at least €40)"),
         (-3_000_00, 0, "nothing now"),
-        (195_875, 195_875, "at least €2,000 a day"),
+        (195_875, 195_875, "at least €1,950 a day"),
+        (195_875, 250_000, "at least €1,950 a day"),
+        (42, 42, "at least €0.42 a day"),
     ],
 )
 def test_a_loss_is_printed_with_what_is_sure_of_it(expected: int, at_least: int, told: str) -> None:
@@ -51,10 +55,12 @@ def test_a_loss_is_printed_with_what_is_sure_of_it(expected: int, at_least: int,
 
 @given(expected=st.integers(1, 10**12), part=st.floats(0.001, 1), digits=st.integers(0, 4))
 def test_what_is_sure_is_printed_as_no_more_than_what_is_expected(expected: int, part: float, digits: int) -> None:
-    told = notices.loss(expected, max(1, round(expected * part)), "EUR", digits)
+    least = min(expected, max(1, round(expected * part)))
+    told = notices.loss(expected, least, "EUR", digits)
     sizes = [_number(text) for text in told.replace(")", "").split("€")[1:]]
     assert len(sizes) == (1 if told.startswith("at least") else 2)
     assert sizes[-1] <= sizes[0]
+    assert least * 0.9 < sizes[-1] * 10**digits <= least * (1 + 1e-12)  # rounded down, to two digits
 
 
 def _number(text: str) -> float:
