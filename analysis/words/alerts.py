@@ -23,7 +23,7 @@ __all__ = [
 StateName = Literal["pending", "open", "acked", "resolving", "resolved", "held", "silenced", "inhibited", "watch"]
 STATES: Mapping[StateName, str] = {
     "pending": "Pending", "open": "Open", "acked": "Acknowledged", "resolving": "Resolving", "resolved": "Resolved",
-    "held": "Held", "silenced": "Silenced", "inhibited": "Told elsewhere", "watch": "Watch",
+    "held": "Held", "silenced": "Silenced", "inhibited": "Part of another incident", "watch": "Watch",
 }  # fmt: skip
 SPANS = {
     "15m": "15 minutes",

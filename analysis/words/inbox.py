@@ -43,6 +43,7 @@ ONE_ONLY = "Only this incident is shown."
 EVERY = "Show all incidents"
 MAY_BE_NONE, NOTHING_NOW, NOTHING_YET, NOTHING_AT_ALL = "it may be none", "nothing now", "nothing yet", "nothing"
 NOT_CONFIRMED = "not confirmed yet"
+THE_WHOLE = "The incident that it is part of"
 THIS_INCIDENT = "Link to this incident"
 TAKES_EFFECT = "The page shows it already; what is told follows it from the next run on."
 CELL_HEADINGS = ("Where", "What changed", "Loses a day", "Evidence", "Compared")

@@ -74,7 +74,7 @@ def money(minor: int, currency: str, digits: int) -> str:
 
 
 def loss(expected: int, at_least: int, currency: str, digits: int) -> str:
-    """`about €48k a day (at least €17k)`; no brackets where it may be none; `at least €1,950 a day` where both agree."""
+    """`about €48k a day (at least €17k)`; no brackets where it may be none; `at least €1,950 a day` if both agree."""
     if expected <= 0:
         return "nothing now"
     if alone := at_least_alone(expected, at_least, currency, digits):

@@ -128,12 +128,12 @@ def _section(heading: str, lines: Iterable[str]) -> list[str]:
 
 
 def _opened(incidents: Sequence[Incident], money: Money) -> str:
-    """How many somebody should look at, and what they lose together; what is held or told elsewhere is not in it."""
+    """How many somebody should look at, and what they lose together; what is held or part of another is not in it."""
     expected, at_least = total(incidents)
-    held, elsewhere = (sum(state(one) == name for one in incidents) for name in ("held", "inhibited"))
+    held, parts = (sum(state(one) == name for one in incidents) for name in ("held", "inhibited"))
     return say.opened(
-        len(incidents) - held - elsewhere, round(expected), round(at_least),
-        ((held, "held"), (elsewhere, "told elsewhere")), money.currency, money.digits,
+        len(incidents) - held - parts, round(expected), round(at_least),
+        ((held, "held"), (parts, "within another")), money.currency, money.digits,
     )  # fmt: skip
 
 

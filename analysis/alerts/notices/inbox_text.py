@@ -47,7 +47,8 @@ def listed(standing: Standing, printed: Print, *, every: bool) -> list[str]:
     expected, at_least = total(listing.told(standing.incidents))
     sum_ = notices.loss(round(expected), round(at_least), printed.currency, printed.digits)
     head = [f"Losing {sum_} together."] if round(expected) > 0 else []
-    return [*head, *(_line(each, printed) for each in shown), notices.AMOUNTS]
+    width = max(22, *(len(_kind(each)) for each in shown))
+    return [*head, *(_line(each, printed, width) for each in shown), notices.AMOUNTS]
 
 
 def heartbeat(run: AlertRun) -> str:
@@ -84,8 +85,8 @@ def precisions(closed: Iterable[Closed]) -> list[str]:
     return [*lines, *(weekly.demote(each.rule, each.version) for each in found if each.demoted)]
 
 
-def _line(incident: Incident, printed: Print) -> str:
-    return f"{incident.incident_id}  {_kind(incident):<22}  {_title(incident, printed)}"
+def _line(incident: Incident, printed: Print, width: int) -> str:
+    return f"{incident.incident_id}  {_kind(incident):<{width}}  {_title(incident, printed)}"
 
 
 def _title(incident: Incident, printed: Print) -> str:

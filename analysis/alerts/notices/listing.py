@@ -17,7 +17,7 @@ TABS: tuple[Tab, ...] = get_args(Tab)
 
 
 def ordered(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
-    """By list, then told by itself before held before told elsewhere, most money first; of what is over the newest."""
+    """By list, then told by itself before held before part of another, most money first; of what is over the newest."""
     every = tuple(incidents)
     where = tabs(every)
 
@@ -33,11 +33,23 @@ def told(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
     return tuple(one for one in incidents if state(one) in ("open", "acked", "resolving"))
 
 
-def tabs(incidents: Iterable[Incident]) -> Mapping[str, Tab]:
-    """In which list each incident stands, by its id; what is not confirmed yet is watched."""
+def wholes(incidents: Iterable[Incident]) -> Mapping[str, Incident]:
+    """The incident that each part of another one is part of, by the part's id; none of one that is gone."""
     known = {one.incident_id: one for one in incidents}
     wide = [one for one in known.values() if not one.module and one.family == "money" and not one.inhibited_by]
     site = min(filter(_stands, wide), key=gravest, default=None)
+    found = {}
+    for one in known.values():
+        whole = site if one.inhibited_by == NOT_THE_RECOMMENDER else known.get(one.inhibited_by)
+        if state(one) == "inhibited" and whole is not None and whole is not one and _stands(whole):
+            found[one.incident_id] = whole
+    return found
+
+
+def tabs(incidents: Iterable[Incident]) -> Mapping[str, Tab]:
+    """In which list each incident stands, by its id; what is not confirmed yet is watched."""
+    known = {one.incident_id: one for one in incidents}
+    larger = wholes(known.values())
 
     def tab(one: Incident) -> Tab:
         match state(one):
@@ -48,9 +60,8 @@ def tabs(incidents: Iterable[Incident]) -> Mapping[str, Tab]:
             case "watch" | "pending":
                 return "watch"
             case "inhibited":
-                whole = site if one.inhibited_by == NOT_THE_RECOMMENDER else known.get(one.inhibited_by)
-                if whole is not None and whole is not one and _stands(whole):
-                    return tab(whole)
+                if one.incident_id in larger:
+                    return tab(larger[one.incident_id])
                 return "watch" if one.severity in ("watch", "digest") else "open"
             case _:
                 return "open"

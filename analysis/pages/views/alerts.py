@@ -76,16 +76,19 @@ def inbox(standing: Standing, acts: Sequence[Act], money: Print) -> Inbox:
     incidents, where = ordered(standing.incidents), tabs(standing.incidents)
     states = Counter(told.state(one) for one in incidents)
     others = (
-        (states["held"], "held"), (states["inhibited"], "told elsewhere"), (states["silenced"], "silenced"),
+        (states["held"], "held"), (states["inhibited"], "within another"), (states["silenced"], "silenced"),
         (states["watch"] + states["pending"], "watched"),
     )  # fmt: skip
     first = counted(incidents, money) or say.incidents(0, 0, money.currency, money.digits)
     by_hand = {act.incident_id for act in standing.silences if act.incident_id}
-    rows = (_row(one, where[one.incident_id], acts, by_hand, money) for one in incidents)
+    larger = listing.wholes(incidents)
+    rows = (_row(one, where[one.incident_id], acts, by_hand, money, larger.get(one.incident_id)) for one in incidents)
     return Inbox(say.headline(first, others), tuple(rows))
 
 
-def _row(one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str], money: Print) -> Row:
+def _row(
+    one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str], money: Print, whole: Incident | None
+) -> Row:
     spoken = replace(one, lost_so_far=0.0)  # it stands in the figures
     return Row(
         incident_id=one.incident_id,
@@ -100,7 +103,7 @@ def _row(one: Incident, tab: Tab, acts: Sequence[Act], by_hand: Collection[str],
         hints=told.look_first(one),
         done=tuple(say.did(act) for act in acts if act.incident_id == one.incident_id),
         cells=tuple(_cell(each, money) for each in one.members),
-        links=_links(one),
+        links=_links(one, whole),
         can=_can(one, by_hand),
     )
 
@@ -157,8 +160,9 @@ def _cell(found: Evaluation, money: Print) -> tuple[str, ...]:
     )
 
 
-def _links(one: Incident) -> tuple[tuple[str, str], ...]:
-    """The readouts of what its cells compare, and the incident's own address."""
+def _links(one: Incident, whole: Incident | None) -> tuple[tuple[str, str], ...]:
+    """The incident that it is part of, the readouts of what its cells compare, and the incident's own address."""
+    larger = () if whole is None else ((_address(whole), say.THE_WHOLE),)
     keys = dict.fromkeys(
         member.unit.comparison.key
         if member.unit.comparison.kind == "experiment"
@@ -167,7 +171,11 @@ def _links(one: Incident) -> tuple[tuple[str, str], ...]:
         if member.unit.comparison.kind != "forecast"
     )
     readouts = tuple((f"readout?{urlencode({'experiment': key})}", say.readout_of(key)) for key in keys)
-    return (*readouts, (f"alerts?{urlencode({'incident': one.incident_id})}", say.THIS_INCIDENT))
+    return (*larger, *readouts, (_address(one), say.THIS_INCIDENT))
+
+
+def _address(one: Incident) -> str:
+    return f"alerts?{urlencode({'incident': one.incident_id})}"
 
 
 def _can(one: Incident, by_hand: Collection[str]) -> tuple[ActKind, ...]:

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.alerts.course.acts import Act
+from analysis.alerts.course.inhibition import NOT_THE_RECOMMENDER
 from analysis.alerts.job import stored
 from analysis.alerts.job.report import CODES, GOOD, UNDELIVERED
 from analysis.alerts.model import Cell, Incident, Severity
@@ -123,20 +124,35 @@ def whole_and_part(severity: Severity) -> tuple[Incident, ...]:
 def test_an_incident_that_another_one_tells_stands_last_and_is_not_summed(home: Path) -> None:
     shop(home, whole_and_part("ticket"))
     client = visit("alerts")
-    assert client.title[0].value == "1 incident (€48k/day) · 1 told elsewhere"
+    assert client.title[0].value == "1 incident (€48k/day) · 1 within another"
     first, last = heads(client)
     assert first.startswith("■ Ticket Open, for the next working day The whole site is losing")
-    assert last.startswith("■ Ticket Told elsewhere Cart is losing")
+    assert last.startswith("■ Ticket Part of another incident Cart is losing")
+
+
+@pytest.mark.parametrize("by", ["1" * 12, NOT_THE_RECOMMENDER])
+def test_a_part_leads_to_its_whole(home: Path, by: str) -> None:
+    whole, part = whole_and_part("ticket")
+    shop(home, (whole, replace(part, inhibited_by=by)))
+    heads_ = [str(each.value) for each in visit("alerts").html if 'class="incident"' in str(each.value)]
+    assert "The incident that it is part of" not in heads_[0]
+    assert '<a href="alerts?incident=111111111111">The incident that it is part of</a>' in heads_[1]
+
+
+def test_a_part_of_what_is_gone_leads_nowhere(home: Path) -> None:
+    _, part = whole_and_part("ticket")
+    shop(home, (replace(part, inhibited_by="nothing"),))
+    assert "The incident that it is part of" not in said(visit("alerts"))
 
 
 def test_a_part_of_what_is_watched_is_watched(home: Path) -> None:
     shop(home, whole_and_part("watch"))
     client = visit("alerts")
-    assert client.title[0].value == "No incident · 1 told elsewhere · 1 watched"
+    assert client.title[0].value == "No incident · 1 within another · 1 watched"
     assert heads(client) == []
     first, last = heads(visit("alerts", {"tab": "watch"}))
     assert first.startswith("○ Watch The whole site is losing")
-    assert last.startswith("○ Watch Told elsewhere Cart is losing")
+    assert last.startswith("○ Watch Part of another incident Cart is losing")
 
 
 def test_what_is_held_shows_no_number(home: Path) -> None:

@@ -261,7 +261,7 @@ def test_what_mutes_it_and_how_it_ended() -> None:
     [
         ({}, "Open"), ({"state": "acked"}, "Acknowledged"), ({"state": "resolving"}, "Resolving"),
         ({"severity": "watch"}, "Watch"), ({"held": True}, "Held"), ({"silenced_until": AT}, "Silenced"),
-        ({"held": True, "silenced_until": AT}, "Held"), ({"inhibited_by": "x"}, "Told elsewhere"),
+        ({"held": True, "silenced_until": AT}, "Held"), ({"inhibited_by": "x"}, "Part of another incident"),
         ({"state": "pending", "held": True}, "Pending"), ({"state": "resolved", "inhibited_by": "x"}, "Resolved"),
     ],
 )  # fmt: skip

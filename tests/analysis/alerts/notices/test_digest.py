@@ -146,7 +146,7 @@ def test_what_is_held_or_inhibited_is_shown_and_not_summed() -> None:
     held = incident("a" * 16, held=True)
     part = incident("b" * 16, module="pdp", inhibited_by="not the recommender")
     told = said(standing(held, part))
-    assert "Open: no incident; 1 held; 1 told elsewhere\n" in told
+    assert "Open: no incident; 1 held; 1 within another\n" in told
     assert (
         "Homepage: a loss that is not believed while a signal check fails, since 14 December 2026, 01:00 UTC.\n"
     ) in told  # and no amount
