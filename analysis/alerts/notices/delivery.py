@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from analysis.alerts.course.standing import Case, Standing
 from analysis.alerts.course.telling import is_muted
@@ -60,13 +60,17 @@ def queued(notices: Sequence[Notice], channels: Sequence[str]) -> tuple[AlertNot
 def release(store: Store, standing: Standing, now: Standing, *, missed: int, render: Render) -> None:
     """Let what waits be told: of each incident what its last bucket end brought about, as it stands after the newest.
 
-    Whoever was told nothing of an incident yet hears of it as open, whatever happened meanwhile. So does who was told
-    nothing of it for a silence that is over by `now`, the standing with what people did since, and that no bucket end
-    saw: nothing else would tell of it.
+    Whoever was told nothing of an incident yet, or that it was over, hears of it as open or open again, whatever
+    happened meanwhile. So does who was told nothing of it for a silence that is over by `now`, the standing with what
+    people did since, and that no bucket end saw: nothing else would tell of it.
     """
     rows = store.alerts.outbox("waiting", "due", "delivered", "withdrawn")
     waiting = [each for each in rows if each.state == "waiting"]
     told_before = {(each.incident, each.channel) for each in rows if each.state in ("due", "delivered")}
+    heard: dict[tuple[str, str], bool] = {}
+    for each in rows:
+        if each.state != "waiting":
+            _remember(heard, each, is_told=each.state != "withdrawn")
     last = {(each.incident, each.channel): each for each in rows}  # in order: the last wins
     again = [each for each in last.values() if each.state == "withdrawn" and _is_owed(each, standing, now)]
     due = {}
@@ -76,8 +80,9 @@ def release(store: Store, standing: Standing, now: Standing, *, missed: int, ren
             continue
         incident = told.incident if case is None or told.at == standing.at else case.incident
         told = replace(told, incident=incident, missed_runs=missed)
-        known = (each.incident, each.channel) in told_before
-        due[each.key] = canonical(dict(render(told if known else _first(told))))
+        place = each.incident, each.channel
+        word: Literal["open", "reopen"] = "reopen" if place in told_before else "open"
+        due[each.key] = canonical(dict(render(told if heard.get(place) else _first(told, word))))
     if waiting or again:
         store.alerts.release(due, [each.key for each in waiting if each.key not in due])
 
@@ -98,7 +103,7 @@ def deliver(
     for each in store.alerts.outbox("due", "delivered", "withdrawn"):
         place = each.incident, each.channel
         if each.state != "due":
-            _remember(heard, place, each, is_told=each.state == "delivered")
+            _remember(heard, each, is_told=each.state == "delivered")
             continue
         payload = _payload(each)
         name = f"incident {each.incident}, {_named(each, payload)}"
@@ -113,7 +118,7 @@ def deliver(
         if said:
             say(f"{name}: not told on {each.channel}, {said}")
             store.alerts.withdraw(each.key, said, now=clock())
-            _remember(heard, place, each, is_told=False)
+            _remember(heard, each, is_told=False)
             continue
         if failed_in_a_row[each.channel] >= TRIES or place in blocked:
             continue
@@ -129,7 +134,7 @@ def deliver(
             continue
         failed_in_a_row[each.channel] = 0
         store.alerts.told(each.key, now=clock())
-        _remember(heard, place, each, is_told=True)
+        _remember(heard, each, is_told=True)
         say(f"{name}: told on {each.channel}")
         delivered += 1
     return Delivered(delivered, len(store.alerts.outbox("due")))
@@ -153,10 +158,10 @@ def _named(given: AlertNotice, payload: Mapping[str, Any]) -> str:
     return str(payload.get("notice", {}).get("transition", given.transition))
 
 
-def _first(notice: Notice) -> Notice:
-    """The notice as the first of its incident: `worse:page:2` becomes `open:page:2`."""
+def _first(notice: Notice, begins: Literal["open", "reopen"]) -> Notice:
+    """The notice as the first of its incident since that began: `worse:page:2` becomes `open:page:2`."""
     word, *_, number = notice.transition.split(":")
-    return replace(notice, transition=f"open:{notice.incident.severity}:{number}") if word in LATER else notice
+    return replace(notice, transition=f"{begins}:{notice.incident.severity}:{number}") if word in LATER else notice
 
 
 def _word(given: AlertNotice) -> str:
@@ -178,8 +183,9 @@ def _withdrawn(word: str, case: Case | None, at: datetime) -> str:
     return f"acknowledged by {one.acked_by}" if word == "repeat" and one.acked_by else ""
 
 
-def _remember(heard: dict[tuple[str, str], bool], place: tuple[str, str], given: AlertNotice, *, is_told: bool) -> None:
+def _remember(heard: dict[tuple[str, str], bool], given: AlertNotice, *, is_told: bool) -> None:
     """What a channel knows of an incident after a notice that was told or withdrawn."""
+    place = given.incident, given.channel
     if _word(given) == "resolved":
         if is_told or not heard.get(place):
             heard.pop(place, None)

@@ -1,18 +1,26 @@
 """What people did meanwhile holds for the outbox too: what is silenced, acknowledged or resolved is not told late."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.alerts.course.acts import Act
+from analysis.alerts.course.telling import is_muted
 from analysis.alerts.job.doing import current, do
 from analysis.alerts.job.report import RunReport
 from analysis.alerts.job.run import Plan, run
 from analysis.alerts.model import Resolution
+from analysis.alerts.notices.delivery import LATER
+from experiments.errors import UsageError
 from experiments.store import Store
 from tests.helpers.alert_runs import CART, HOME, HOUR, START, Listener, Scripted, plan
+from tests.helpers.effort import scaled
 
+Kind: TypeAlias = Literal["ack", "silence", "unsilence", "resolve"]
 LOSS = Scripted(losses=[(HOME, "page", 4, 70)])
 WORSE = Scripted(losses=[(HOME, "ticket", 4, 8), (HOME, "page", 8, 70)])
 
@@ -25,7 +33,7 @@ def ran(store: Store, given: Plan, hours: float, now: float | None = None) -> Ru
 
 def act(
     store: Store,
-    kind: Literal["ack", "silence", "unsilence", "resolve"],
+    kind: Kind,
     hours: float,
     *,
     until: float = 80,
@@ -173,6 +181,22 @@ def test_a_silence_that_no_bucket_end_saw_does_not_lose_the_notice(store: Store,
     assert states(store) == [("open:page:1", "delivered")]
 
 
+def test_who_last_heard_that_it_was_over_hears_that_it_is_open_again(store: Store, pager: Listener) -> None:
+    """What told of it meanwhile was withdrawn, and what got worse since is no news of something known."""
+    ran(store, plan(WORSE, pager), 5)
+    act(store, "resolve", 5.2)
+    for hour in (6, 7):
+        ran(store, plan(WORSE, pager), hour)
+    pager.down = True
+    ran(store, plan(WORSE, pager), 8)
+    act(store, "ack", 8.2)
+    pager.down = False
+    for hour in (9, 10, 11):
+        ran(store, plan(WORSE, pager), hour)
+    assert states(store)[2] == ("reopen:ticket:3", "withdrawn")
+    assert pager.transitions == ["open:ticket:1", "resolved:2", "reopen:page:4"]
+
+
 def test_a_silence_of_one_incident_keeps_back_no_other(store: Store, pager: Listener) -> None:
     both = Scripted(losses=[(HOME, "page", 4, 70), (CART, "ticket", 4, 70)])
     pager.down = True
@@ -194,3 +218,52 @@ def test_what_was_told_while_somebody_acknowledged_it_counts_as_told(store: Stor
 
     ran(store, plan(LOSS, Acting()), 6.5)
     assert states(store) == [("open:page:1", "delivered")]
+
+
+COMES_AND_GOES = Scripted(
+    hours=60, losses=[(HOME, "ticket", 3, 7), (HOME, "page", 7, 14), (HOME, "page", 26, 58)]
+)  # fmt: skip
+HOURS = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(["", "", "", "", "ack", "silence", "unsilence", "resolve"])),
+    min_size=10, max_size=45,
+)  # fmt: skip
+
+
+@settings(max_examples=scaled(20, 300), deadline=None)
+@given(hours=HOURS, lasts=st.integers(1, 8))
+def test_whatever_people_and_receivers_do_each_hears_in_order_and_only_what_concerns_it(
+    hours: list[tuple[bool, Kind | Literal[""]]], lasts: int
+) -> None:
+    pager = Listener()
+    with Store.open("sqlite://") as store:
+        for hour, (is_down, kind) in enumerate(hours, 1):
+            with suppress(UsageError, ValueError):  # there is no such incident, or nothing to end
+                if kind:
+                    act(store, kind, hour - 0.5, until=hour - 0.5 + lasts)
+            pager.down, before = is_down, len(pager.heard)
+            ran(store, plan(COMES_AND_GOES, pager), hour)
+            silenced = {
+                each.incident_id
+                for each in current(store, START + hour * HOUR).incidents
+                if each.silenced_until is not None and each.state != "resolved"
+            }
+            assert not silenced & {each["incident"]["incident_id"] for each in pager.heard[before:]}
+        pager.down = False
+        last = START + len(hours) * HOUR
+        ran(store, plan(COMES_AND_GOES, pager), len(hours))
+        assert store.alerts.outbox("due", "waiting") == []
+        told: dict[str, list[tuple[str, int]]] = {}
+        for each in pager.heard:
+            word, *_, number = each["notice"]["transition"].split(":")
+            told.setdefault(each["incident"]["incident_id"], []).append((word, int(number)))
+        for notices in told.values():
+            numbers = [number for _, number in notices]
+            assert numbers == sorted(set(numbers))
+            for before_it, (word, _) in zip([None, *notices], notices, strict=False):
+                known = before_it is not None and before_it[0] != "resolved"
+                assert word not in LATER or known, notices
+                assert word != "resolved" or known, notices
+        for key, case in current(store, last).cases.items():
+            if not is_muted(case.incident) and not case.incident.acked_by:
+                assert key in told
+                assert told[key][-1][0] != "resolved"
