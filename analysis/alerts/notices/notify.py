@@ -145,7 +145,7 @@ def _chosen(
 ) -> Iterator[Service]:
     """Those with the tag, each under its name."""
     if tag is None:
-        if services:
+        if entries(document.value, ("urls",)):
             step = "name in money.yml the tag of the urls that get alerts: notify_tag: alerts"
             message = "there are urls and money.yml has no notify_tag: nothing is sent without a tag"
             found.append(document.problem("no_tag", ("urls",), None, message, next_step=step))

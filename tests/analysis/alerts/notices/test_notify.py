@@ -381,6 +381,7 @@ def test_a_url_that_is_wrong_and_has_the_tag_is_no_missing_tag() -> None:
 def test_without_a_tag_in_money_yml_what_else_is_wrong_is_said_too() -> None:
     found = refused("version: 3\nurls:\n  - json://127.0.0.1/:\n      tag: [reports]\n", None)
     assert [code for code, _ in found] == ["unknown_value", "no_tag"]
+    assert [code for code, _ in refused("urls:\n  - jsn://h/:\n      tag: [reports]\n", None)] == ["no_tag", "bad_url"]
 
 
 def test_a_wrong_part_of_ours_is_not_one_that_tells_nobody() -> None:
