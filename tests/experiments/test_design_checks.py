@@ -64,7 +64,7 @@ THIRD = f"{SECOND}\n  - {{key: third, weight: equal, strategy: random}}"
         (SWITCHBACK, "unit_type: cluster_window", "unit_type: user", "unit_mismatch_design", "unit_type"),
         (SWITCHBACK, f"switchback: {CLOCK}\n", "", "missing_field", "switchback"),
         (SWITCHBACK, "cluster: city, ", "", "missing_field", "switchback.cluster"),
-        (SWITCHBACK, "cluster: city", "cluster: ''", "out_of_range", "switchback.cluster"),
+        (SWITCHBACK, "cluster: city", "cluster: ''", "empty", "switchback.cluster"),
         (SWITCHBACK, "cluster: city", "clusters: city", "missing_field", "switchback.cluster"),
         (SWITCHBACK, "minutes: 240", "minutes: 250", "window_length", "switchback.window_minutes"),
         (SWITCHBACK, "minutes: 240", "minutes: 0", "out_of_range", "switchback.window_minutes"),
