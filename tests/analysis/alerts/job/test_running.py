@@ -82,6 +82,7 @@ def test_a_look_back_does_not_hide_that_somebody_watches(shop: Shop) -> None:
         ("http://[::1/7c1e", "ping_url: InvalidURL: "),
         (f"http://127.0.0.1:{nobody()}/7c1e", "ping_url: 127.0.0.1 ConnectError: "),
     ],
+    ids=["no_name", "no_idn", "no_url", "nobody_there"],
 )
 def test_a_ping_that_fails_is_a_line_and_nothing_else(url: str, said: str) -> None:
     lines: list[str] = []
