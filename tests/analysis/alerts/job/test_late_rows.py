@@ -156,8 +156,8 @@ def test_whenever_rows_come_and_runs_are_made_the_detectors_are_those_of_all_at_
     source = Timed(losses=loss, revised=came, revision=0.1)  # type: ignore[arg-type]
     with Store.open("sqlite://") as store, Store.open("sqlite://") as once:
         hour = 0
-        for on, back in [*runs, (0, 0)]:
-            hour = hour + on if (on, back) != (0, 0) else 37
+        for on, back in [*runs, (37, 0)]:  # the last one is after all that came late
+            hour = min(hour + on, 37)
             source.now = start + hour * HOUR
             for at in (source.now, source.now - back * HOUR):
                 run(store, lambda: alert_runs.plan(source), as_of=at, clock=lambda: source.now)
