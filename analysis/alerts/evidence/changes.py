@@ -68,9 +68,9 @@ class End:
     at: datetime
 
 
-def ends(store: Store) -> tuple[End, ...]:
-    """Every experiment that ended without a launch, by key; one that will end, at the time it will."""
-    shipped = {(launch.key, launch.at) for launch in launches(store)}
+def ends(store: Store, launched: Iterable[Launch]) -> tuple[End, ...]:
+    """Every experiment that ended without being `launched`, by key; one that will end, at the time it will."""
+    shipped = {(launch.key, launch.at) for launch in launched}
     last: dict[str, tuple[Phase, datetime | None]] = {}
     for phase, end in spans(store):
         last[phase.experiment.key] = (phase, end)

@@ -79,7 +79,8 @@ class Gathered:
         self._shop, self._store, self._money, self._say = shop, store, money, say
         self._shelf = Shelf(store, as_of)
         self._signals = Signals(store)
-        self._launches, self._gone = changes.launches(store), changes.ends(store)
+        self._launches = changes.launches(store)
+        self._gone = changes.ends(store, self._launches)
         self._ends = {(phase.experiment.key, phase.number): end for phase, end in spans(store)}
         self._conversions = Conversions(store, self._shelf)
         self._said: set[str] = set()

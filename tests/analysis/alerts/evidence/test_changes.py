@@ -25,7 +25,7 @@ from analysis.alerts.job.gather import Gathered
 from analysis.alerts.job.run import Memory
 from analysis.alerts.measures import measured
 from analysis.alerts.model import LONG, Bucket, Cell
-from analysis.readout import Interval
+from analysis.readout import Interval, Readout
 from experiments.shop import create
 from experiments.store import Decision, Store
 from tests.analysis.alerts.job.test_gather import MONEY, NOTHING, after, of
@@ -50,16 +50,16 @@ def history(store: Store, made: Made, buckets: int) -> tuple[Bucket, ...]:
     return measured.buckets(store, HOLDOUT, HOME, minutes=LONG, until=after(buckets))
 
 
+def registered(store: Store, readout: Readout) -> None:
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    store.save_definition(
+        published.definition(readout), {}, expected_version=0, actor="ann", reason="", now=at
+    )  # fmt: skip
+
+
 def test_what_was_stopped_to_be_shipped_is_a_launch_with_the_least_it_promised(store: Store) -> None:
     readout = example("SHIP")
-    store.save_definition(
-        published.definition(readout),
-        {},
-        expected_version=0,
-        actor="ann",
-        reason="",
-        now=datetime(2026, 12, 1, tzinfo=UTC),
-    )
+    registered(store, readout)
     assert launches(store) == ()
     published.publish(store, readout)
     at = datetime.fromisoformat(readout.as_of) + DAY
@@ -82,14 +82,7 @@ def test_what_was_stopped_to_be_shipped_is_a_launch_with_the_least_it_promised(s
 
 def test_what_was_rolled_back_changed_nothing(store: Store) -> None:
     readout = example("SHIP")
-    store.save_definition(
-        published.definition(readout),
-        {},
-        expected_version=0,
-        actor="ann",
-        reason="",
-        now=datetime(2026, 12, 1, tzinfo=UTC),
-    )
+    registered(store, readout)
     store.change(
         readout.experiment.key, action="stop", expected_revision=None, actor="ann", reason="", now=after(9),
         state="stopped", decision=Decision("roll_back", "", after(9)),
